@@ -1,0 +1,1 @@
+"""Which nodes run, stated once as data, and the two ways to start them."""

@@ -1,0 +1,1 @@
+"""The `dreamzero` command: argument parsing only."""

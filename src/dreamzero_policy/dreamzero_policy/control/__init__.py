@@ -1,0 +1,1 @@
+"""Chunk to command (numpy, no torch, no ROS, the clock passed in)."""

@@ -1,0 +1,282 @@
+"""What a robot layout is, as a frozen dataclass: facts that a checkpoint was trained on, no algorithms.
+
+An installation's topics, addresses and tighter limits are in ``config/robots/<robot>.yaml``. A new robot is
+one constant of this class in a file of its own.
+
+Units. Inside the stack every joint is in *model units*: rad for a revolute joint, m for a prismatic one, 0 to 1
+for a gripper in the convention the checkpoint was trained on, m/s and rad/s for a base. On the wire a driver
+speaks the vendor's units. ``WireScale`` converts, separately for what is read and what is commanded, since
+vendors use different scales for the two (design: robots.md, rule 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from dreamzero_policy.types import NS_PER_S, Float, Observation
+
+JointKind = Literal["revolute", "prismatic", "gripper", "base"]
+
+
+@dataclass(frozen=True)
+class WireScale:
+    """An affine map between model units and a driver's units: ``wire = zero + model * (one - zero)``.
+
+    Attributes:
+        zero: wire value at model value 0.
+        one: wire value at model value 1.
+    """
+
+    zero: float = 0.0
+    one: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuses a scale that has no inverse."""
+        if not np.isfinite([self.zero, self.one]).all() or self.zero == self.one:
+            raise ValueError(f"a wire scale needs two different finite values, got {self}")
+
+    def to_wire(self, model: float) -> float:
+        """Model units to the driver's units."""
+        return self.zero + model * (self.one - self.zero)
+
+    def to_model(self, wire: float) -> float:
+        """The driver's units to model units."""
+        return (wire - self.zero) / (self.one - self.zero)
+
+
+IDENTITY = WireScale()
+
+
+@dataclass(frozen=True)
+class Joint:
+    """One column of the action vector and, unless it is a base velocity, of the state vector.
+
+    Attributes:
+        name: as in ``sensor_msgs/JointState.name`` on the wire.
+        kind: what the number means; a base velocity has no measured twin and is zero on hold.
+        lower, upper: range in model units.
+        velocity, acceleration, jerk: largest magnitudes in model units per s, s^2, s^3.
+        state_wire: scale of what the driver reports.
+        command_wire: scale of what the driver takes.
+    """
+
+    name: str
+    kind: JointKind
+    lower: float
+    upper: float
+    velocity: float
+    acceleration: float
+    jerk: float
+    state_wire: WireScale = IDENTITY
+    command_wire: WireScale = IDENTITY
+
+    def __post_init__(self) -> None:
+        """Refuses a joint that could not move or has no limit."""
+        bounds = np.array([self.velocity, self.acceleration, self.jerk])
+        if not (np.isfinite(bounds).all() and (bounds > 0).all()):
+            raise ValueError(
+                f"{self.name}: velocity, acceleration and jerk must be positive, got {bounds}"
+            )
+        if not (np.isfinite([self.lower, self.upper]).all() and self.lower < self.upper):
+            raise ValueError(
+                f"{self.name}: range [{self.lower}, {self.upper}] is empty or not finite"
+            )
+
+
+@dataclass(frozen=True)
+class Key:
+    """A run of columns that the checkpoint normalises together.
+
+    Attributes:
+        name: without the ``state.`` or ``action.`` prefix.
+        width: number of columns.
+        relative: for an action, whether the checkpoint predicts it relative to the measured state of the
+            same name at the chunk's first row (data.md 2.2). False for a state.
+    """
+
+    name: str
+    width: int
+    relative: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """One camera.
+
+    Attributes:
+        name: what our topics and messages call it.
+        key: the checkpoint's key, without the ``video.`` prefix.
+        row, column: which quarter of the 2x2 canvas it fills, from the top left.
+        full_width: fills both columns, every pixel column doubled (the wrist view of DROID).
+    """
+
+    name: str
+    key: str
+    row: int
+    column: int
+    full_width: bool = False
+
+
+@dataclass(frozen=True)
+class TimeBase:
+    """How a checkpoint divides time. It is a property of the checkpoint, not of the robot (data.md 1.8).
+
+    Attributes:
+        control_hz: rows per second.
+        frame_stride: rows from one frame to the next.
+        rows_per_chunk: horizon of a chunk.
+        frames_per_chunk: frames that a chunk spans.
+
+    Raises:
+        ValueError: the frames of a chunk do not span its rows.
+    """
+
+    control_hz: int
+    frame_stride: int
+    rows_per_chunk: int
+    frames_per_chunk: int = 8
+
+    def __post_init__(self) -> None:
+        """Checks that frames and rows span the same time."""
+        if min(self.control_hz, self.frame_stride, self.rows_per_chunk, self.frames_per_chunk) < 1:
+            raise ValueError(f"every number of a time base must be at least 1, got {self}")
+        if self.frame_stride * self.frames_per_chunk != self.rows_per_chunk:
+            raise ValueError(
+                f"time base: {self.frames_per_chunk} frames every {self.frame_stride} rows span "
+                f"{self.frame_stride * self.frames_per_chunk} rows, but a chunk has {self.rows_per_chunk}"
+            )
+
+    @property
+    def row_ns(self) -> int:
+        """Time between two rows, to the nearest ns."""
+        return round(NS_PER_S / self.control_hz)
+
+    @property
+    def frame_ns(self) -> int:
+        """Time between two frames, to the nearest ns."""
+        return round(NS_PER_S * self.frame_stride / self.control_hz)
+
+    @property
+    def chunk_ns(self) -> int:
+        """Time that a chunk spans; a whole number of frames."""
+        return self.frame_ns * self.frames_per_chunk
+
+
+@dataclass(frozen=True)
+class Embodiment:
+    """Everything about a robot that a checkpoint fixes.
+
+    Attributes:
+        name: what the user calls the robot.
+        tag: the checkpoint's embodiment tag.
+        joints: one per action column, in action order.
+        state_joints: names of the joints in the state vector, in state order.
+        state_keys, action_keys: how the columns are grouped for normalisation, in concatenation order.
+        views: cameras in the checkpoint's order.
+        native_size: (height, width) of every view before the crop, as in the training data.
+        view_size: (height, width) of one quarter of the canvas.
+        time_base: default where no checkpoint says otherwise.
+        prompt: template with ``{}`` where the lower-cased instruction goes.
+        home: pose to start from, in model units, in action order (0 for a base velocity).
+    """
+
+    name: str
+    tag: str
+    joints: tuple[Joint, ...]
+    state_joints: tuple[str, ...]
+    state_keys: tuple[Key, ...]
+    action_keys: tuple[Key, ...]
+    views: tuple[View, ...]
+    native_size: tuple[int, int]
+    view_size: tuple[int, int]
+    time_base: TimeBase
+    prompt: str
+    home: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Checks that the parts of the file agree with one another."""
+        names = self.action_joints
+        for what, values in (("joint", names), ("view", tuple(v.name for v in self.views))):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{self.name}: a {what} name stands twice in {values}")
+        for what, keys, count in (
+            ("state", self.state_keys, len(self.state_joints)),
+            ("action", self.action_keys, len(names)),
+        ):
+            if sum(key.width for key in keys) != count:
+                raise ValueError(
+                    f"{self.name}: {what} keys cover {sum(k.width for k in keys)} of {count} joints"
+                )
+        unknown = set(self.state_joints) - set(names)
+        if unknown:
+            raise ValueError(f"{self.name}: state joints {sorted(unknown)} are not among {names}")
+        measured = {joint.name for joint in self.joints if joint.kind != "base"}
+        if measured != set(self.state_joints):
+            raise ValueError(
+                f"{self.name}: joints without a measurement: {sorted(measured - set(self.state_joints))}"
+            )
+        states = {key.name: key.width for key in self.state_keys}
+        for key in self.action_keys:
+            if key.relative and states.get(key.name) != key.width:
+                raise ValueError(
+                    f"{self.name}: relative action key {key.name} has no state key of its width"
+                )
+        if len(self.home) != len(names):
+            raise ValueError(
+                f"{self.name}: home has {len(self.home)} values for {len(names)} joints"
+            )
+        for value, joint in zip(self.home, self.joints, strict=True):
+            if joint.kind != "base" and not joint.lower <= value <= joint.upper:
+                raise ValueError(
+                    f"{self.name}: home of {joint.name} is {value}, outside [{joint.lower}, {joint.upper}]"
+                )
+        if self.prompt.count("{}") < 1:
+            raise ValueError(f"{self.name}: the prompt template has no {{}} for the instruction")
+
+    @property
+    def action_joints(self) -> tuple[str, ...]:
+        """Joint names in action order."""
+        return tuple(joint.name for joint in self.joints)
+
+    @property
+    def canvas_size(self) -> tuple[int, int]:
+        """(height, width) of the tiled image; one view alone is not tiled."""
+        height, width = self.view_size
+        return (height, width) if len(self.views) == 1 else (2 * height, 2 * width)
+
+    def joint(self, name: str) -> Joint:
+        """The joint called ``name``.
+
+        Raises:
+            ValueError: there is none; the message lists those there are.
+        """
+        for joint in self.joints:
+            if joint.name == name:
+                return joint
+        raise ValueError(
+            f"{self.name} has no joint {name!r}; its joints are {', '.join(self.action_joints)}"
+        )
+
+    def state_at_home(self) -> Float:
+        """[S] float64, the state vector at the home pose."""
+        home = dict(zip(self.action_joints, self.home, strict=True))
+        return np.array([home[name] for name in self.state_joints])
+
+    def example(self, seed: int = 0, frames: int = 1) -> Observation:
+        """A random observation of this robot, for tests and warm-up without a camera or a robot.
+
+        Args:
+            seed: the same seed gives the same observation.
+            frames: number of canvases, one frame interval apart.
+        """
+        rng = np.random.default_rng(seed)
+        limits = [self.joint(name) for name in self.state_joints]
+        return Observation(
+            canvases=rng.integers(0, 256, (frames, *self.canvas_size, 3), dtype=np.uint8),
+            stamps_ns=NS_PER_S + np.arange(frames, dtype=np.int64) * self.time_base.frame_ns,
+            state=np.array([rng.uniform(joint.lower, joint.upper) for joint in limits]),
+            prompt="pick up the red block",
+        )

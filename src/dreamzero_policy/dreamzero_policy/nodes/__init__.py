@@ -1,0 +1,1 @@
+"""The only code that imports rclpy: messages in and out of the core."""

@@ -1,0 +1,1 @@
+"""Sensors to model input (numpy, no torch, no ROS)."""

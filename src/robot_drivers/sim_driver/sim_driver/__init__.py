@@ -1,0 +1,1 @@
+"""MuJoCo robots and cameras behind the topics of a hardware driver."""
