@@ -1,0 +1,40 @@
+# Every target sets up what it needs first (scripts/setup.sh), so each works from a fresh clone.
+#
+#   make demo            30 s of closed loop on a simulated robot; pictures in out/demo
+#   make demo ROBOT=droid SECONDS=60 OUT=out/long
+#   make test            every test that this machine can run
+#   make bench           figures into benchmarks/results
+#   make fuzz            property tests of the control path for FUZZ_MINUTES (default 60)
+#   make lint            ruff: format and rules
+#   make clean           removes what set-up and builds made
+
+ROBOT ?= droid
+SECONDS ?= 30
+OUT ?= out/demo
+FUZZ_MINUTES ?= 60
+PYTHON ?= python3
+VENV := .venv
+
+.PHONY: setup demo test bench fuzz lint clean
+
+setup:
+	@PYTHON=$(PYTHON) bash scripts/setup.sh
+
+demo: setup
+	@$(VENV)/bin/dreamzero demo $(ROBOT) --seconds $(SECONDS) --out $(OUT) --headless
+
+test: setup
+	@$(VENV)/bin/python -m pytest -q $(PYTEST_ARGS)
+
+bench: setup
+	@$(VENV)/bin/python benchmarks/run.py
+
+fuzz: setup
+	@$(VENV)/bin/python benchmarks/fuzz_control.py --minutes $(FUZZ_MINUTES)
+
+lint: setup
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+
+clean:
+	rm -rf $(VENV) build log install out
