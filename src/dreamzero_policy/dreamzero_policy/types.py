@@ -9,8 +9,8 @@ S     joints in the state vector, in the checkpoint's order
 A     joints in the action vector, in the checkpoint's order
 ====  =====================================================================
 
-Time is an integer number of nanoseconds of the ROS clock everywhere. Arrays inside these classes are
-read-only: whoever wants to change one makes a copy.
+Time is an integer number of nanoseconds of the ROS clock everywhere. Arrays inside these classes
+are read-only: whoever wants to change one makes a copy.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Observation:
         state = np.asarray(self.state, dtype=np.float64)
         if canvases.dtype != np.uint8 or canvases.ndim != 4 or canvases.shape[-1] != 3:
             raise ValueError(
-                f"canvases: expected uint8 [T, H, W, 3], got {canvases.dtype} {list(canvases.shape)}"
+                "canvases: expected uint8 [T, H, W, 3], "
+                f"got {canvases.dtype} {list(canvases.shape)}"
             )
         if stamps.dtype != np.int64 or stamps.shape != canvases.shape[:1] or not len(stamps):
             raise ValueError(
@@ -85,8 +86,8 @@ class Observation:
 class ActionChunk:
     """The actions of one inference on the clock: row k is due at ``start_ns + k * step_ns``.
 
-    Finiteness and limits are not checked here: a bad chunk must reach the controller's checks and be
-    counted and named there. Shapes are, since nothing can be said of a chunk without them.
+    Finiteness and limits are not checked here: a bad chunk must reach the controller's checks and
+    be counted and named there. Shapes are, since nothing can be said of a chunk without them.
 
     Attributes:
         observation_ns: instant of the canvas and state that it was computed from.
@@ -114,7 +115,8 @@ class ActionChunk:
         rows = np.asarray(self.rows, dtype=np.float64)
         if rows.ndim != 2 or len(rows) < 2 or rows.shape[1] != len(self.names):
             raise ValueError(
-                f"rows: expected at least 2 rows of {len(self.names)} joints, got {list(rows.shape)}"
+                f"rows: expected at least 2 rows of {len(self.names)} joints, "
+                f"got {list(rows.shape)}"
             )
         if self.step_ns <= 0:
             raise ValueError(f"step_ns must be positive, got {self.step_ns}")

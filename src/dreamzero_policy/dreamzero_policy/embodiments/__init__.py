@@ -1,4 +1,4 @@
-"""Robot layouts by name: every module of this folder that holds an ``Embodiment`` constant is a robot."""
+"""Robot layouts by name: every ``Embodiment`` constant in a module of this folder is a robot."""
 
 from __future__ import annotations
 

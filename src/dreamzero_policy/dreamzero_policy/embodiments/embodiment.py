@@ -1,12 +1,12 @@
-"""What a robot layout is, as a frozen dataclass: facts that a checkpoint was trained on, no algorithms.
+"""What a robot layout is, as a frozen dataclass: facts a checkpoint was trained on, no algorithms.
 
-An installation's topics, addresses and tighter limits are in ``config/robots/<robot>.yaml``. A new robot is
-one constant of this class in a file of its own.
+An installation's topics, addresses and tighter limits are in ``config/robots/<robot>.yaml``. A new
+robot is one constant of this class in a file of its own.
 
-Units. Inside the stack every joint is in *model units*: rad for a revolute joint, m for a prismatic one, 0 to 1
-for a gripper in the convention the checkpoint was trained on, m/s and rad/s for a base. On the wire a driver
-speaks the vendor's units. ``WireScale`` converts, separately for what is read and what is commanded, since
-vendors use different scales for the two (design: robots.md, rule 4).
+Units. Inside the stack every joint is in *model units*: rad for a revolute joint, m for a prismatic
+one, 0 to 1 for a gripper in the convention the checkpoint was trained on, m/s and rad/s for a base.
+On the wire a driver speaks the vendor's units. ``WireScale`` converts, separately for what is read
+and what is commanded, since vendors use different scales for the two (design: robots.md, rule 4).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ JointKind = Literal["revolute", "prismatic", "gripper", "base"]
 
 @dataclass(frozen=True)
 class WireScale:
-    """An affine map between model units and a driver's units: ``wire = zero + model * (one - zero)``.
+    """An affine map of model units to a driver's units: ``wire = zero + model * (one - zero)``.
 
     Attributes:
         zero: wire value at model value 0.
@@ -93,8 +93,8 @@ class Key:
     Attributes:
         name: without the ``state.`` or ``action.`` prefix.
         width: number of columns.
-        relative: for an action, whether the checkpoint predicts it relative to the measured state of the
-            same name at the chunk's first row (data.md 2.2). False for a state.
+        relative: for an action, whether the checkpoint predicts it relative to the measured state
+            of the same name at the chunk's first row (data.md 2.2). False for a state.
     """
 
     name: str
@@ -122,7 +122,7 @@ class View:
 
 @dataclass(frozen=True)
 class TimeBase:
-    """How a checkpoint divides time. It is a property of the checkpoint, not of the robot (data.md 1.8).
+    """How a checkpoint divides time: its own property, not the robot's (data.md 1.8).
 
     Attributes:
         control_hz: rows per second.
@@ -146,7 +146,8 @@ class TimeBase:
         if self.frame_stride * self.frames_per_chunk != self.rows_per_chunk:
             raise ValueError(
                 f"time base: {self.frames_per_chunk} frames every {self.frame_stride} rows span "
-                f"{self.frame_stride * self.frames_per_chunk} rows, but a chunk has {self.rows_per_chunk}"
+                f"{self.frame_stride * self.frames_per_chunk} rows, "
+                f"but a chunk has {self.rows_per_chunk}"
             )
 
     @property
@@ -215,9 +216,8 @@ class Embodiment:
             raise ValueError(f"{self.name}: state joints {sorted(unknown)} are not among {names}")
         measured = {joint.name for joint in self.joints if joint.kind != "base"}
         if measured != set(self.state_joints):
-            raise ValueError(
-                f"{self.name}: joints without a measurement: {sorted(measured - set(self.state_joints))}"
-            )
+            unmeasured = sorted(measured - set(self.state_joints))
+            raise ValueError(f"{self.name}: joints without a measurement: {unmeasured}")
         states = {key.name: key.width for key in self.state_keys}
         for key in self.action_keys:
             if key.relative and states.get(key.name) != key.width:
@@ -231,7 +231,8 @@ class Embodiment:
         for value, joint in zip(self.home, self.joints, strict=True):
             if joint.kind != "base" and not joint.lower <= value <= joint.upper:
                 raise ValueError(
-                    f"{self.name}: home of {joint.name} is {value}, outside [{joint.lower}, {joint.upper}]"
+                    f"{self.name}: home of {joint.name} is {value}, "
+                    f"outside [{joint.lower}, {joint.upper}]"
                 )
         if self.prompt.count("{}") < 1:
             raise ValueError(f"{self.name}: the prompt template has no {{}} for the instruction")
