@@ -1,10 +1,10 @@
 """Franka with a parallel gripper in the DROID set-up (design: data.md 1.3, robots.md 2).
 
 Positions: DROID's own soft ranges of the FER and of the FR3, whichever is narrower, so that a
-command is legal on both arms. Both ranges lie inside the makers' tables. Velocities: DROID's ceiling
-on both arms, below both makers' values. Accelerations and jerks: the smaller of what libfranka
-applies to the FER and to the FR3 (as franky gives them); only joint 2 of the FER is below the FR3's
-10 rad/s^2 and 5000 rad/s^3.
+command is legal on both arms. Both ranges lie inside the makers' tables. Velocities: DROID's
+ceiling on both arms, below both makers' values. Accelerations and jerks: the smaller of what
+libfranka applies to the FER and to the FR3 (as franky gives them); only joint 2 of the FER is below
+the FR3's 10 rad/s^2 and 5000 rad/s^3.
 """
 
 from __future__ import annotations
@@ -69,10 +69,10 @@ DROID = Embodiment(
     time_base=TimeBase(control_hz=15, frame_stride=3, rows_per_chunk=24),
     # An interface constant of the released checkpoints, byte for byte (data.md 1.7).
     prompt=(
-        "A multi-view video shows that a robot {} The video is split into three views: The top view "
-        "shows the camera view from the robot's wrist, the bottom-left view shows the camera view "
-        "from the left exterior camera, and the bottom-right view shows the camera view from the "
-        "right exterior camera. During training, one of the two bottom exterior views may be a "
+        "A multi-view video shows that a robot {} The video is split into three views: The top "
+        "view shows the camera view from the robot's wrist, the bottom-left view shows the camera "
+        "view from the left exterior camera, and the bottom-right view shows the camera view from "
+        "the right exterior camera. During training, one of the two bottom exterior views may be a "
         "black screen (dropped view). The robot {}"
     ),
     # DROID's reset pose with the gripper open (droid/robot_env.py).

@@ -175,7 +175,7 @@ class Embodiment:
         tag: the checkpoint's embodiment tag.
         joints: one per action column, in action order.
         state_joints: names of the joints in the state vector, in state order.
-        state_keys, action_keys: how the columns are grouped for normalisation, in concatenation order.
+        state_keys, action_keys: how the columns are grouped for normalisation, in their order.
         views: cameras in the checkpoint's order.
         native_size: (height, width) of every view before the crop, as in the training data.
         view_size: (height, width) of one quarter of the canvas.
