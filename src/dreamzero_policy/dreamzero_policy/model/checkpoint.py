@@ -1,0 +1,128 @@
+"""A checkpoint into a model that is ready to run, or an error before anything moves.
+
+``load`` takes the directory that a user downloaded, or ``random:PRESET`` for an untrained model.
+Weights go through the meta device one tensor at a time: what the host holds is never more than the
+    model and one shard.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
+from dreamzero_policy.model import untrained
+from dreamzero_policy.model.config import ModelConfig, preset
+from dreamzero_policy.model.dreamzero import DreamZero
+from dreamzero_policy.model.errors import CheckpointError
+from dreamzero_policy.model.key_maps import Slot, layout
+from dreamzero_policy.model.random_weights import random_tensor
+from dreamzero_policy.model.tokenizer import Tokenizer
+from dreamzero_policy.normalize import Statistics
+
+__all__ = ["CheckpointError", "Loaded", "load"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model and what its checkpoint says about the robot it was trained on.
+
+    Attributes:
+        model: weights in place, in evaluation mode, no gradients.
+        config: its sizes.
+        embodiment_tag: of the robot.
+        state_statistics, action_statistics: by key name, as ``ModelVectors`` takes them.
+        time_base: how the checkpoint divides time.
+        description: one line for people.
+        untrained: whether the weights are random; whoever runs them says so.
+    """
+
+    model: DreamZero
+    config: ModelConfig
+    embodiment_tag: str
+    state_statistics: Mapping[str, Statistics]
+    action_statistics: Mapping[str, Statistics]
+    time_base: TimeBase
+    description: str
+    untrained: bool
+
+
+def load(
+    source: str | Path,
+    embodiment: Embodiment,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Loaded:
+    """Loads a checkpoint for a robot.
+
+    Args:
+        source: a directory, or ``random:PRESET`` or ``random:PRESET:SEED`` for random weights.
+        embodiment: the robot; a checkpoint of another one is refused.
+        device: where the weights go.
+        dtype: of the weights; None: bfloat16 on a GPU, float32 elsewhere.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be used with this robot; the message says all of why.
+    """
+    device = torch.device(device)
+    dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
+    match = re.fullmatch(r"random:(\w+)(?::(\d+))?", str(source))
+    if match:
+        return _random(match[1], int(match[2] or 0), embodiment, device, dtype)
+    raise CheckpointError(f"{source}: not a checkpoint directory")
+
+
+def _random(
+    name: str, seed: int, embodiment: Embodiment, device: torch.device, dtype: torch.dtype
+) -> Loaded:
+    """An untrained model of a preset, fitted to a robot's chunk length."""
+    config = replace(preset(name), num_action_per_block=embodiment.time_base.rows_per_chunk)
+    model = build(config)
+    slots = layout(model)
+    for slot in slots.values():
+        assign(model, slot, random_tensor(slot.name, slot.shape, seed), device, dtype)
+    return Loaded(
+        model=finish(model, device),
+        config=config,
+        embodiment_tag=embodiment.tag,
+        state_statistics=untrained.state_statistics(embodiment),
+        action_statistics=untrained.action_statistics(embodiment),
+        time_base=embodiment.time_base,
+        description=f"untrained: random weights, preset {name}, seed {seed}",
+        untrained=True,
+    )
+
+
+def build(config: ModelConfig, tokenizer: Tokenizer | None = None) -> DreamZero:
+    """A model without weights, on the meta device."""
+    with torch.device("meta"):
+        return DreamZero(config, tokenizer)
+
+
+def assign(
+    model: nn.Module, slot: Slot, tensor: Tensor, device: torch.device, dtype: torch.dtype
+) -> None:
+    """Puts one tensor of a checkpoint into the model, on its device and in its dtype."""
+    for name, part in slot.split(tensor.to(device=device, dtype=dtype)):
+        owner, _, leaf = name.rpartition(".")
+        parameter = nn.Parameter(part.contiguous(), requires_grad=False)
+        setattr(model.get_submodule(owner), leaf, parameter)
+
+
+def finish(model: DreamZero, device: torch.device) -> DreamZero:
+    """Remakes what no checkpoint stores and checks that nothing is left on the meta device."""
+    model.image_encoder.restore_buffers()
+    left = [
+        name
+        for tensors in (model.named_parameters(), model.named_buffers())
+        for name, tensor in tensors
+        if tensor.is_meta
+    ]
+    assert not left, left
+    return model.to(device).eval()

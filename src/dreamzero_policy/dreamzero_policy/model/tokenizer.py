@@ -1,0 +1,79 @@
+"""Prompts to token ids: umT5's sentencepiece model from a local folder, or plain bytes.
+
+Nothing is downloaded here. Whoever runs a released checkpoint puts ``spiece.model`` of
+google/umt5-xxl beside it; the error says where.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Protocol
+
+PAD, END, UNKNOWN = 0, 1, 2
+SPECIAL_TOKENS = 3
+
+
+class Tokenizer(Protocol):
+    """Anything that turns a prompt into the ids of its tokens, the closing token last."""
+
+    def __call__(self, prompt: str) -> list[int]:
+        """Token ids of ``prompt``, neither padded nor truncated."""
+        ...
+
+
+def byte_tokens(prompt: str) -> list[int]:
+    """UTF-8 bytes as token ids 3 to 258 and the closing token, as ByT5 numbers them."""
+    return [SPECIAL_TOKENS + byte for byte in prompt.encode("utf-8")] + [END]
+
+
+class SentencePieceTokenizer:
+    """The tokens that umT5 was trained with.
+
+    Args:
+        model_file: ``spiece.model``.
+
+    Raises:
+        ValueError: the file is not a sentencepiece model, or not one with umT5's special tokens.
+    """
+
+    def __init__(self, model_file: Path) -> None:
+        from sentencepiece import SentencePieceProcessor  # only where a released checkpoint runs
+
+        try:
+            self._model = SentencePieceProcessor(model_file=str(model_file))
+        except (RuntimeError, OSError) as error:
+            raise ValueError(
+                f"tokenizer: {model_file} is not a sentencepiece model ({error})"
+            ) from error
+        if (self._model.pad_id(), self._model.eos_id()) != (PAD, END):
+            raise ValueError(
+                f"tokenizer: {model_file}: expected umT5's padding token {PAD} and closing "
+                f"token {END}, got {self._model.pad_id()} and {self._model.eos_id()}"
+            )
+
+    def __call__(self, prompt: str) -> list[int]:
+        """Token ids of ``prompt``, neither padded nor truncated."""
+        return [*self._model.encode(prompt), END]
+
+
+def load(kind: Literal["umt5", "bytes"], folders: tuple[Path, ...] = ()) -> Tokenizer:
+    """The tokenizer of a text encoder.
+
+    Args:
+        kind: as in ``TextConfig.tokenizer``.
+        folders: where to look for ``spiece.model``, first match wins.
+
+    Raises:
+        ValueError: no folder has the file; the message says what to download where.
+    """
+    if kind == "bytes":
+        return byte_tokens
+    for folder in folders:
+        if (folder / "spiece.model").is_file():
+            return SentencePieceTokenizer(folder / "spiece.model")
+    target = folders[0] if folders else Path("CHECKPOINT") / "tokenizer"
+    looked = ", ".join(str(folder) for folder in folders) or "no folder"
+    raise ValueError(
+        f"tokenizer: expected umT5's spiece.model, looked in {looked}. Get it once (4.5 MB): "
+        f"hf download google/umt5-xxl spiece.model --local-dir {target}"
+    )

@@ -1,0 +1,164 @@
+"""The video VAE: clips of canvases to latents and back, whole or as the frames arrive.
+
+Shape legend::
+
+    B batch    T frames    F = 1 + (T - 1) // 4 latent frames    C latent channels    H, W canvas
+    h, w latent height and width (H and W over the spatial stride)
+
+The network is diffusers' ``AutoencoderKLWan``. It is causal in time: frame 0 is a group of its own,
+then every four frames make one latent frame, and each group sees only what came before. Therefore a
+clip may be pushed group by group, and the latents of a shorter clip are a prefix of those of a
+longer one (design: model.md 2.2, 7.3).
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan, patchify
+from torch import Tensor, nn
+
+from dreamzero_policy.model.config import MASK_CHANNELS, TEMPORAL_STRIDE, VaeConfig
+
+
+class VideoVAE(nn.Module):
+    """Encoder to normalised latents, decoder back to frames.
+
+    Args:
+        config: sizes, and the mean and standard deviation of every latent channel.
+    """
+
+    def __init__(self, config: VaeConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.net = AutoencoderKLWan(
+            base_dim=config.base_dim,
+            decoder_base_dim=config.decoder_base_dim,
+            z_dim=config.z_dim,
+            dim_mult=list(config.dim_mult),
+            num_res_blocks=config.num_res_blocks,
+            attn_scales=[],
+            temperal_downsample=list(config.temporal_downsample),
+            dropout=0.0,
+            latents_mean=list(config.latents_mean),
+            latents_std=list(config.latents_std),
+            is_residual=config.residual,
+            in_channels=3 * config.patch_size**2,
+            out_channels=3 * config.patch_size**2,
+            patch_size=config.patch_size if config.patch_size > 1 else None,
+            scale_factor_temporal=TEMPORAL_STRIDE,
+            scale_factor_spatial=config.spatial_stride,
+        )
+        # Plain tensors, not buffers: no checkpoint stores them and a cast of the module must not
+        # round them twice.
+        column = (1, config.z_dim, 1, 1, 1)
+        self._mean = torch.tensor(config.latents_mean, device="cpu").view(column)
+        self._scale = 1.0 / torch.tensor(config.latents_std, device="cpu").view(column)
+
+    def encode(self, video: Tensor) -> Tensor:
+        """Latents of a whole clip.
+
+        Args:
+            video: [B, 3, T, H, W] in [-1, 1]; frames beyond the last whole group are ignored.
+
+        Returns:
+            [B, C, F, h, w] normalised latents.
+        """
+        return self.stream().push(video)
+
+    def stream(self) -> EncoderStream:
+        """A new clip whose frames come one by one or in groups."""
+        return EncoderStream(self)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Frames of a clip from its first latent on.
+
+        Args:
+            latents: [B, C, F, h, w] normalised latents; the first one yields one frame, each later
+                one four.
+
+        Returns:
+            [B, 3, 1 + 4 * (F - 1), H, W] in [-1, 1].
+        """
+        mean, scale = self._statistics(latents)
+        return self.net.decode(latents / scale + mean, return_dict=False)[0]
+
+    def condition(self, first_frame: Tensor, num_frames: int) -> Tensor:
+        """The image condition y: all that is known when only the first frame is.
+
+        Args:
+            first_frame: [B, 3, H, W] in [-1, 1].
+            num_frames: length T of the clip; the frames after the first are mid grey (0).
+
+        Returns:
+            [B, 4 + C, F, h, w]: four mask channels that are 1 at latent frame 0, then the latents
+            of the clip, whose frame 0 is the latent of the first frame alone.
+        """
+        batch, channels, height, width = first_frame.shape
+        video = first_frame.new_zeros(batch, channels, num_frames, height, width)
+        video[:, :, 0] = first_frame
+        latents = self.encode(video)
+        mask = latents.new_zeros(batch, MASK_CHANNELS, *latents.shape[2:])
+        mask[:, :, 0] = 1.0
+        return torch.cat([mask, latents], dim=1)
+
+    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and inverse deviation of every channel, each rounded once to the working dtype."""
+        return self._mean.to(like), self._scale.to(like)
+
+
+class EncoderStream:
+    """One clip on its way through the encoder, with what the causal convolutions remember of it.
+
+    Two streams of one VAE do not know of each other.
+    """
+
+    def __init__(self, vae: VideoVAE) -> None:
+        self._vae = vae
+        self._memory: list[Tensor | None] = [None] * vae.net._cached_conv_counts["encoder"]
+        self._pending: Tensor | None = None
+        self._started = False
+
+    def push(self, frames: Tensor) -> Tensor | None:
+        """Takes the next frames of the clip.
+
+        Args:
+            frames: [B, 3, t, H, W] in [-1, 1], any t of at least 1.
+
+        Returns:
+            [B, C, f, h, w] latents of the groups that these frames completed, None where they
+            completed none.
+
+        Raises:
+            ValueError: frames of another shape than the ones before.
+        """
+        if frames.ndim != 5 or frames.shape[1] != 3 or frames.shape[2] < 1:
+            raise ValueError(f"frames: expected [B, 3, t, H, W], got {list(frames.shape)}")
+        if self._pending is not None:
+            before = self._pending.shape
+            if before[0] != frames.shape[0] or before[3:] != frames.shape[3:]:
+                raise ValueError(
+                    f"frames: expected the shape of the clip so far, batch {before[0]} and size "
+                    f"{list(before[3:])}, got batch {frames.shape[0]} and size "
+                    f"{list(frames.shape[3:])}"
+                )
+            frames = torch.cat([self._pending, frames], dim=2)
+        done = []
+        while frames.shape[2] >= (size := TEMPORAL_STRIDE if self._started else 1):
+            done.append(self._group(frames[:, :, :size]))
+            frames = frames[:, :, size:]
+            self._started = True
+        self._pending = frames  # may be empty: it still tells the shape of the clip
+        if not done:
+            return None
+        # quant_conv is 1x1x1; its first half is the mean, the only half that is used (no sampling).
+        moments = self._vae.net.quant_conv(torch.cat(done, dim=2))
+        latents = moments[:, : self._vae.config.z_dim]
+        mean, scale = self._vae._statistics(latents)
+        return (latents - mean) * scale
+
+    def _group(self, frames: Tensor) -> Tensor:
+        """Moments of one group before ``quant_conv``; the memory moves on by the group."""
+        patch = self._vae.config.patch_size
+        if patch > 1:
+            frames = patchify(frames, patch_size=patch)
+        return self._vae.net.encoder(frames, feat_cache=self._memory, feat_idx=[0])
