@@ -1,0 +1,732 @@
+"""The causal video-action transformer (design: model.md 2 to 4).
+
+Three forwards share one path through the blocks and differ in what a query may attend to:
+
+    write          clean video                       stored and new keys; then the cache advances
+    denoise        noisy video, actions, states      stored and new keys; the cache stays as it is
+    forward_train  clean and noisy video, actions, states of a whole window, teacher forcing
+
+Parameter names are those of the published checkpoints. Shapes: B sequences, F latent frames, K frames in
+a block, S tokens per frame, A actions, L tokens, D channels, n heads of width d.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody knows
+from torch import nn
+
+from dreamzero_policy.model.action_tokens import ActionEncoder, PooledMlp
+from dreamzero_policy.model.attention import attend
+from dreamzero_policy.model.config import ModelConfig
+from dreamzero_policy.model.masks import AttentionCall, Layout, teacher_forcing
+from dreamzero_policy.model.rope import RotaryTables, rotate
+
+PATCH = 2
+"""Latent pixels per token, in height and in width."""
+
+IMAGE_EPS = 1e-5
+"""Of the two norms of the image embedding."""
+
+Attention = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Queries, keys, values [B, L, n, d] of all tokens to what they gather [B, L, n, d]."""
+
+
+class Cache(Protocol):
+    """What the forwards need of a key-value cache; they never make, size or reset one."""
+
+    @property
+    def position(self) -> int:
+        """Absolute token behind the last stored row."""
+
+    def write(self, layer: int, k: torch.Tensor, v: torch.Tensor, start_token: int) -> None:
+        """Puts rows [B, rows, n, d] behind the stored ones, not counted yet."""
+
+    def keys_values(
+        self, layer: int, new: int = 0, tail: int = 0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Stored rows, ``new`` video rows within the window, and ``tail`` rows, in order."""
+
+    def advance(self, tokens: int) -> None:
+        """Counts the ``tokens`` rows behind the stored ones, in every layer."""
+
+
+@dataclass(frozen=True)
+class CrossKeys:
+    """Keys and values of one block's cross-attention, each [B, tokens, n, d]."""
+
+    text_key: torch.Tensor
+    text_value: torch.Tensor
+    image_key: torch.Tensor
+    image_value: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Context:
+    """A prompt and a first image as the blocks see them.
+
+    Attributes:
+        text: [B, text_len, D] projected prompt embedding.
+        image: [B, image tokens, D] projected image tokens.
+        blocks: keys and values of every block, made once; None: every block makes its own each time.
+    """
+
+    text: torch.Tensor
+    image: torch.Tensor
+    blocks: tuple[CrossKeys, ...] | None
+
+    @property
+    def batch(self) -> int:
+        """Sequences B."""
+        return self.text.shape[0]
+
+    def recomputed(self) -> Context:
+        """The same context with keys and values made anew by every block (the slow twin)."""
+        return replace(self, blocks=None)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Tokens in sequence that share timesteps: ``rows`` timesteps of ``tokens`` tokens each."""
+
+    rows: int
+    tokens: int
+
+
+def spread(
+    x: torch.Tensor,
+    runs: tuple[Run, ...],
+    combine: Callable[..., torch.Tensor],
+    *rows: torch.Tensor,
+) -> torch.Tensor:
+    """Applies ``combine(x, *rows)`` where every row of a timestep meets all of its tokens.
+
+    Args:
+        x: [B, L, D].
+        runs: how the L tokens fall to the R timesteps.
+        combine: elementwise.
+        rows: [B, R, D] each.
+
+    Returns:
+        [B, L, D].
+    """
+    pieces, token, row = [], 0, 0
+    for run in runs:
+        count = run.rows * run.tokens
+        piece = x[:, token : token + count].unflatten(1, (run.rows, run.tokens))
+        mine = (each[:, row : row + run.rows, None] for each in rows)
+        pieces.append(combine(piece, *mine).flatten(1, 2))
+        token, row = token + count, row + run.rows
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
+
+
+def _modulate(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return x * (1 + scale) + shift
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm over the full width, statistics in float32.
+
+    Args:
+        dim: width.
+        eps: added to the mean square.
+    """
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[..., dim] to the same shape and dtype."""
+        wide = x.float()
+        wide = wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + self.eps)
+        return wide.to(x.dtype) * self.weight
+
+
+class SelfAttention(nn.Module):
+    """Self-attention with normed, rotated queries and keys; who sees whom is the caller's.
+
+    Args:
+        config: the model.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        dim = config.dim
+        self.heads = config.num_heads
+        self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
+        self.norm_q, self.norm_k = RMSNorm(dim, config.eps), RMSNorm(dim, config.eps)
+
+    def forward(self, x: torch.Tensor, table: torch.Tensor, attention: Attention) -> torch.Tensor:
+        """[B, L, D] to [B, L, D]; ``table`` is complex128 [L, d/2]."""
+        split = (self.heads, -1)
+        query = rotate(self.norm_q(self.q(x)).unflatten(-1, split), table)
+        key = rotate(self.norm_k(self.k(x)).unflatten(-1, split), table)
+        value = self.v(x).unflatten(-1, split)
+        return self.o(attention(query, key, value).flatten(2))
+
+
+class CrossAttention(nn.Module):
+    """Attention to prompt and image: two separate softmaxes over shared queries, summed.
+
+    Args:
+        config: the model.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        dim = config.dim
+        self.heads = config.num_heads
+        self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
+        self.k_img, self.v_img = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.norm_q, self.norm_k, self.norm_k_img = (RMSNorm(dim, config.eps) for _ in range(3))
+
+    def keys(self, text: torch.Tensor, image: torch.Tensor) -> CrossKeys:
+        """Keys and values of the context tokens [B, tokens, D]; nothing else goes into them."""
+        split = (self.heads, -1)
+        return CrossKeys(
+            text_key=self.norm_k(self.k(text)).unflatten(-1, split),
+            text_value=self.v(text).unflatten(-1, split),
+            image_key=self.norm_k_img(self.k_img(image)).unflatten(-1, split),
+            image_value=self.v_img(image).unflatten(-1, split),
+        )
+
+    def forward(self, x: torch.Tensor, keys: CrossKeys) -> torch.Tensor:
+        """[B, L, D] to [B, L, D]."""
+        query = self.norm_q(self.q(x)).unflatten(-1, (self.heads, -1))
+        text = attend(query, keys.text_key, keys.text_value)
+        image = attend(query, keys.image_key, keys.image_value)
+        return self.o((text + image).flatten(2))
+
+
+class Block(nn.Module):
+    """One transformer block: modulated self-attention, cross-attention, modulated feed-forward.
+
+    Args:
+        config: the model.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.eps = config.eps
+        self.self_attn = SelfAttention(config)
+        self.norm3 = nn.LayerNorm(config.dim, eps=config.eps)
+        self.cross_attn = CrossAttention(config)
+        self.ffn = nn.Sequential(
+            nn.Linear(config.dim, config.ffn_dim),
+            nn.GELU(approximate="tanh"),
+            nn.Linear(config.ffn_dim, config.dim),
+        )
+        self.modulation = nn.Parameter(torch.randn(1, 6, config.dim) / config.dim**0.5)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        times: torch.Tensor,
+        runs: tuple[Run, ...],
+        table: torch.Tensor,
+        attention: Attention,
+        keys: CrossKeys,
+    ) -> torch.Tensor:
+        """One step through the depth.
+
+        Args:
+            x: [B, L, D].
+            times: [B, R, 6, D], one modulation per timestep.
+            runs: how the L tokens fall to the R timesteps.
+            table: complex128 [L, d/2] rotation of every token.
+            attention: self-attention, given queries, keys and values.
+            keys: of the cross-attention.
+
+        Returns:
+            [B, L, D].
+        """
+        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = (self.modulation + times).unbind(2)
+        width = x.shape[-1:]
+        h = spread(F.layer_norm(x, width, eps=self.eps), runs, _modulate, shift_a, scale_a)
+        x = x + spread(self.self_attn(h, table, attention), runs, torch.mul, gate_a)
+        x = x + self.cross_attn(self.norm3(x), keys)
+        h = spread(F.layer_norm(x, width, eps=self.eps), runs, _modulate, shift_f, scale_f)
+        return x + spread(self.ffn(h), runs, torch.mul, gate_f)
+
+
+class Head(nn.Module):
+    """Video tokens to the velocity of their patch.
+
+    Args:
+        config: the model.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.eps = config.eps
+        self.head = nn.Linear(config.dim, PATCH * PATCH * config.out_dim)
+        self.modulation = nn.Parameter(torch.randn(1, 2, config.dim) / config.dim**0.5)
+
+    def forward(self, x: torch.Tensor, times: torch.Tensor, runs: tuple[Run, ...]) -> torch.Tensor:
+        """[B, L, D] and one embedding [B, R, D] per timestep to [B, L, 4 * out_dim]."""
+        shift, scale = (self.modulation + times[:, :, None]).unbind(2)
+        h = spread(F.layer_norm(x, x.shape[-1:], eps=self.eps), runs, _modulate, shift, scale)
+        return self.head(h)
+
+
+class ImageEmbedding(nn.Module):
+    """Image tokens to the width of the transformer.
+
+    Args:
+        config: the model.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.proj = nn.Sequential(
+            nn.LayerNorm(config.clip_dim, eps=IMAGE_EPS),
+            nn.Linear(config.clip_dim, config.clip_dim),
+            nn.GELU(),
+            nn.Linear(config.clip_dim, config.dim),
+            nn.LayerNorm(config.dim, eps=IMAGE_EPS),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, tokens, clip_dim] to [B, tokens, D]."""
+        return self.proj(x)
+
+
+class CausalDiT(nn.Module):
+    """The network: what it must know of a moment is in its arguments, it keeps nothing between calls.
+
+    Args:
+        config: sizes and switches.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.dim
+        self.state_encoder = PooledMlp(config.max_state_dim, config.hidden_size, dim)
+        self.action_encoder = ActionEncoder(config.max_action_dim, dim)
+        self.action_decoder = PooledMlp(dim, config.hidden_size, config.max_action_dim)
+        self.patch_embedding = nn.Conv3d(
+            config.in_dim, dim, kernel_size=(1, PATCH, PATCH), stride=(1, PATCH, PATCH)
+        )
+        self.text_embedding = nn.Sequential(
+            nn.Linear(config.text_dim, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
+        )
+        self.time_embedding = nn.Sequential(
+            nn.Linear(config.freq_dim, dim), nn.SiLU(), nn.Linear(dim, dim)
+        )
+        self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.head = Head(config)
+        self.img_emb = ImageEmbedding(config)
+        self._tables = RotaryTables(config.head_dim)
+        self.initialise()
+
+    @torch.no_grad()
+    def initialise(self, output_std: float = 0.0) -> None:
+        """Draws the linear layers anew for a start from nothing (design: model.md 2.12).
+
+        Args:
+            output_std: of the video head's weight; 0 as for training, where the first velocity is 0.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Conv3d):
+                nn.init.xavier_uniform_(module.weight.flatten(1))
+                nn.init.zeros_(module.bias)
+        for part in (self.text_embedding, self.time_embedding):
+            for module in part:
+                if isinstance(module, nn.Linear):
+                    nn.init.normal_(module.weight, std=0.02)
+        nn.init.normal_(self.head.head.weight, std=output_std)
+
+    # ------------------------------------------------------------------ context
+
+    def embed_context(self, text: torch.Tensor, clip: torch.Tensor) -> Context:
+        """Projects prompt and image and makes every block's cross-attention keys, once.
+
+        Args:
+            text: [B, text_len, text_dim] prompt embedding, zero behind the prompt's end.
+            clip: [B, tokens, clip_dim] image tokens of the first frame.
+
+        Returns:
+            What the forwards take; valid until prompt, image or weights change.
+
+        Raises:
+            ValueError: shapes that the model does not take.
+        """
+        context = self._project_context(text, clip)
+        keys = (block.cross_attn.keys(context.text, context.image) for block in self.blocks)
+        return replace(context, blocks=tuple(keys))
+
+    def _project_context(self, text: torch.Tensor, clip: torch.Tensor) -> Context:
+        """Prompt and image as tokens, keys left to the blocks."""
+        batch = text.shape[0]
+        _expect("text", text, (batch, None, self.config.text_dim))
+        _expect("clip", clip, (batch, None, self.config.clip_dim))
+        return Context(
+            text=self.text_embedding(text.to(self.dtype)),
+            image=self.img_emb(clip.to(self.dtype)),
+            blocks=None,
+        )
+
+    # ------------------------------------------------------------------ forwards
+
+    def write(
+        self,
+        latents: torch.Tensor,
+        y: torch.Tensor | None,
+        context: Context,
+        cache: Cache,
+        start_frame: int,
+    ) -> torch.Tensor:
+        """Reads clean latents into the cache: the first frame, or a block that was observed.
+
+        Args:
+            latents: [B, C, F, h, w] clean.
+            y: [B, 4 + C, F, h, w] first-frame condition of these frames; None or ignored where the
+                model reads none.
+            context: from ``embed_context``.
+            cache: rows of these frames are appended.
+            start_frame: absolute latent frame of the first.
+
+        Returns:
+            The video velocity [B, C, F, h, w]; a policy has no use for it.
+
+        Raises:
+            ValueError: shapes that do not fit, or a cache that does not end at ``start_frame``.
+        """
+        batch, _, frames = latents.shape[:3]
+        grid = self._check_call(latents, context, cache, start_frame)
+        x = self._embed_video(latents, y)
+        tau = torch.zeros(batch, frames, device=latents.device)
+        runs = (Run(frames, self.config.frame_seqlen),)
+        table = self._tables.sequence(
+            start_frame, (frames, *grid), 1, (0, 0), (0, 0), latents.device
+        )
+        calls = [
+            partial(self._attend_cached, cache, layer, x.shape[1], 0)
+            for layer in range(len(self.blocks))
+        ]
+        x, times = self._through(x, tau, runs, table, calls, context)
+        cache.advance(x.shape[1])
+        return self._video_velocity(x, times, runs, (frames, *grid))
+
+    def denoise(
+        self,
+        latents: torch.Tensor,
+        video_tau: torch.Tensor,
+        actions: torch.Tensor,
+        action_tau: torch.Tensor,
+        state: torch.Tensor,
+        y: torch.Tensor | None,
+        context: Context,
+        cache: Cache,
+        start_frame: int,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Predicts the velocities of one noisy block; what the cache stores stays as it is.
+
+        Args:
+            latents: [B, C, K, h, w] noisy.
+            video_tau: [B, K] timesteps 0 to 1000.
+            actions: [B, n_a, action_dim] noisy.
+            action_tau: [B, n_a] timesteps.
+            state: [B, n_s, state_dim].
+            y: [B, 4 + C, K, h, w] first-frame condition of these frames, as in ``write``.
+            context: from ``embed_context``.
+            cache: everything before ``start_frame``.
+            start_frame: absolute latent frame of the block's first.
+
+        Returns:
+            Video velocity [B, C, K, h, w] and action velocity [B, n_a, action_dim].
+
+        Raises:
+            ValueError: shapes that do not fit, or a cache that does not end at ``start_frame``.
+        """
+        config = self.config
+        batch, frames = latents.shape[0], config.num_frame_per_block
+        n_a, n_s = config.num_action_per_block, config.num_state_per_block
+        grid = self._check_call(latents, context, cache, start_frame)
+        _expect("latents", latents, (batch, None, frames, None, None))
+        self._check_vectors(video_tau, frames, actions, action_tau, state, blocks=1)
+        video = self._embed_video(latents, y)
+        x = torch.cat([video, *self._embed_vectors(actions, action_tau, state)], dim=1)
+        tau = self._timesteps(video_tau, action_tau)
+        runs = (Run(frames, config.frame_seqlen), Run(n_a + n_s, 1))
+        block = (start_frame - 1) // frames
+        table = self._tables.sequence(
+            start_frame,
+            (frames, *grid),
+            1,
+            (block * n_a, n_a),
+            (block * n_s, n_s),
+            latents.device,
+        )
+        calls = [
+            partial(self._attend_cached, cache, layer, video.shape[1], n_a + n_s)
+            for layer in range(len(self.blocks))
+        ]
+        x, times = self._through(x, tau, runs, table, calls, context)
+        end = video.shape[1]
+        velocity = self._video_velocity(x[:, :end], times[:, :frames], runs[:1], (frames, *grid))
+        return velocity, self.action_decoder(x[:, end : end + n_a])
+
+    def forward_train(
+        self,
+        noisy: torch.Tensor,
+        clean: torch.Tensor,
+        video_tau: torch.Tensor,
+        actions: torch.Tensor,
+        action_tau: torch.Tensor,
+        state: torch.Tensor,
+        y: torch.Tensor | None,
+        text: torch.Tensor,
+        clip: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Predicts the velocities of a whole window at once, each block given the clean ones before.
+
+        Args:
+            noisy, clean: [B, C, F, h, w] with F = 1 + blocks * K.
+            video_tau: [B, F] timesteps 0 to 1000 of the noisy half.
+            actions: [B, blocks * n_a, action_dim] noisy.
+            action_tau: [B, blocks * n_a] timesteps.
+            state: [B, blocks * n_s, state_dim].
+            y: [B, 4 + C, F, h, w] first-frame condition, as in ``write``.
+            text, clip: as in ``embed_context``.
+
+        Returns:
+            Video velocity [B, C, F, h, w] and action velocity [B, blocks * n_a, action_dim].
+
+        Raises:
+            ValueError: shapes that do not fit.
+        """
+        config = self.config
+        batch, _, frames = noisy.shape[:3]
+        blocks, rest = divmod(frames - 1, config.num_frame_per_block)
+        if blocks < 1 or rest:
+            raise ValueError(
+                f"noisy: expected 1 latent frame and whole blocks of {config.num_frame_per_block}, "
+                f"got {frames} frames"
+            )
+        grid = self._check_latents(noisy)
+        _expect("clean", clean, tuple(noisy.shape))
+        self._check_vectors(video_tau, frames, actions, action_tau, state, blocks)
+        context = self._project_context(text, clip)
+        _expect("text", text, (batch, None, None))
+        halves = [self._embed_video(half, y) for half in (clean, noisy)]
+        x = torch.cat([*halves, *self._embed_vectors(actions, action_tau, state)], dim=1)
+        tau = self._timesteps(video_tau, action_tau)
+        tau = torch.cat([torch.zeros_like(tau[:, :frames]), tau], dim=1)
+        n_a, n_s = actions.shape[1], state.shape[1]
+        video_run = Run(frames, config.frame_seqlen)
+        runs = (video_run, video_run, Run(n_a + n_s, 1))
+        table = self._tables.sequence(0, (frames, *grid), 2, (0, n_a), (0, n_s), noisy.device)
+        layout = Layout(
+            blocks=blocks,
+            frame_tokens=config.frame_seqlen,
+            frames_per_block=config.num_frame_per_block,
+            actions_per_block=config.num_action_per_block,
+            states_per_block=config.num_state_per_block,
+            window_frames=config.window_frames,
+        )
+        call = partial(_attend_teacher_forcing, teacher_forcing(layout))
+        x, times = self._through(x, tau, runs, table, [call] * len(self.blocks), context)
+        _, second, vectors, _ = x.split([layout.half, layout.half, n_a, n_s], dim=1)
+        velocity = self._video_velocity(
+            second, times[:, frames : 2 * frames], (video_run,), (frames, *grid)
+        )
+        return velocity, self.action_decoder(vectors)
+
+    # ------------------------------------------------------------------ parts
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights, and so of everything inside."""
+        return self.patch_embedding.weight.dtype
+
+    def _embed_video(self, latents: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+        """Latents, with the condition where the model reads one, as tokens [B, F * S, D]."""
+        channels = self.config.condition_channels
+        if channels:
+            batch, _, frames, height, width = latents.shape
+            if y is None:
+                raise ValueError(f"y: expected {channels} condition channels, got None")
+            _expect("y", y, (batch, channels, frames, height, width))
+            latents = torch.cat([latents.to(self.dtype), y.to(self.dtype)], dim=1)
+        return self.patch_embedding(latents.to(self.dtype)).flatten(2).transpose(1, 2)
+
+    def _embed_vectors(
+        self, actions: torch.Tensor, action_tau: torch.Tensor, state: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Actions and states as tokens."""
+        action_tokens = self.action_encoder(actions.to(self.dtype), action_tau)
+        return action_tokens, self.state_encoder(state.to(self.dtype))
+
+    def _timesteps(self, video_tau: torch.Tensor, action_tau: torch.Tensor) -> torch.Tensor:
+        """Timesteps of frames, actions and states in a row; a state takes its first action's."""
+        stride = self.config.num_action_per_block // self.config.num_state_per_block
+        return torch.cat([video_tau, action_tau, action_tau[:, ::stride]], dim=1)
+
+    def _embed_time(self, tau: torch.Tensor) -> torch.Tensor:
+        """[B, R] to [B, R, D]: cosines, then sines, in float64."""
+        half = self.config.freq_dim // 2
+        steps = torch.arange(half, dtype=torch.float64, device=tau.device)
+        angles = tau.to(torch.float64)[..., None] * 10000.0 ** (-steps / half)
+        waves = torch.cat([angles.cos(), angles.sin()], dim=-1)
+        return self.time_embedding(waves.to(self.dtype))
+
+    def _through(
+        self,
+        x: torch.Tensor,
+        tau: torch.Tensor,
+        runs: tuple[Run, ...],
+        table: torch.Tensor,
+        calls: list[Attention],
+        context: Context,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens [B, L, D] through every block; also the time embeddings [B, R, D] of ``tau``."""
+        times = self._embed_time(tau)
+        modulation = self.time_projection(times).unflatten(-1, (6, -1))
+        for index, block in enumerate(self.blocks):
+            if context.blocks is None:
+                keys = block.cross_attn.keys(context.text, context.image)
+            else:
+                keys = context.blocks[index]
+            x = block(x, modulation, runs, table, calls[index], keys)
+        return x, times
+
+    def _attend_cached(
+        self,
+        cache: Cache,
+        layer: int,
+        video: int,
+        tail: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+    ) -> torch.Tensor:
+        """Every query sees what is stored and every new token; a state perhaps itself only."""
+        cache.write(layer, key, value, cache.position)
+        seen = cache.keys_values(layer, new=video, tail=tail)
+        if not tail or self.config.state_attends_all:
+            return attend(query, *seen)
+        states = slice(query.shape[1] - self.config.num_state_per_block, None)
+        alone = attend(query[:, states], key[:, states], value[:, states])
+        return torch.cat([attend(query[:, : states.start], *seen), alone], dim=1)
+
+    def _video_velocity(
+        self,
+        x: torch.Tensor,
+        times: torch.Tensor,
+        runs: tuple[Run, ...],
+        grid: tuple[int, int, int],
+    ) -> torch.Tensor:
+        """Video tokens [B, F * S, D] to [B, C, F, h, w]; an odd last row or column is never made."""
+        patches = self.head(x, times, runs)
+        patches = patches.unflatten(1, grid).unflatten(-1, (PATCH, PATCH, self.config.out_dim))
+        frames, rows, columns = grid
+        # [B, frame, row, column, row in patch, column in patch, channel]
+        video = patches.permute(0, 6, 1, 2, 4, 3, 5)
+        return video.reshape(x.shape[0], -1, frames, rows * PATCH, columns * PATCH)
+
+    # ------------------------------------------------------------------ checks
+
+    def _check_latents(self, latents: torch.Tensor) -> tuple[int, int]:
+        """Patch rows and columns of latents, if the model takes them."""
+        _expect("latents", latents, (None, self.config.out_dim, None, None, None))
+        rows, columns = latents.shape[3] // PATCH, latents.shape[4] // PATCH
+        if rows * columns != self.config.frame_seqlen:
+            raise ValueError(
+                f"latents of {latents.shape[3]}x{latents.shape[4]}: expected "
+                f"{self.config.frame_seqlen} tokens per frame, got {rows * columns}"
+            )
+        return rows, columns
+
+    def _check_call(
+        self, latents: torch.Tensor, context: Context, cache: Cache, start_frame: int
+    ) -> tuple[int, int]:
+        """Patch rows and columns, if latents, context and cache belong together."""
+        grid = self._check_latents(latents)
+        if context.batch != latents.shape[0]:
+            raise ValueError(
+                f"context: expected a batch of {latents.shape[0]}, got {context.batch}"
+            )
+        if cache.position != start_frame * self.config.frame_seqlen:
+            raise ValueError(
+                f"cache: expected it to end at token {start_frame * self.config.frame_seqlen} "
+                f"(latent frame {start_frame}), got {cache.position}"
+            )
+        return grid
+
+    def _check_vectors(
+        self,
+        video_tau: torch.Tensor,
+        frames: int,
+        actions: torch.Tensor,
+        action_tau: torch.Tensor,
+        state: torch.Tensor,
+        blocks: int,
+    ) -> None:
+        """Timesteps, actions and states have one row for each of theirs."""
+        config, batch = self.config, actions.shape[0]
+        count = blocks * config.num_action_per_block
+        _expect("video_tau", video_tau, (batch, frames))
+        _expect("actions", actions, (batch, count, config.max_action_dim))
+        _expect("action_tau", action_tau, (batch, count))
+        states = blocks * config.num_state_per_block
+        _expect("state", state, (batch, states, config.max_state_dim))
+
+
+def slice_condition(y: torch.Tensor, start_frame: int, frames: int) -> torch.Tensor:
+    """The first-frame condition of ``frames`` latent frames (design: model.md 2.2).
+
+    Args:
+        y: [B, 4 + C, F, h, w] for the whole clip.
+        start_frame: absolute latent frame of the first.
+        frames: how many.
+
+    Returns:
+        [B, 4 + C, frames, h, w]; the last ``frames`` of ``y`` where the slice would run past its end.
+
+    Raises:
+        ValueError: ``y`` is shorter than ``frames``.
+    """
+    if y.shape[2] < frames:
+        raise ValueError(f"y: expected at least {frames} latent frames, got {y.shape[2]}")
+    start = min(start_frame, y.shape[2] - frames)
+    return y[:, :, start : start + frames]
+
+
+def _attend_teacher_forcing(
+    calls: tuple[AttentionCall, ...],
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+) -> torch.Tensor:
+    """The attention of a training sequence, one dense call after another, in the order of tokens."""
+
+    def join(x: torch.Tensor, runs: tuple[slice, ...]) -> torch.Tensor:
+        return torch.cat([x[:, run] for run in runs], dim=1)
+
+    pieces: list[tuple[int, torch.Tensor]] = []
+    for call in calls:
+        out = attend(join(query, call.queries), join(key, call.keys), join(value, call.keys))
+        lengths = [run.stop - run.start for run in call.queries]
+        starts = [run.start for run in call.queries]
+        pieces += zip(starts, out.split(lengths, dim=1), strict=True)
+    return torch.cat([piece for _, piece in sorted(pieces, key=lambda each: each[0])], dim=1)
+
+
+def _expect(name: str, x: torch.Tensor, shape: tuple[int | None, ...]) -> None:
+    """Refuses a tensor of another shape; None stands for any size."""
+    fits = x.dim() == len(shape) and all(
+        want is None or want == got for want, got in zip(shape, x.shape, strict=True)
+    )
+    if not fits:
+        expected = ", ".join("*" if want is None else str(want) for want in shape)
+        raise ValueError(f"{name}: expected [{expected}], got {list(x.shape)}")

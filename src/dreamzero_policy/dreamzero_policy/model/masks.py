@@ -1,0 +1,124 @@
+"""Who attends to whom in training: teacher forcing over clean and noisy halves (design: model.md 3).
+
+The sequence is [clean video | noisy video | actions | states], frames of S tokens each. ``teacher_forcing``
+gives it as dense attention calls, one per block and half; ``teacher_forcing_mask`` says the same as one
+boolean matrix, from the rule for a single pair of tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things are in a training sequence.
+
+    Attributes:
+        blocks: number of blocks.
+        frame_tokens: video tokens S per latent frame.
+        frames_per_block, actions_per_block, states_per_block: a block.
+        window_frames: latent frames W of clean context that a clean block sees.
+    """
+
+    blocks: int
+    frame_tokens: int
+    frames_per_block: int
+    actions_per_block: int
+    states_per_block: int
+    window_frames: int
+
+    @property
+    def frames(self) -> int:
+        """Latent frames in each half."""
+        return 1 + self.blocks * self.frames_per_block
+
+    @property
+    def half(self) -> int:
+        """Tokens in each half."""
+        return self.frames * self.frame_tokens
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in the sequence."""
+        return 2 * self.half + self.blocks * (self.actions_per_block + self.states_per_block)
+
+    def clean(self, first: int, stop: int) -> slice:
+        """Tokens of clean latent frames ``first`` to ``stop``, exclusive."""
+        return slice(first * self.frame_tokens, stop * self.frame_tokens)
+
+    def noisy(self, first: int, stop: int) -> slice:
+        """Tokens of noisy latent frames ``first`` to ``stop``, exclusive."""
+        return slice(self.half + first * self.frame_tokens, self.half + stop * self.frame_tokens)
+
+    def actions(self, block: int) -> slice:
+        """Action tokens of a block."""
+        start = 2 * self.half + block * self.actions_per_block
+        return slice(start, start + self.actions_per_block)
+
+    def states(self, block: int) -> slice:
+        """State tokens of a block."""
+        start = 2 * self.half + self.blocks * self.actions_per_block + block * self.states_per_block
+        return slice(start, start + self.states_per_block)
+
+
+@dataclass(frozen=True)
+class AttentionCall:
+    """One dense attention call: every query sees every key, and a query stands in one call only.
+
+    Attributes:
+        queries, keys: runs of tokens, to be joined in this order.
+    """
+
+    queries: tuple[slice, ...]
+    keys: tuple[slice, ...]
+
+
+def teacher_forcing(layout: Layout) -> tuple[AttentionCall, ...]:
+    """The attention of a training forward as dense calls that cover every token once."""
+    first_clean, first_noisy = layout.clean(0, 1), layout.noisy(0, 1)
+    calls = [AttentionCall((each,), (each,)) for each in (first_clean, first_noisy)]
+    for block in range(layout.blocks):
+        start = 1 + block * layout.frames_per_block
+        stop = start + layout.frames_per_block
+        oldest = max(1, stop - layout.window_frames)
+        calls.append(
+            AttentionCall((layout.clean(start, stop),), (first_clean, layout.clean(oldest, stop)))
+        )
+        noisy, actions = layout.noisy(start, stop), layout.actions(block)
+        states = layout.states(block)
+        context = layout.clean(0, start)
+        calls.append(AttentionCall((noisy, actions), (context, noisy, actions, states)))
+        calls.append(AttentionCall((states,), (states,)))
+    return tuple(calls)
+
+
+def teacher_forcing_mask(layout: Layout) -> torch.Tensor:
+    """The same as a bool matrix [tokens, tokens], True where row (query) sees column (key)."""
+    clean, noisy, action, state = range(4)
+    frames = torch.arange(layout.frames).repeat_interleave(layout.frame_tokens)
+    blocks = torch.arange(layout.blocks)
+    kinds, frame, block = [], [], []
+    for kind in (clean, noisy):
+        kinds.append(torch.full_like(frames, kind))
+        frame.append(frames)
+        block.append((frames - 1).div(layout.frames_per_block, rounding_mode="floor"))
+    for kind, count in ((action, layout.actions_per_block), (state, layout.states_per_block)):
+        each = blocks.repeat_interleave(count)
+        kinds.append(torch.full_like(each, kind))
+        frame.append(torch.full_like(each, -1))
+        block.append(each)
+    kind, at, of = torch.cat(kinds), torch.cat(frame), torch.cat(block)
+    q, q_of = kind[:, None], of[:, None]
+    k, k_at, k_of = kind[None], at[None], of[None]
+    oldest = (1 + (q_of + 1) * layout.frames_per_block - layout.window_frames).clamp(min=1)
+    same = q_of == k_of
+    generates = (q == action) | ((q == noisy) & (q_of >= 0))
+    return (
+        ((q == clean) & (k == clean) & (k_of <= q_of) & ((k_at == 0) | (k_at >= oldest)))
+        | ((q == noisy) & (q_of < 0) & (k == noisy) & (k_of < 0))
+        | (generates & (((k == clean) & (k_of < q_of)) | ((k != clean) & same)))
+        | ((q == state) & (k == state) & same)
+    )
