@@ -1,0 +1,157 @@
+"""The simulated robot behind the driver, without ROS: physics on the wall clock.
+
+Time comes in as nanoseconds of a clock that only goes forward. Every method may be called from any
+thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from dreamzero_policy.types import NS_PER_S, Float, frozen
+
+from sim_driver import scene
+from sim_driver.description import SimRobot
+from sim_driver.servo import Servo
+
+COMMAND_TIMEOUT_S = 0.4
+"""Silence after which the robot holds its pose [s]."""
+
+_CATCH_UP_S = 0.25
+"""Most simulated time to make up for in one call; after a longer pause the rest is left out."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Joints at one instant, in wire units.
+
+    Attributes:
+        positions: [J] in the order of ``SimulatedRobot.joint_names``.
+        velocities: [J], per second.
+    """
+
+    positions: Float
+    velocities: Float
+
+
+class SimulatedRobot:
+    """A robot in its scene, stepped to wall-clock instants.
+
+    It starts at its home pose and holds it until a command comes. ``COMMAND_TIMEOUT_S`` after the
+    last good command it holds the pose it then measures.
+    """
+
+    def __init__(
+        self,
+        robot: SimRobot,
+        seed: int,
+        now_ns: int,
+        command_timeout_s: float = COMMAND_TIMEOUT_S,
+    ) -> None:
+        """Builds the scene and lets the blocks settle.
+
+        Args:
+            robot: what to simulate.
+            seed: of the scene; the same seed and the same commands give the same motion.
+            now_ns: the instant at which simulated time begins.
+            command_timeout_s: silence after which the robot holds.
+
+        Raises:
+            ValueError: a negative seed or a timeout that is not positive.
+        """
+        if seed < 0:
+            raise ValueError(f"seed: expected 0 or more, got {seed}")
+        if not command_timeout_s > 0:
+            raise ValueError(f"command_timeout_s: expected more than 0, got {command_timeout_s}")
+        self.robot = robot
+        self.joint_names = tuple(joint.name for joint in robot.joints)
+        self.model = scene.build(robot, seed)
+        self._data = mujoco.MjData(self.model)
+        self._servo = Servo(robot.joints)
+        self._timeout_ns = round(command_timeout_s * NS_PER_S)
+        self._step_ns = round(self.model.opt.timestep * NS_PER_S)
+        self._lock = threading.Lock()
+        self._command_ns: int | None = None
+        self._hold_reason: str | None = "no command yet"
+        joints = [self.model.joint(joint.measured) for joint in robot.joints]
+        self._positions = np.array([joint.qposadr[0] for joint in joints])
+        self._velocities = np.array([joint.dofadr[0] for joint in joints])
+        self._inputs = np.array([self.model.actuator(name).id for name in self.joint_names])
+        self._data.qpos[self._positions] = [joint.home for joint in robot.joints]
+        self._settle()
+        self._reached_ns = now_ns
+
+    def _settle(self) -> None:
+        """Runs until mimicking joints agree and blocks lie still, then sets the clock to zero."""
+        self._data.ctrl[self._inputs] = self._servo.step(self.model.opt.timestep)
+        mujoco.mj_step(self.model, self._data, round(0.5 / self.model.opt.timestep))
+        self._data.time = 0.0
+
+    @property
+    def hold_reason(self) -> str | None:
+        """Why the robot holds its pose, or None while it follows commands."""
+        with self._lock:
+            return self._hold_reason
+
+    @property
+    def body_positions(self) -> dict[str, Float]:
+        """World position [3] of every body [m], for judging a task."""
+        with self._lock:
+            positions = self._data.xpos.copy()
+        return {self.model.body(index).name: row for index, row in enumerate(positions)}
+
+    def advance(self, now_ns: int) -> None:
+        """Steps the physics up to ``now_ns``; an instant that has passed already does nothing."""
+        with self._lock:
+            if now_ns - self._reached_ns > _CATCH_UP_S * NS_PER_S:
+                self._reached_ns = now_ns - round(_CATCH_UP_S * NS_PER_S)
+            timestep = self.model.opt.timestep
+            while self._reached_ns + self._step_ns <= now_ns:
+                self._reached_ns += self._step_ns
+                self._watch(self._reached_ns)
+                self._data.ctrl[self._inputs] = self._servo.step(timestep)
+                mujoco.mj_step(self.model, self._data)
+
+    def _watch(self, now_ns: int) -> None:
+        """Holds when commands have stopped coming."""
+        if self._command_ns is not None and now_ns - self._command_ns > self._timeout_ns:
+            self._hold(f"no command for {self._timeout_ns / NS_PER_S:g} s")
+
+    def _hold(self, reason: str) -> None:
+        self._command_ns = None
+        self._hold_reason = reason
+        self._servo.hold(self._data.qpos[self._positions])
+
+    def command(self, names: Sequence[str], positions: Sequence[float], now_ns: int) -> None:
+        """Makes for ``positions``, given by joint name in wire units.
+
+        Raises:
+            ValueError: what ``Servo.check`` refuses. Such a command changes nothing and does not
+                feed the watchdog, so the robot goes on to its last good command and holds there.
+        """
+        target = self._servo.check(names, positions)
+        with self._lock:
+            self._servo.follow(target)
+            self._command_ns = now_ns
+            self._hold_reason = None
+
+    def hold(self, reason: str) -> None:
+        """Holds the measured pose now, until the next command."""
+        with self._lock:
+            self._hold(reason)
+
+    def read(self) -> Reading:
+        """Joint positions and velocities as of the last step."""
+        with self._lock:
+            positions = self._data.qpos[self._positions]
+            velocities = self._data.qvel[self._velocities]
+        return Reading(frozen(positions), frozen(velocities))
+
+    def scene_state(self) -> Float:
+        """[nq] positions of everything in the scene: what ``Cameras.see`` takes."""
+        with self._lock:
+            return frozen(self._data.qpos.copy())

@@ -1,0 +1,24 @@
+"""Simulated robots by name; a new one is a file with a ``SimRobot`` and a line here."""
+
+from __future__ import annotations
+
+from sim_driver.description import SimRobot
+from sim_driver.franka import FRANKA
+
+_ROBOTS = {robot.name: robot for robot in (FRANKA,)}
+
+
+def names() -> tuple[str, ...]:
+    """Names of every simulated robot, sorted."""
+    return tuple(sorted(_ROBOTS))
+
+
+def get(name: str) -> SimRobot:
+    """The simulated robot called ``name``.
+
+    Raises:
+        ValueError: there is none; the message lists those there are.
+    """
+    if name not in _ROBOTS:
+        raise ValueError(f"no simulated robot {name!r}; there are: {', '.join(names())}")
+    return _ROBOTS[name]

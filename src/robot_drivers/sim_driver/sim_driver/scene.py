@@ -1,0 +1,153 @@
+"""The world around a robot: floor, table, coloured blocks and light, all of them from one seed."""
+
+from __future__ import annotations
+
+import colorsys
+
+import mujoco
+import numpy as np
+
+from sim_driver.description import SimRobot, Workspace
+from sim_driver.shapes import SCENE, SEEN_ONLY, box, finish
+
+TIMESTEP_S = 0.002
+"""Physics step [s]."""
+
+_TABLE_HEIGHT_M = 0.72
+_BLOCK_DENSITY = 500.0  # kg/m^3, soft wood
+_HUES = {"red": 0.995, "green": 0.36, "blue": 0.60, "yellow": 0.135, "purple": 0.78}
+
+
+def build(robot: SimRobot, seed: int) -> mujoco.MjModel:
+    """Builds the scene of ``robot``; the same seed gives the same scene.
+
+    The seed chooses where the blocks lie, how they are turned, their size and shade, the table's
+    tone, and the direction and strength of the light. Which colours there are does not change, so
+    an instruction such as "pick up the red block" always makes sense.
+    """
+    rng = np.random.default_rng(seed)
+    spec = mujoco.MjSpec()
+    spec.modelname = robot.name
+    spec.compiler.degree = False
+    option = spec.option
+    option.timestep = TIMESTEP_S
+    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC  # with impratio: a gripped block does not creep
+    option.impratio = 10.0
+    _add_look(spec, robot)
+    _add_room(spec, rng)
+    _add_light(spec, rng)
+    robot.add_to(spec)
+    _add_blocks(spec, robot.workspace, rng)
+    return spec.compile()
+
+
+def block_names() -> tuple[str, ...]:
+    """Names of the blocks' bodies, one per colour."""
+    return tuple(f"{colour}_block" for colour in _HUES)
+
+
+def _add_look(spec: mujoco.MjSpec, robot: SimRobot) -> None:
+    """Leaves out shadow map and multisampling: in software they triple the cost of a picture."""
+    visual = spec.visual
+    visual.quality.shadowsize = 0
+    visual.quality.offsamples = 0
+    visual.quality.numslices = 20
+    visual.quality.numstacks = 10
+    visual.global_.offwidth = max(view.width for view in robot.views)
+    visual.global_.offheight = max(view.height for view in robot.views)
+    visual.map.znear = 0.01
+    visual.map.zfar = 20.0
+    spec.stat.extent = 1.0
+    spec.stat.center = [0.3, 0, 0.2]
+
+
+def _add_room(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
+    """Adds sky, floor and the table that the robot stands on; its top is at z = 0."""
+    spec.add_texture(
+        name="sky",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=[0.86, 0.89, 0.92],
+        rgb2=[0.62, 0.66, 0.70],
+        width=64,
+        height=64,
+    )
+    finish(spec, "floor", (0.58, 0.60, 0.62), shine=0.0)
+    shade = rng.uniform(0.94, 1.04)
+    finish(spec, "table", np.clip(np.multiply((0.80, 0.71, 0.59), shade), 0, 1), shine=0.1)
+    finish(spec, "table_edge", np.clip(np.multiply((0.60, 0.50, 0.39), shade), 0, 1), shine=0.1)
+    world = spec.worldbody
+    world.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=[6, 6, 0.1],
+        pos=[0, 0, -_TABLE_HEIGHT_M],
+        material="floor",
+        **SCENE,
+    )
+    box(world, "table", (0.32, 0, -0.02), (0.56, 0.62, 0.02), friction=[0.8, 0.01, 0.001], **SCENE)
+    box(world, "table_edge", (0.32, 0, -0.065), (0.54, 0.60, 0.025), **SEEN_ONLY)
+    half = (_TABLE_HEIGHT_M - 0.09) / 2
+    for x in (-0.18, 0.82):
+        for y in (-0.54, 0.54):
+            box(world, "table_edge", (x, y, -0.09 - half), (0.03, 0.03, half), **SEEN_ONLY)
+
+
+def _add_light(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
+    """Adds one lamp above the table and a soft fill from the viewer's side."""
+    spec.visual.headlight.ambient = [0.38] * 3
+    spec.visual.headlight.diffuse = [0.22] * 3
+    spec.visual.headlight.specular = [0.05] * 3
+    position = np.array([0.6, 0.0, 2.2]) + rng.uniform(-1, 1, 3) * (0.5, 0.9, 0.2)
+    warmth = rng.uniform(-0.04, 0.04)
+    light = spec.worldbody.add_light(name="lamp", pos=position)
+    light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
+    light.dir = np.array([0.3, 0.0, 0.1]) - position
+    light.diffuse = rng.uniform(0.48, 0.62) * np.array([1 + warmth, 1.0, 1 - warmth])
+    light.specular = [0.25] * 3
+    light.castshadow = False
+
+
+def _add_blocks(spec: mujoco.MjSpec, area: Workspace, rng: np.random.Generator) -> None:
+    """Lays one block of each colour on the table, apart from one another."""
+    places = _scatter(area, len(_HUES), 0.105, rng)
+    for (colour, hue), (x, y) in zip(_HUES.items(), places, strict=True):
+        half = rng.uniform(0.021, 0.026)
+        angle = rng.uniform(-np.pi / 4, np.pi / 4)
+        rgb = colorsys.hsv_to_rgb(
+            (hue + rng.uniform(-0.012, 0.012)) % 1.0,
+            rng.uniform(0.78, 0.9),
+            rng.uniform(0.78, 0.95),
+        )
+        finish(spec, colour, rgb, shine=0.2)
+        body = spec.worldbody.add_body(
+            name=f"{colour}_block",
+            pos=[x, y, half],
+            quat=[np.cos(angle / 2), 0, 0, np.sin(angle / 2)],
+        )
+        body.add_freejoint(name=f"{colour}_block")
+        box(
+            body,
+            colour,
+            (0, 0, 0),
+            (half, half, half),
+            mass=_BLOCK_DENSITY * (2 * half) ** 3,
+            condim=4,
+            friction=[1.0, 0.01, 0.0005],
+            **SCENE,
+        )
+
+
+def _scatter(
+    area: Workspace, count: int, apart_m: float, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """``count`` points [x, y] in ``area``, each at least ``apart_m`` from the others."""
+    low, high = np.array([area.x[0], area.y[0]]), np.array([area.x[1], area.y[1]])
+    while True:
+        places: list[np.ndarray] = []
+        for _ in range(40 * count):
+            place = rng.uniform(low, high)
+            if all(np.linalg.norm(place - other) >= apart_m for other in places):
+                places.append(place)
+            if len(places) == count:
+                return places

@@ -1,0 +1,100 @@
+"""Commands to set-points: interpolation between commands, speed limits, and the hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from dreamzero_policy.types import Float
+
+from sim_driver.description import SimJoint
+
+RAMP_S = 0.04
+"""How long a set-point takes to reach a new command [s].
+
+A little longer than the controller's 30 Hz period, so that the set-point of a moving arm never
+stops between two commands; interpolating like this is what a real arm's driver does too.
+"""
+
+_TOLERANCE = 1e-6
+"""How far beyond its range a command may be by rounding, in wire units."""
+
+
+class Servo:
+    """Set-points of all joints, from checked commands; knows no physics and no clock.
+
+    Set-points run at constant speed towards the target, so that they arrive after ``RAMP_S``, or
+    later where a joint's speed limit asks for it.
+    """
+
+    def __init__(self, joints: Sequence[SimJoint]) -> None:
+        """Starts at the joints' home."""
+        self._joints = tuple(joints)
+        self._index = {joint.name: index for index, joint in enumerate(self._joints)}
+        self._lower = np.array([joint.lower for joint in joints])
+        self._upper = np.array([joint.upper for joint in joints])
+        self._fastest = np.array([joint.velocity for joint in joints])
+        self._grips = np.array([joint.grips for joint in joints])
+        self._lead = np.array([joint.lead_s for joint in joints])
+        self._setpoint = np.array([joint.home for joint in joints])
+        self._target = self._setpoint.copy()
+        self._speed = self._fastest.copy()
+
+    @property
+    def target(self) -> Float:
+        """[J] where the joints are going, wire units."""
+        return self._target.copy()
+
+    def check(self, names: Sequence[str], positions: Sequence[float]) -> Float:
+        """[J] ``positions`` in the robot's order.
+
+        Raises:
+            ValueError: a name is unknown, missing or there twice, the counts differ, or a position
+                is not finite or is outside its joint's range. The message names joint, expected
+                and got.
+        """
+        if len(names) != len(positions):
+            raise ValueError(f"command has {len(names)} names but {len(positions)} positions")
+        twice = sorted({name for name in names if list(names).count(name) > 1})
+        if twice:
+            raise ValueError(f"command names {', '.join(twice)} twice")
+        unknown = [name for name in names if name not in self._index]
+        missing = [name for name in self._index if name not in set(names)]
+        if unknown or missing:
+            raise ValueError(
+                f"command must name every joint of the robot and no other; unknown: "
+                f"{', '.join(unknown) or 'none'}; missing: {', '.join(missing) or 'none'}; "
+                f"expected: {', '.join(self._index)}"
+            )
+        ordered = np.empty(len(self._joints))
+        ordered[[self._index[name] for name in names]] = positions
+        for joint, value in zip(self._joints, ordered, strict=True):
+            if not np.isfinite(value):
+                raise ValueError(f"{joint.name}: command is {value}, expected a finite number")
+            if not joint.lower - _TOLERANCE <= value <= joint.upper + _TOLERANCE:
+                raise ValueError(
+                    f"{joint.name}: command {value:.6g} is outside the joint's range "
+                    f"[{joint.lower:.6g}, {joint.upper:.6g}]"
+                )
+        return np.clip(ordered, self._lower, self._upper)
+
+    def follow(self, target: Float) -> None:
+        """Makes for ``target`` [J], which ``check`` returned."""
+        self._target = target.copy()
+        self._speed = np.minimum(np.abs(target - self._setpoint) / RAMP_S, self._fastest)
+
+    def hold(self, measured: Float) -> None:
+        """Stays at the pose ``measured`` [J]; a gripper keeps its target and so what it holds."""
+        self.follow(
+            np.where(self._grips, self._target, np.clip(measured, self._lower, self._upper))
+        )
+
+    def step(self, dt_s: float) -> Float:
+        """[J] input of the position servos for the next ``dt_s`` seconds.
+
+        The set-point plus its velocity times the servo's lead: with that the servo's damping acts
+        on the velocity error, so a joint does not trail a set-point that moves steadily.
+        """
+        moved = np.clip(self._target - self._setpoint, -self._speed * dt_s, self._speed * dt_s)
+        self._setpoint += moved
+        return self._setpoint + self._lead * (moved / dt_s)
