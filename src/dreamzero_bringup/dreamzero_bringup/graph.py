@@ -1,0 +1,284 @@
+"""The node graph of a robot, as plain data: the one place that says which nodes run and how.
+
+``launch_ros_adapter.py`` turns the list into launch_ros actions and ``supervisor.py`` into
+processes; neither adds a node, a parameter or a remapping of its own. Everything a user can get
+wrong is refused here, before any process starts.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+import yaml
+
+from dreamzero_policy import embodiments
+
+Side = Literal["robot", "policy"]
+SIDES = ("all", *get_args(Side))
+"""What ``Options.side`` may be: the whole graph, or what runs on one of the two hosts."""
+
+Value = bool | int | float | str | list
+
+_SECTION = "/**/{node}"  # of a robot's file: one section per node, whatever its namespace
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose about a graph.
+
+    Attributes:
+        robot: name of an embodiment.
+        sim: the simulated robot; otherwise the driver that the robot's file names, if it names one.
+        checkpoint: what the policy loads; None for what ``policy.yaml`` says.
+        config_dir: folder with ``<node>.yaml`` and ``robots/<robot>.yaml``; None for the installed
+            one.
+        overrides: ``node.parameter=value`` each, the value in YAML.
+        dry_run: commands are computed and published beside the driver's topic, where nobody obeys
+            them.
+        side: the nodes of one host only, or ``all``.
+    """
+
+    robot: str
+    sim: bool = True
+    checkpoint: str | None = None
+    config_dir: Path | None = None
+    overrides: tuple[str, ...] = ()
+    dry_run: bool = False
+    side: str = "all"
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node, as both ways of starting it need it.
+
+    Attributes:
+        package, executable: where it is installed: ``<prefix>/lib/<package>/<executable>``.
+        name: the node's name in the ROS graph.
+        side: the host that it runs on.
+        parameters: what this run sets; stronger than the files.
+        parameter_files: what the installation sets, the later file stronger.
+        remappings: (from, to) topic names.
+        nice: scheduling niceness; above 0 for what may wait for the control loop.
+        threads: OpenMP threads, 0 for the library's own choice.
+    """
+
+    package: str
+    executable: str
+    name: str
+    side: Side
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    parameter_files: tuple[Path, ...] = ()
+    remappings: tuple[tuple[str, str], ...] = ()
+    nice: int = 0
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Freezes the parameters."""
+        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+    def ros_arguments(self) -> list[str]:
+        """The command line after the executable, as every ROS 2 node understands it."""
+        arguments = ["--ros-args", "-r", f"__node:={self.name}"]
+        for source, target in self.remappings:
+            arguments += ["-r", f"{source}:={target}"]
+        for path in self.parameter_files:
+            arguments += ["--params-file", str(path)]
+        for name, value in self.parameters.items():
+            arguments += ["-p", f"{name}:={json.dumps(value)}"]
+        return arguments
+
+
+_NODES = (  # drivers first: they start first and are stopped last
+    NodeSpec("sim_driver", "driver_node", "sim_driver", "robot"),
+    NodeSpec("dreamzero_policy", "camera_tiler_node", "camera_tiler", "robot"),
+    NodeSpec("dreamzero_policy", "proprioception_node", "proprioception", "robot"),
+    NodeSpec("dreamzero_policy", "controller_node", "controller", "robot"),
+    NodeSpec("dreamzero_policy", "policy_node", "policy", "policy", nice=5, threads=0),
+)
+
+
+def installed_config_dir() -> Path:
+    """The folder of parameter files that came with this package.
+
+    Raises:
+        ValueError: the package is not installed where ROS looks for packages.
+    """
+    return package_prefix("dreamzero_bringup") / "share" / "dreamzero_bringup" / "config"
+
+
+def package_prefix(package: str) -> Path:
+    """Where a ROS package is installed; where nothing was sourced, in this interpreter's prefix.
+
+    Raises:
+        ValueError: it is not installed.
+    """
+    import os
+
+    from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+
+    if not os.environ.get("AMENT_PREFIX_PATH"):
+        os.environ["AMENT_PREFIX_PATH"] = sys.prefix
+    try:
+        return Path(get_package_prefix(package))
+    except PackageNotFoundError as error:
+        raise ValueError(
+            f"ROS package {package!r} is not installed under {os.environ['AMENT_PREFIX_PATH']}: "
+            "run scripts/setup.sh, or source the workspace that it was built in"
+        ) from error
+
+
+def build(options: Options) -> list[NodeSpec]:
+    """The nodes of a run, in the order in which they start.
+
+    Raises:
+        ValueError: an unknown robot, side, node or parameter, a file that is missing or is not a
+            parameter file, a checkpoint that is not there; the message says what was expected and
+            what came.
+    """
+    embodiments.get(options.robot)
+    if options.side not in SIDES:
+        raise ValueError(f"side must be one of {', '.join(SIDES)}, got {options.side!r}")
+    folder = _folder(options)
+    robot_file = folder / "robots" / f"{options.robot}.yaml"
+    robot = _read(robot_file)
+    site = robot.get(_SECTION.format(node="graph"), {})
+    nodes = list(_nodes(options.sim, str(site.get("driver", "")), robot_file))
+    known = {node.name: _known_parameters(node.name, folder, robot) for node in nodes}
+    overrides = _overrides(options.overrides, known)
+    if options.checkpoint is not None:
+        overrides.setdefault("policy", {})["checkpoint"] = _checkpoint(options.checkpoint)
+    remappings = tuple(_remapping(text, robot_file) for text in site.get("topics", []))
+    return [
+        NodeSpec(
+            node.package,
+            node.executable,
+            node.name,
+            node.side,
+            parameters={"robot": options.robot, **overrides.get(node.name, {})},
+            parameter_files=(*_node_file(folder, node.name), robot_file),
+            remappings=(*_dry(node, options.dry_run, remappings), *remappings),
+            nice=node.nice,
+            threads=node.threads,
+        )
+        for node in nodes
+        if options.side in ("all", node.side)
+    ]
+
+
+def _nodes(sim: bool, driver: str, robot_file: Path) -> Iterable[NodeSpec]:
+    """The table's nodes; without simulation the driver is the one that the robot's file names."""
+    yield from _NODES[:1] if sim else ()
+    if not sim and driver:
+        package, slash, executable = driver.partition("/")
+        if not (package and slash and executable):
+            raise ValueError(
+                f"{robot_file}: graph driver must be 'package/executable', got {driver!r}"
+            )
+        yield NodeSpec(package, executable, "driver", "robot")
+    yield from _NODES[1:]
+
+
+def _dry(node: NodeSpec, dry_run: bool, remappings: Iterable[tuple[str, str]]) -> Iterable:
+    """In a dry run commands go where no driver listens; the first rule that fits wins."""
+    if dry_run and node.name == "controller":
+        target = dict(remappings).get("joint_commands", "joint_commands")
+        yield "joint_commands", f"{target}/dry_run"
+
+
+def _folder(options: Options) -> Path:
+    folder = Path(options.config_dir) if options.config_dir else installed_config_dir()
+    if not folder.is_dir():
+        raise ValueError(f"config_dir: expected a folder with robots/*.yaml, got {folder}")
+    expected = folder / "robots" / f"{options.robot}.yaml"
+    if not expected.is_file():
+        raise ValueError(f"no settings for robot {options.robot!r}: expected the file {expected}")
+    return folder.resolve()
+
+
+def _node_file(folder: Path, node: str) -> list[Path]:
+    """The node's own file where the installation has one."""
+    path = folder / f"{node}.yaml"
+    return [path] if path.is_file() else []
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """Parameters by section of one ROS parameter file.
+
+    Raises:
+        ValueError: it is not YAML, or not laid out as a ROS parameter file.
+    """
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: expected a YAML parameter file, got: {error}") from error
+    sections: dict[str, dict[str, Any]] = {}
+    for section, body in content.items() if isinstance(content, dict) else [(content, None)]:
+        parameters = body.get("ros__parameters") if isinstance(body, dict) else None
+        if not isinstance(parameters, dict) or len(body) != 1:
+            raise ValueError(
+                f"{path}: expected sections 'node: {{ros__parameters: {{...}}}}', got {section!r}"
+            )
+        sections[str(section)] = parameters
+    return sections
+
+
+def _known_parameters(node: str, folder: Path, robot: Mapping[str, Mapping]) -> set[str]:
+    """Every parameter that the files name for a node, and those that every node has."""
+    known = {"autostart"} | set(robot.get(_SECTION.format(node=node), {}))
+    if node == "policy":
+        known.add("checkpoint")
+    for path in _node_file(folder, node):
+        for section, parameters in _read(path).items():
+            if section not in ("/**", node, f"/{node}", _SECTION.format(node=node)):
+                raise ValueError(f"{path}: expected the section '/**', got {section!r}")
+            known |= set(parameters)
+    return known
+
+
+def _overrides(texts: Iterable[str], known: Mapping[str, set[str]]) -> dict[str, dict[str, Value]]:
+    """Parses ``node.parameter=value`` and refuses what no node has."""
+    parsed: dict[str, dict[str, Value]] = {}
+    for text in texts:
+        target, equals, value = text.partition("=")
+        node, dot, parameter = target.strip().partition(".")
+        if not (equals and dot and node and parameter):
+            raise ValueError(f"override: expected node.parameter=value, got {text!r}")
+        if node not in known:
+            raise ValueError(f"override {text!r}: no node {node!r}; nodes: {', '.join(known)}")
+        if parameter not in known[node]:
+            raise ValueError(
+                f"override {text!r}: {node} has no parameter {parameter!r}; "
+                f"its parameters: {', '.join(sorted(known[node]))}"
+            )
+        try:
+            parsed.setdefault(node, {})[parameter] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(f"override {text!r}: the value is not YAML: {error}") from error
+        if not isinstance(parsed[node][parameter], Value):
+            raise ValueError(
+                f"override {text!r}: expected a number, text, true, false or a list, got {value!r}"
+            )
+    return parsed
+
+
+def _checkpoint(text: str) -> str:
+    """A named random checkpoint as it is, a folder as an absolute path."""
+    if text.startswith("random:"):
+        return text
+    path = Path(text).expanduser()
+    if not path.is_dir():
+        raise ValueError(f"checkpoint: expected a folder or random:PRESET, got {text!r}")
+    return str(path.resolve())
+
+
+def _remapping(text: str, path: Path) -> tuple[str, str]:
+    source, colon, target = str(text).partition(":=")
+    if not (source and colon and target):
+        raise ValueError(f"{path}: graph topics: expected 'ours:=theirs', got {text!r}")
+    return source, target

@@ -1,0 +1,122 @@
+"""The node graph as launch_ros actions, for machines with an installed ROS 2."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from launch import LaunchContext, LaunchDescription
+from launch.action import Action
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+    Shutdown,
+)
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from dreamzero_bringup.domain import DomainClaim
+from dreamzero_bringup.graph import SIDES, NodeSpec, Options, build
+
+_ARGUMENTS = (
+    DeclareLaunchArgument(
+        "sim",
+        default_value="true",
+        choices=["true", "false"],
+        description="the simulated robot, or the driver that config/robots/<robot>.yaml names",
+    ),
+    DeclareLaunchArgument(
+        "checkpoint",
+        default_value="",
+        description="checkpoint folder or random:PRESET; empty for what policy.yaml says",
+    ),
+    DeclareLaunchArgument(
+        "config_dir",
+        default_value="",
+        description="folder with <node>.yaml and robots/<robot>.yaml; empty for the installed one",
+    ),
+    DeclareLaunchArgument(
+        "overrides",
+        default_value="",
+        description="single parameters, separated by ';': controller.rate_hz=25; policy.seed=3",
+    ),
+    DeclareLaunchArgument(
+        "dry_run",
+        default_value="false",
+        choices=["true", "false"],
+        description="commands are computed, but go where no driver listens",
+    ),
+    DeclareLaunchArgument(
+        "side",
+        default_value="all",
+        choices=list(SIDES),
+        description="the nodes of one host only",
+    ),
+)
+
+
+def describe(robot: str) -> LaunchDescription:
+    """The launch description of a robot's graph; a node that ends, ends the launch.
+
+    Discovery stays on this host unless ROS_AUTOMATIC_DISCOVERY_RANGE says otherwise. The domain is
+    the environment's, as people who use ``ros2 launch`` expect; it is claimed, so that a second run
+    on the same domain of this machine is refused.
+    """
+
+    def actions(context: LaunchContext) -> list[Action]:
+        values = {
+            argument.name: LaunchConfiguration(argument.name).perform(context)
+            for argument in _ARGUMENTS
+        }
+        nodes = build(options(robot, values))
+        # Held by the context's lifetime, that is, until the launch process ends.
+        claim = DomainClaim(int(os.environ.get("ROS_DOMAIN_ID") or 0))
+        context.extend_globals({"dreamzero_domain_claim": claim})
+        names = ", ".join(node.name for node in nodes)
+        return [
+            SetEnvironmentVariable(
+                "ROS_AUTOMATIC_DISCOVERY_RANGE",
+                os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE") or "LOCALHOST",
+            ),
+            LogInfo(msg=f"robot {robot}, domain {claim.domain_id}: {names}"),
+            *map(action, nodes),
+        ]
+
+    return LaunchDescription([*_ARGUMENTS, OpaqueFunction(function=actions)])
+
+
+def options(robot: str, values: Mapping[str, str]) -> Options:
+    """What the launch arguments ask for.
+
+    Args:
+        robot: name of the embodiment.
+        values: every launch argument as text.
+    """
+    overrides = [text.strip() for text in values["overrides"].split(";")]
+    return Options(
+        robot=robot,
+        sim=values["sim"] == "true",
+        checkpoint=values["checkpoint"] or None,
+        config_dir=Path(values["config_dir"]) if values["config_dir"] else None,
+        overrides=tuple(text for text in overrides if text),
+        dry_run=values["dry_run"] == "true",
+        side=values["side"],
+    )
+
+
+def action(node: NodeSpec) -> Node:
+    """One node of the graph as the action that starts it."""
+    return Node(
+        package=node.package,
+        executable=node.executable,
+        name=node.name,
+        parameters=[*map(str, node.parameter_files), dict(node.parameters)],
+        remappings=list(node.remappings),
+        prefix=f"nice -n {node.nice}" if node.nice else None,
+        additional_env={"OMP_NUM_THREADS": str(node.threads)} if node.threads else None,
+        output="screen",
+        on_exit=Shutdown(reason=f"{node.name} ended"),
+    )
