@@ -1,0 +1,124 @@
+"""Canvases and states to the observation that the policy takes: consecutive frames, newest last."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
+from dreamzero_policy.observation.sync import Grid
+from dreamzero_policy.types import Float, Image, Observation, frozen
+
+
+class ObservationWindow:
+    """The newest run of consecutive canvases, and the state at the newest of them.
+
+    A canvas without a state at its very stamp cannot end an observation: relative actions are added
+    to that state (design: data.md 2.5). A gap in the canvases starts a new run.
+    """
+
+    def __init__(
+        self, embodiment: Embodiment, time_base: TimeBase, frames: int | None = None
+    ) -> None:
+        """Empty.
+
+        Args:
+            embodiment: sizes of canvas and state.
+            time_base: the grid of the canvases.
+            frames: canvases kept; two chunks and the frame that closes them without it, so that a
+                policy that is late by a chunk still finds the last whole one.
+
+        Raises:
+            ValueError: fewer frames than one chunk and the frame that closes it.
+        """
+        least = time_base.frames_per_chunk + 1
+        frames = 2 * time_base.frames_per_chunk + 1 if frames is None else frames
+        if frames < least:
+            raise ValueError(f"window: expected at least {least} frames, got {frames}")
+        self._grid = Grid.of_frames(time_base)
+        self._canvas_shape = (*embodiment.canvas_size, 3)
+        self._state_shape = (len(embodiment.state_joints),)
+        self._canvases: deque[tuple[int, Image]] = deque(maxlen=frames)
+        self._states: deque[tuple[int, Float]] = deque(maxlen=frames)
+
+    def add_canvas(self, stamp_ns: int, canvas: Image) -> bool:
+        """Takes a canvas; False when one as new is here already.
+
+        Args:
+            stamp_ns: its instant.
+            canvas: [H, W, 3] uint8 RGB; it is kept, not copied.
+
+        Raises:
+            ValueError: shape or dtype are not the robot's, or the stamp is off the grid.
+        """
+        if canvas.dtype != np.uint8 or canvas.shape != self._canvas_shape:
+            raise ValueError(
+                f"canvas: expected uint8 {list(self._canvas_shape)}, "
+                f"got {canvas.dtype} {list(canvas.shape)}"
+            )
+        index = self._grid.index_at(stamp_ns)
+        if self._grid.instant(index) != stamp_ns:
+            raise ValueError(
+                f"canvas stamp: expected a multiple of 1/{self._grid.hz} s, such as "
+                f"{self._grid.instant(index)} ns, got {stamp_ns} ns"
+            )
+        if self._canvases and index <= self._canvases[-1][0]:
+            return False
+        self._canvases.append((index, frozen(canvas)))
+        return True
+
+    def add_state(self, stamp_ns: int, positions: Float) -> bool:
+        """Takes a state; False when it is not at a canvas instant or one as new is here already.
+
+        Args:
+            stamp_ns: its instant.
+            positions: [S] in model units.
+
+        Raises:
+            ValueError: the shape is not the robot's or a value is not finite.
+        """
+        positions = np.array(positions, dtype=np.float64)
+        if positions.shape != self._state_shape or not np.isfinite(positions).all():
+            raise ValueError(
+                f"state: expected {self._state_shape[0]} finite positions, got {positions.tolist()}"
+            )
+        index = self._grid.index_at(stamp_ns)
+        if self._grid.instant(index) != stamp_ns:
+            return False
+        if self._states and index <= self._states[-1][0]:
+            return False
+        self._states.append((index, frozen(positions)))
+        return True
+
+    def clear(self) -> None:
+        """Forgets everything, as when the clock was set back."""
+        self._canvases.clear()
+        self._states.clear()
+
+    def observation(self, prompt: str) -> Observation | None:
+        """The run of consecutive canvases up to the newest that has a state.
+
+        Args:
+            prompt: the instruction as the user wrote it.
+
+        Returns:
+            Between one frame and as many as are kept, or None while no canvas has a state.
+        """
+        states = dict(self._states)
+        end = next(
+            (i for i in reversed(range(len(self._canvases))) if self._canvases[i][0] in states),
+            None,
+        )
+        if end is None:
+            return None
+        newest, start = self._canvases[end][0], end
+        while start and self._canvases[start - 1][0] == self._canvases[start][0] - 1:
+            start -= 1
+        run = [self._canvases[i] for i in range(start, end + 1)]
+        return Observation(
+            canvases=np.stack([canvas for _, canvas in run]),
+            stamps_ns=np.array([self._grid.instant(index) for index, _ in run], dtype=np.int64),
+            state=states[newest],
+            prompt=prompt,
+        )

@@ -1,0 +1,225 @@
+"""Streams on one clock: buffers by stamp, the time grid, and which image belongs to an instant.
+
+Times are integer nanoseconds of the ROS clock. Grid instants are absolute multiples of the period
+since the clock's zero, so every node finds the same instants without talking to the others, and the
+grid of the canvases is part of the grid of the proprioception when its rate divides it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Generic, TypeVar
+
+from dreamzero_policy.embodiments.embodiment import TimeBase
+from dreamzero_policy.types import NS_PER_S, Float
+
+Value = TypeVar("Value")
+
+
+class Grid:
+    """Instants ``round(k * 1e9 / hz)`` ns for every integer k."""
+
+    def __init__(self, hz: Fraction | int) -> None:
+        """Sets the rate.
+
+        Raises:
+            ValueError: the rate is not positive.
+        """
+        self.hz = Fraction(hz)
+        if self.hz <= 0:
+            raise ValueError(f"grid rate: expected a positive number of Hz, got {hz}")
+
+    @classmethod
+    def of_frames(cls, time_base: TimeBase) -> Grid:
+        """The grid of a checkpoint's canvases."""
+        return cls(Fraction(time_base.control_hz, time_base.frame_stride))
+
+    def instant(self, index: int) -> int:
+        """The instant of ``index`` [ns]."""
+        return round(index * NS_PER_S / self.hz)
+
+    def index_at(self, stamp_ns: int) -> int:
+        """The index of the newest instant not later than ``stamp_ns``."""
+        index = int(stamp_ns * self.hz // NS_PER_S)
+        return index + 1 if self.instant(index + 1) <= stamp_ns else index
+
+    def is_instant(self, stamp_ns: int) -> bool:
+        """Whether ``stamp_ns`` is an instant of this grid."""
+        return self.instant(self.index_at(stamp_ns)) == stamp_ns
+
+    def contains(self, other: Grid) -> bool:
+        """Whether every instant of ``other`` is one of this grid."""
+        return (self.hz / other.hz).denominator == 1
+
+
+class TimeBuffer(Generic[Value]):
+    """The newest values of one stream, found by time.
+
+    Attributes:
+        refused: values whose stamp was not later than the newest one [count].
+    """
+
+    def __init__(self, capacity: int) -> None:
+        """Holds at most ``capacity`` values.
+
+        Raises:
+            ValueError: the capacity is below 1.
+        """
+        if capacity < 1:
+            raise ValueError(f"buffer capacity: expected at least 1, got {capacity}")
+        self._capacity = capacity
+        self._stamps: list[int] = []
+        self._values: list[Value] = []
+        self.refused = 0
+
+    def __len__(self) -> int:
+        return len(self._stamps)
+
+    def append(self, stamp_ns: int, value: Value) -> bool:
+        """Adds a value unless its stamp is not later than the newest; says whether it was added."""
+        if self._stamps and stamp_ns <= self._stamps[-1]:
+            self.refused += 1
+            return False
+        self._stamps.append(stamp_ns)
+        self._values.append(value)
+        if len(self._stamps) > self._capacity:
+            del self._stamps[0], self._values[0]
+        return True
+
+    def clear(self) -> None:
+        """Forgets every value, as when the clock was set back."""
+        self._stamps.clear()
+        self._values.clear()
+
+    @property
+    def newest(self) -> tuple[int, Value] | None:
+        """The newest (stamp, value)."""
+        return (self._stamps[-1], self._values[-1]) if self._stamps else None
+
+    def at_or_before(self, stamp_ns: int) -> tuple[int, Value] | None:
+        """The newest (stamp, value) not later than ``stamp_ns``."""
+        index = bisect_right(self._stamps, stamp_ns) - 1
+        return (self._stamps[index], self._values[index]) if index >= 0 else None
+
+    def around(self, stamp_ns: int) -> tuple[tuple[int, Value], tuple[int, Value]] | None:
+        """The two neighbours in time between which ``stamp_ns`` lies.
+
+        The first is not later than ``stamp_ns``, the second later. After the newest value these
+        are the last two values.
+
+        Returns:
+            Two (stamp, value), or None before the first value or with a single one.
+        """
+        index = min(bisect_right(self._stamps, stamp_ns), len(self._stamps) - 1)
+        if index < 1:
+            return None
+        return (
+            (self._stamps[index - 1], self._values[index - 1]),
+            (self._stamps[index], self._values[index]),
+        )
+
+    def interpolate(self: TimeBuffer[Float], stamp_ns: int) -> Float | None:
+        """The vector at ``stamp_ns``, on the line between its two neighbours.
+
+        After the newest value it is that value (nothing is extrapolated); before the first it is
+        None.
+        """
+        older = self.at_or_before(stamp_ns)
+        if older is None:
+            return None
+        pair = self.around(stamp_ns)
+        if pair is None or stamp_ns >= pair[1][0]:
+            return older[1]
+        (start, left), (end, right) = pair
+        return left + (right - left) * ((stamp_ns - start) / (end - start))
+
+
+@dataclass(frozen=True)
+class AlignedView(Generic[Value]):
+    """The newest image of a view that is not later than the instant.
+
+    Attributes:
+        stamp_ns: when the image was taken.
+        age_ns: the instant minus that, never negative.
+        value: what the buffer held.
+    """
+
+    stamp_ns: int
+    age_ns: int
+    value: Value
+
+
+@dataclass(frozen=True)
+class MissingView:
+    """A view of which there is no image up to the instant."""
+
+    view: str
+
+    def __str__(self) -> str:
+        return f"{self.view}: no image yet"
+
+
+@dataclass(frozen=True)
+class StaleView:
+    """A view whose newest image is too old for the instant."""
+
+    view: str
+    age_ns: int
+    max_age_ns: int
+
+    def __str__(self) -> str:
+        age, limit = self.age_ns / NS_PER_S, self.max_age_ns / NS_PER_S
+        return f"{self.view}: newest image is {age:.3f} s old, expected at most {limit:.3f} s"
+
+
+@dataclass(frozen=True)
+class Alignment(Generic[Value]):
+    """Every view at one instant.
+
+    Attributes:
+        instant_ns: the instant.
+        views: the views that have an image, by name.
+        problems: the others, each with its reason.
+    """
+
+    instant_ns: int
+    views: Mapping[str, AlignedView[Value]]
+    problems: tuple[MissingView | StaleView, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every view has an image."""
+        return not self.problems
+
+
+def align(
+    buffers: Mapping[str, TimeBuffer[Value]], instant_ns: int, max_age_ns: int
+) -> Alignment[Value]:
+    """For every view its newest image not later than ``instant_ns``.
+
+    Args:
+        buffers: one per view, by name.
+        instant_ns: a grid instant.
+        max_age_ns: an image older than that is stale.
+    """
+    views: dict[str, AlignedView[Value]] = {}
+    problems: list[MissingView | StaleView] = []
+    for name, buffer in buffers.items():
+        found = buffer.at_or_before(instant_ns)
+        if found is None:
+            problems.append(MissingView(name))
+        elif instant_ns - found[0] > max_age_ns:
+            problems.append(StaleView(name, instant_ns - found[0], max_age_ns))
+        else:
+            views[name] = AlignedView(found[0], instant_ns - found[0], found[1])
+    return Alignment(instant_ns, views, tuple(problems))
+
+
+def settled(buffers: Mapping[str, TimeBuffer[Value]], instant_ns: int) -> bool:
+    """Whether no stream can still bring a value for ``instant_ns``: each has one at or after it."""
+    return all(
+        buffer.newest is not None and buffer.newest[0] >= instant_ns for buffer in buffers.values()
+    )
