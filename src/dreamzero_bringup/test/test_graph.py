@@ -1,0 +1,150 @@
+"""The graph: what a user gets for each choice, and what is refused before anything starts."""
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+from dreamzero_bringup.graph import NodeSpec, Options, build
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "robots").mkdir()
+    (tmp_path / "robots" / "droid.yaml").write_text(
+        "/**/sim_driver:\n  ros__parameters:\n    seed: 3\n"
+    )
+    (tmp_path / "controller.yaml").write_text(
+        "/**:\n  ros__parameters:\n    rate_hz: 30.0\n    chunk_max_age_s: 2.0\n"
+    )
+    return tmp_path
+
+
+def nodes(config: Path, **choices):
+    specs = build(Options(**{"robot": "droid", "config_dir": config, **choices}))
+    return {spec.name: spec for spec in specs}
+
+
+def test_simulated_graph_has_driver_first_and_every_node(config):
+    graph = nodes(config)
+    assert list(graph) == ["sim_driver", "camera_tiler", "proprioception", "controller", "policy"]
+    assert [spec.side for spec in graph.values()] == ["robot"] * 4 + ["policy"]
+    assert all(spec.parameters["robot"] == "droid" for spec in graph.values())
+
+
+def test_specs_cannot_be_changed(config):
+    spec = nodes(config)["policy"]
+    with pytest.raises(FrozenInstanceError):
+        spec.name = "other"
+    with pytest.raises(TypeError):
+        spec.parameters["robot"] = "other"
+
+
+def test_files_go_to_their_nodes_the_robot_file_last(config):
+    graph = nodes(config)
+    robot = config / "robots" / "droid.yaml"
+    assert graph["controller"].parameter_files == (config / "controller.yaml", robot)
+    assert graph["policy"].parameter_files == (robot,)
+
+
+def test_overrides_reach_their_node_with_yaml_types(config):
+    graph = nodes(config, overrides=("controller.rate_hz=25", "sim_driver.seed=7"))
+    assert graph["controller"].parameters["rate_hz"] == 25
+    assert graph["sim_driver"].parameters["seed"] == 7
+    assert "rate_hz" not in graph["policy"].parameters
+
+
+def test_checkpoint_is_given_to_the_policy_alone(config, tmp_path):
+    assert nodes(config, checkpoint="random:tiny")["policy"].parameters["checkpoint"] == (
+        "random:tiny"
+    )
+    graph = nodes(config, checkpoint=str(tmp_path))
+    assert graph["policy"].parameters["checkpoint"] == str(tmp_path.resolve())
+    assert "checkpoint" not in graph["controller"].parameters
+
+
+def test_dry_run_sends_commands_beside_the_driver(config):
+    assert nodes(config, dry_run=True)["controller"].remappings == (
+        ("joint_commands", "joint_commands/dry_run"),
+    )
+    assert nodes(config)["controller"].remappings == ()
+
+
+def test_site_topics_remap_every_node_and_name_the_driver(config):
+    (config / "robots" / "droid.yaml").write_text(
+        "/**/graph:\n  ros__parameters:\n    driver: franka_driver/driver_node\n"
+        "    topics: ['joint_states:=/franka/joint_states', 'joint_commands:=/franka/commands']\n"
+    )
+    graph = nodes(config, sim=False, dry_run=True)
+    assert graph["driver"].package == "franka_driver"
+    assert ("joint_states", "/franka/joint_states") in graph["proprioception"].remappings
+    assert graph["controller"].remappings[0] == ("joint_commands", "/franka/commands/dry_run")
+
+
+def test_without_simulation_and_driver_only_our_nodes_run(config):
+    assert next(iter(nodes(config, sim=False))) == "camera_tiler"
+
+
+def test_one_side(config):
+    assert list(nodes(config, side="policy")) == ["policy"]
+    assert "policy" not in nodes(config, side="robot")
+
+
+def test_ros_arguments_quote_text_as_yaml():
+    spec = NodeSpec("p", "e", "n", "robot", parameters={"a": "on", "b": 1.5, "c": ["x"], "d": True})
+    assert spec.ros_arguments() == [
+        *("--ros-args", "-r", "__node:=n"),
+        *("-p", 'a:="on"', "-p", "b:=1.5", "-p", 'c:=["x"]', "-p", "d:=true"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        ({"robot": "nao"}, "unknown robot 'nao'; known robots: .*droid"),
+        ({"side": "left"}, "side must be one of all, robot, policy, got 'left'"),
+        ({"overrides": ("controller.rate=25",)}, "no parameter 'rate'; its parameters:.*rate_hz"),
+        ({"overrides": ("arm.rate_hz=25",)}, "no node 'arm'; nodes: sim_driver"),
+        ({"overrides": ("rate_hz=25",)}, "expected node.parameter=value"),
+        ({"overrides": ("controller.rate_hz",)}, "expected node.parameter=value"),
+        ({"overrides": ("controller.rate_hz={a: 1}",)}, "expected a number, text"),
+        ({"overrides": ("controller.rate_hz=[",)}, "not YAML"),
+        ({"checkpoint": "/nowhere"}, "expected a folder or random:PRESET, got '/nowhere'"),
+        ({"config_dir": Path("/nowhere")}, "config_dir: expected a folder"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_named(config, choices, expected):
+    with pytest.raises(ValueError, match=expected):
+        nodes(config, **choices)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: [", "expected a YAML parameter file"),
+        ("rate_hz: 30", "expected sections 'node"),
+        ("/**:\n  rate_hz: 30", "expected sections 'node"),
+        ("just text", "expected sections 'node"),
+    ],
+)
+def test_a_file_that_is_no_parameter_file_is_named(config, text, expected):
+    path = config / "robots" / "droid.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=expected) as caught:
+        nodes(config)
+    assert str(path) in str(caught.value)
+
+
+def test_a_robot_without_settings_names_the_missing_file(config):
+    (config / "robots" / "droid.yaml").unlink()
+    with pytest.raises(ValueError, match=r"expected the file .*robots/droid\.yaml"):
+        nodes(config)
+
+
+def test_a_bad_topic_rule_and_a_bad_driver_are_named(config):
+    path = config / "robots" / "droid.yaml"
+    path.write_text("/**/graph:\n  ros__parameters:\n    topics: [a-b]\n")
+    with pytest.raises(ValueError, match="expected 'ours:=theirs', got 'a-b'"):
+        nodes(config)
+    path.write_text("/**/graph:\n  ros__parameters:\n    driver: franka\n")
+    with pytest.raises(ValueError, match="must be 'package/executable', got 'franka'"):
+        nodes(config, sim=False)
