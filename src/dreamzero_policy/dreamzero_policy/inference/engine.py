@@ -1,0 +1,373 @@
+"""A model that answers observations with chunks: synchronous, and the same every time.
+
+One engine serves many sessions; threads are the worker's. A call carries out what the session's
+rules say (``session.py``), denoises one block (``sampler.py``) and turns it into absolute targets,
+anchored to the state that went into that very call (design: model.md 1.4, data.md 2.5, 9.1).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dreamzero_policy.embodiments.embodiment import Embodiment
+from dreamzero_policy.inference.sampler import Denoised, denoise_block
+from dreamzero_policy.inference.schedule import flow_schedule
+from dreamzero_policy.inference.session import Plan, ResetReason, Session
+from dreamzero_policy.inference.step_cache import GRID, step_cache
+from dreamzero_policy.inference.window import Window
+from dreamzero_policy.model.checkpoint import Loaded
+from dreamzero_policy.normalize import ModelVectors
+from dreamzero_policy.observation.prompt import NEGATIVE_PROMPT, render
+from dreamzero_policy.types import ActionChunk, Image, Int, Observation
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How the model is run; none of it is in the weights.
+
+    Attributes:
+        guidance_scale: how far the video is pushed from the negative prompt; 1 is off and halves
+            the work.
+        evaluations: timesteps at which the network runs: 5 to 8 of 16, ``"all"`` or ``"dynamic"``.
+        timesteps: solver steps per block.
+        shift: of the noise levels.
+        final_video_sigma: noise level at which the video stops being denoised; None: none is left.
+        seed: of the noise, the same at every call as in the reference.
+        fresh_noise: whether every chunk of a session draws other noise.
+        threads: CPU threads of the whole process; None leaves them as they are.
+        decode_context: real latent frames in front of the predicted ones when those are decoded.
+
+    Raises:
+        ValueError: a number outside its range.
+    """
+
+    guidance_scale: float = 5.0
+    evaluations: int | str = 8
+    timesteps: int = GRID
+    shift: float = 5.0
+    final_video_sigma: float | None = None
+    seed: int = 1140
+    fresh_noise: bool = False
+    threads: int | None = None
+    decode_context: int = 3
+
+    def __post_init__(self) -> None:
+        """Checks what the parts that read the rest do not."""
+        if not np.isfinite(self.guidance_scale):
+            raise ValueError(f"guidance_scale: expected a number, got {self.guidance_scale}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads: expected at least 1 or None, got {self.threads}")
+        if self.decode_context < 1:
+            raise ValueError(f"decode_context: expected at least 1, got {self.decode_context}")
+
+    @property
+    def branches(self) -> int:
+        """Copies of the network's memory: one per prompt that it runs under."""
+        return 1 if self.guidance_scale == 1 else 2
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What one call gave.
+
+    Attributes:
+        chunk: absolute targets with due times.
+        latents: [1, C, K, h, w] float32, the predicted frames.
+        context: real latents in front of them, each [1, C, F, h, w].
+        kind: ``commit`` if the window stands at a boundary, ``lookahead`` between two.
+        evaluations: timesteps at which the network ran.
+        stages: seconds by stage; ``total`` is the whole call.
+        reset_reason: why the window restarted in this call; None: it did not.
+    """
+
+    chunk: ActionChunk
+    latents: Tensor
+    context: tuple[Tensor, ...]
+    kind: str
+    evaluations: int
+    stages: dict[str, float]
+    reset_reason: ResetReason | None
+
+
+class Engine:
+    """Runs a loaded model for one kind of robot.
+
+    Args:
+        loaded: from ``checkpoint.load``.
+        embodiment: the robot.
+        options: how to run it.
+
+    Raises:
+        ValueError: the checkpoint does not fit the robot, or an option is out of range.
+    """
+
+    def __init__(
+        self, loaded: Loaded, embodiment: Embodiment, options: EngineOptions | None = None
+    ) -> None:
+        options = EngineOptions() if options is None else options
+        self.config, self.time_base = loaded.config, loaded.time_base
+        self.embodiment, self.options = embodiment, options
+        self.description, self.untrained = loaded.description, loaded.untrained
+        self._check_fit(loaded)
+        self._model = loaded.model
+        self._vectors = ModelVectors(
+            embodiment,
+            loaded.state_statistics,
+            loaded.action_statistics,
+            loaded.config.max_state_dim,
+            loaded.config.max_action_dim,
+        )
+        self._step_cache = step_cache(options.evaluations, options.timesteps)
+        self._action_schedule = flow_schedule(options.timesteps, options.shift)
+        self._video_schedule = flow_schedule(
+            options.timesteps, options.shift, options.final_video_sigma
+        )
+        self._negative: Tensor | None = None
+        self._decoder = threading.Lock()  # its causal memory belongs to one clip at a time
+        if options.threads is not None:
+            torch.set_num_threads(options.threads)
+
+    def _check_fit(self, loaded: Loaded) -> None:
+        """Refuses a checkpoint of another robot or of another division of time."""
+        time_base, config = loaded.time_base, loaded.config
+        checks = (
+            ("embodiment tag", self.embodiment.tag, loaded.embodiment_tag),
+            ("actions per block", config.num_action_per_block, time_base.rows_per_chunk),
+            ("frames per block", config.frames_per_block, time_base.frames_per_chunk),
+            ("states per block", 1, config.num_state_per_block),
+        )
+        for what, expected, got in checks:
+            if expected != got:
+                raise ValueError(f"{loaded.description}: {what}: expected {expected}, got {got}")
+
+    def new_session(self, started_ns: int) -> Session:
+        """An episode; its memory is made at its first call and goes when the session does.
+
+        Args:
+            started_ns: when it began; must grow from session to session.
+        """
+        return Session(
+            started_ns,
+            frame_ns=self.time_base.frame_ns,
+            frames_per_chunk=self.time_base.frames_per_chunk,
+            blocks_per_window=self.config.max_chunk_size,
+        )
+
+    def warm_up(self) -> None:
+        """Runs every kind of call once on a made-up episode, so that none is slow later."""
+        session = self.new_session(0)
+        frames = 2 * self.time_base.frames_per_chunk
+        whole = self.embodiment.example(frames=frames)
+        for newest in (0, 1, self.time_base.frames_per_chunk, frames - 1):
+            seen = slice(0, newest + 1)
+            observation = Observation(
+                whole.canvases[seen], whole.stamps_ns[seen], whole.state, whole.prompt
+            )
+            self.infer(session, observation)
+
+    @torch.inference_mode()
+    def infer(self, session: Session, observation: Observation) -> Inference:
+        """Answers an observation; the session moves on.
+
+        Args:
+            session: of this engine; calls with it must not overlap.
+            observation: with enough canvases for what became due since the last call; whatever is
+                missing restarts the window.
+
+        Raises:
+            ValueError: the observation does not fit the robot; the session is untouched.
+        """
+        stages = _Stages(self._model.device)
+        self._check(observation)
+        state = self._vectors.state(observation.state)
+        plan = session.plan(observation)
+        canvases = observation.canvases
+        with stages("text"):
+            texts = self._texts(session, observation.prompt)
+        try:
+            if session.window is None:
+                session.window = Window(self._model.dit, self.options.branches)
+            window, session.texts = session.window, texts
+            if plan.reset is not None:
+                self._restart(window, canvases[-1], texts, stages)
+            for positions in plan.commits:
+                self._refresh(window, canvases, positions, stages)
+            with self._looking_ahead(window, canvases, plan, texts, stages):
+                with stages("denoise"):
+                    block = self._denoise(session, window, state)
+                context = window.latents[-self.options.decode_context :]
+            with stages("actions"):
+                rows = block.actions[0].double().cpu().numpy()
+                rows = self._vectors.actions(rows, observation.state)
+        except Exception:
+            session.request_reset(ResetReason.CALL_FAILED)
+            raise
+        chunk = ActionChunk(
+            observation_ns=observation.newest_ns,
+            start_ns=observation.newest_ns,
+            step_ns=self.time_base.row_ns,
+            rows=rows,
+            names=self.embodiment.action_joints,
+            session=session.started_ns,
+            sequence=session.advance(plan, observation),
+        )
+        return Inference(
+            chunk=chunk,
+            latents=block.video,
+            context=context,
+            kind=plan.kind,
+            evaluations=len(block.steps_run),
+            stages=stages.done(),
+            reset_reason=plan.reset,
+        )
+
+    @torch.inference_mode()
+    def predicted_frames(self, session: Session, inference: Inference) -> tuple[Int, Image]:
+        """Decodes what the model expects to see; slow, and never part of ``infer``.
+
+        Args:
+            session: the one that the inference came from.
+            inference: any of its results; it carries all that is needed, so the session may have
+                moved on, in another thread too.
+
+        Returns:
+            Stamps [T] int64 ns, one frame apart, the first one frame after the observation, and
+            canvases [T, H', W', 3] uint8 at the size that the VAE works at, T frames per block.
+
+        Raises:
+            ValueError: the inference is another session's.
+        """
+        chunk = inference.chunk
+        if chunk.session != session.started_ns:
+            raise ValueError(
+                f"inference: expected one of session {session.started_ns}, got {chunk.session}"
+            )
+        dtype = self._model.dtype
+        clip = torch.cat([x.to(dtype) for x in (*inference.context, inference.latents)], dim=2)
+        with self._decoder:
+            frames = self._model.decode(clip)
+        count = self.config.frames_per_block
+        steps = np.arange(1, count + 1, dtype=np.int64)
+        stamps = chunk.observation_ns + steps * self.time_base.frame_ns
+        return stamps, frames[-count:].cpu().numpy()
+
+    def _check(self, observation: Observation) -> None:
+        """Refuses canvases of another size."""
+        got, expected = observation.canvases.shape[1:3], self.embodiment.canvas_size
+        if got != expected:
+            raise ValueError(f"canvases: expected {list(expected)} pixels, got {list(got)}")
+
+    def _texts(self, session: Session, prompt: str) -> tuple[Tensor, ...]:
+        """Embeddings of the prompt and, with guidance, of the negative prompt."""
+        if session.texts and session.prompt == prompt:
+            return session.texts
+        positive = self._model.encode_prompt(render(self.embodiment.prompt, prompt))
+        if self.options.branches == 1:
+            return (positive,)
+        if self._negative is None:
+            self._negative = self._model.encode_prompt(NEGATIVE_PROMPT)
+        return (positive, self._negative)
+
+    def _restart(
+        self, window: Window, canvas: Image, texts: Sequence[Tensor], stages: _Stages
+    ) -> None:
+        """A window that begins with one canvas."""
+        with stages("condition"):
+            clip, y, first = self._model.encode_first(torch.tensor(canvas))
+        with stages("refresh"):
+            window.restart(first, y, clip, texts)
+
+    def _refresh(
+        self, window: Window, canvases: Image, positions: Sequence[int], stages: _Stages
+    ) -> None:
+        """A block of real frames behind what the window holds."""
+        with stages("encode"):
+            latents = self._model.encode_frames(torch.tensor(canvases[list(positions)]))
+        with stages("refresh"):
+            window.refresh(latents)
+
+    @contextmanager
+    def _looking_ahead(
+        self,
+        window: Window,
+        canvases: Image,
+        plan: Plan,
+        texts: Sequence[Tensor],
+        stages: _Stages,
+    ) -> Iterator[None]:
+        """The context as it stands between two boundaries, undone at the end."""
+        if plan.lookahead is None:
+            yield
+            return
+        with ExitStack() as stack:
+            if len(plan.lookahead) == 1:
+                stack.enter_context(window.borrowed(0))
+                self._restart(window, canvases[plan.lookahead[0]], texts, stages)
+            else:
+                stack.enter_context(
+                    window.borrowed(window.frames - self.config.num_frame_per_block)
+                )
+                self._refresh(window, canvases, plan.lookahead, stages)
+            yield
+
+    def _denoise(self, session: Session, window: Window, state: np.ndarray) -> Denoised:
+        """Samples the block behind the context."""
+        device, dtype = self._model.device, self._model.dtype
+        seed = self.options.seed + (session.sequence if self.options.fresh_noise else 0)
+        video, actions = self._noise(seed)
+        states = torch.from_numpy(state).to(device, dtype)[None, None]
+        return denoise_block(
+            window.velocity(states, self.options.guidance_scale),
+            video,
+            actions,
+            self._video_schedule,
+            self._action_schedule,
+            self._step_cache,
+        )
+
+    def _noise(self, seed: int) -> tuple[Tensor, Tensor]:
+        """Video and action noise, each drawn from the same seed as in the reference."""
+        config, device, dtype = self.config, self._model.device, self._model.dtype
+        video = (1, config.out_dim, config.num_frame_per_block, *config.latent_size)
+        actions = (1, config.num_action_per_block, config.max_action_dim)
+        generator = torch.Generator(device)
+        return tuple(
+            torch.randn(
+                shape, generator=generator.manual_seed(seed), device=device, dtype=dtype
+            ).float()
+            for shape in (video, actions)
+        )
+
+
+class _Stages:
+    """Seconds by named stage; waits for the device at both ends of a stage."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._seconds: dict[str, float] = {}
+        self._start = self._now()
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start = self._now()
+        try:
+            yield
+        finally:
+            self._seconds[name] = self._seconds.get(name, 0.0) + self._now() - start
+
+    def done(self) -> dict[str, float]:
+        """Every stage, and the total since the beginning."""
+        return {**self._seconds, "total": self._now() - self._start}
+
+    def _now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter()

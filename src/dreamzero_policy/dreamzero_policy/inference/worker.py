@@ -1,0 +1,213 @@
+"""A thread around an engine: it always takes the newest observation, never a queue.
+
+Whoever receives canvases calls ``submit`` at each and returns at once. While a call is running, a
+newer observation takes the waiting one's place; the window of canvases inside the newest one still
+holds every frame that the context needs. Between calls the thread may decode what the model expects
+to see, if somebody wants it and nothing is waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from dreamzero_policy.inference.engine import Engine, Inference
+from dreamzero_policy.inference.session import Session
+from dreamzero_policy.types import Image, Int, Observation
+
+OnResult = Callable[[Session, Inference], None]
+OnError = Callable[[Session, Exception], None]
+OnPrediction = Callable[[Session, Int, Image], None]
+
+_log = logging.getLogger(__name__)
+_RECORD = 1000
+"""Calls whose latency is remembered."""
+
+
+@dataclass(frozen=True)
+class WorkerStatistics:
+    """Counts since the start, and latencies of the last calls.
+
+    Attributes:
+        chunks: calls that gave one.
+        failures: calls that raised.
+        superseded: observations that a newer one replaced before they were looked at.
+        not_due: observations between two replans.
+        predictions: times that predicted frames were decoded.
+        latency_s: percentile (50, 90, 99, 100) to seconds from ``submit`` to the result; empty
+            before the first chunk.
+    """
+
+    chunks: int
+    failures: int
+    superseded: int
+    not_due: int
+    predictions: int
+    latency_s: dict[int, float]
+
+
+class _Item(NamedTuple):
+    """What waits in the slot."""
+
+    session: Session
+    observation: Observation
+    submitted: float
+
+
+class Worker:
+    """Runs an engine in a thread of its own.
+
+    Callbacks run in that thread, one at a time, and should return soon.
+
+    Args:
+        engine: used by this thread only, from ``start`` on.
+        on_result: takes every chunk.
+        on_error: takes what a call raised; the thread goes on.
+        replan_frames: acts on canvases whose number after a boundary is a multiple of this, and
+            on every boundary (``Session.due``).
+        on_prediction: takes stamps and predicted canvases, decoded while nothing waits.
+        wants_prediction: asked before decoding; None: always, if there is ``on_prediction``.
+        name: of the thread.
+
+    Raises:
+        ValueError: ``replan_frames`` below 1.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        on_result: OnResult,
+        on_error: OnError,
+        *,
+        replan_frames: int = 8,
+        on_prediction: OnPrediction | None = None,
+        wants_prediction: Callable[[], bool] | None = None,
+        name: str = "policy-worker",
+    ) -> None:
+        if replan_frames < 1:
+            raise ValueError(f"replan_frames: expected at least 1, got {replan_frames}")
+        self._engine = engine
+        self._on_result, self._on_error = on_result, on_error
+        self._on_prediction, self._wants_prediction = on_prediction, wants_prediction
+        self._replan_frames = replan_frames
+        self._changed = threading.Condition()
+        self._slot: _Item | None = None
+        self._stopping = False
+        self._latencies: deque[float] = deque(maxlen=_RECORD)
+        self._chunks = self._failures = self._superseded = self._not_due = self._predictions = 0
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread; once."""
+        self._thread.start()
+
+    def submit(self, session: Session, observation: Observation) -> None:
+        """Offers an observation; returns at once.
+
+        Args:
+            session: the episode that it belongs to.
+            observation: the newest; it replaces one that still waits.
+        """
+        with self._changed:
+            if self._slot is not None:
+                self._superseded += 1
+            self._slot = _Item(session, observation, time.perf_counter())
+            self._changed.notify()
+
+    def clear(self) -> None:
+        """Drops the waiting observation; a call that is running goes on to its result."""
+        with self._changed:
+            self._slot = None
+
+    def stop(self, timeout: float) -> bool:
+        """Takes no new work and waits for the call that is running.
+
+        Args:
+            timeout: seconds to wait at most.
+
+        Returns:
+            Whether the thread has ended; if not it ends after its call, with the process at the
+            latest.
+        """
+        with self._changed:
+            self._stopping, self._slot = True, None
+            self._changed.notify()
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def statistics(self) -> WorkerStatistics:
+        """Counts and latencies so far."""
+        with self._changed:
+            latencies = np.array(self._latencies)
+            percentiles = (50, 90, 99, 100) if len(latencies) else ()
+            return WorkerStatistics(
+                chunks=self._chunks,
+                failures=self._failures,
+                superseded=self._superseded,
+                not_due=self._not_due,
+                predictions=self._predictions,
+                latency_s={p: float(np.percentile(latencies, p)) for p in percentiles},
+            )
+
+    def _run(self) -> None:
+        """The thread: take the newest, answer it, and decode while idle."""
+        while (item := self._take()) is not None:
+            try:
+                inference = self._answer(item)
+                if inference is not None and self._idle():
+                    self._predict(item.session, inference)
+            except Exception as error:  # noqa: BLE001 - reported, and the next call may do better
+                self._fail(item.session, error)
+
+    def _take(self) -> _Item | None:
+        """Waits for an observation; None to end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._slot is not None or self._stopping)
+            item, self._slot = self._slot, None
+            return None if self._stopping else item
+
+    def _answer(self, item: _Item) -> Inference | None:
+        """Runs the engine if the observation is due."""
+        if not item.session.due(item.observation, self._replan_frames):
+            with self._changed:
+                self._not_due += 1
+            return None
+        inference = self._engine.infer(item.session, item.observation)
+        self._on_result(item.session, inference)
+        with self._changed:
+            self._chunks += 1
+            self._latencies.append(time.perf_counter() - item.submitted)
+        return inference
+
+    def _idle(self) -> bool:
+        """Whether nothing waits and nobody wants to stop."""
+        with self._changed:
+            return self._slot is None and not self._stopping
+
+    def _predict(self, session: Session, inference: Inference) -> None:
+        """Decodes the predicted frames for whoever wants them."""
+        if self._on_prediction is None:
+            return
+        if self._wants_prediction is not None and not self._wants_prediction():
+            return
+        stamps, frames = self._engine.predicted_frames(session, inference)
+        self._on_prediction(session, stamps, frames)
+        with self._changed:
+            self._predictions += 1
+
+    def _fail(self, session: Session, error: Exception) -> None:
+        """Reports an error; one in the report itself is only logged."""
+        with self._changed:
+            self._failures += 1
+        try:
+            self._on_error(session, error)
+        except Exception:
+            _log.exception("reporting %r failed", error)
