@@ -1,15 +1,15 @@
 """Keys and values of the past, preallocated once: write rows, then advance; never a concatenation.
 
-Positions are absolute tokens of the window: latent frame f begins at token ``f * frame_seqlen``. Rows
-behind the stored ones are scratch: a forward writes its own keys there, reads stored and new rows as
-one view, and only a clean forward then advances, which makes its video rows part of what is stored.
-A denoising forward does not, so whatever it wrote is overwritten by the next one.
+Positions are absolute tokens of the window: latent frame f begins at token ``f * frame_seqlen``.
+Rows behind the stored ones are scratch: a forward writes its own keys there, reads stored and new
+rows as one view, and only a clean forward then advances, which makes its video rows part of what is
+stored. A denoising forward does not, so whatever it wrote is overwritten by the next one.
 
     rows     | stored: length        | new: video of this forward | tail: actions, states |  free
     position first                   position
 
-When stored and new video rows exceed ``max_tokens`` the oldest are left out, first of the view, then
-(on ``advance``) of the store; the first frame gets no special treatment (design: model.md 4.2).
+When stored and new video rows exceed ``max_tokens`` the oldest are left out, first of the view,
+then (on ``advance``) of the store; the first frame gets no special treatment (model.md 4.2).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class KVCache:
         heads: attention heads n.
         head_dim: width d of a head.
         dtype, device: of the rows.
-        scratch_tokens: rows for the forward in progress beyond ``max_tokens``; None: ``max_tokens``.
+        scratch_tokens: rows for the forward in progress beyond ``max_tokens``; None: as many again.
     """
 
     def __init__(
@@ -91,9 +91,10 @@ class KVCache:
         Args:
             config: the model.
             batch: sequences B.
-            dtype, device: of the rows.
-            slide: whether sequences may run past the window; a session that restarts when the window
-                is full never does, and saves one block of rows.
+            dtype: of the rows.
+            device: where they are.
+            slide: whether sequences may run past the window; a session that restarts when the
+                window is full never does, and saves one block of rows.
         """
         tail = config.num_action_per_block + config.num_state_per_block
         block = config.num_frame_per_block * config.frame_seqlen
@@ -138,7 +139,8 @@ class KVCache:
 
         Args:
             layer: transformer block.
-            k, v: [B, rows, n, d].
+            k: [B, rows, n, d] keys, rotated.
+            v: [B, rows, n, d] values.
             start_token: absolute position of the first row; must be ``position``.
 
         Raises:
@@ -146,7 +148,8 @@ class KVCache:
         """
         if start_token != self.position:
             raise ValueError(
-                f"start_token: expected {self.position}, the end of what is stored, got {start_token}"
+                f"start_token: expected {self.position}, where the stored rows end, "
+                f"got {start_token}"
             )
         stop = self._length + k.shape[1]
         if stop > self._keys.shape[2]:
@@ -164,8 +167,8 @@ class KVCache:
 
         Args:
             layer: transformer block.
-            new: video rows just written; with the stored ones at most ``max_tokens``, oldest left out.
-            tail: action and state rows just written behind them; they never push anything out.
+            new: video rows just written; of these and the stored ones the newest ``max_tokens``.
+            tail: action and state rows just written behind them; they push nothing out.
 
         Returns:
             Keys and values [B, L, n, d], views that the next ``write`` may change.
@@ -221,8 +224,8 @@ class KVCache:
         """
         if snapshot.first != self._first or snapshot.start > self.position:
             raise ValueError(
-                f"a copy of tokens {snapshot.start} to {snapshot.position} (oldest {snapshot.first}) "
-                f"does not fit onto tokens {self._first} to {self.position}"
+                f"a copy of tokens {snapshot.start} to {snapshot.position} (oldest "
+                f"{snapshot.first}) does not fit onto tokens {self._first} to {self.position}"
             )
         start, stop = snapshot.start - self._first, snapshot.position - self._first
         self._keys[:, :, start:stop] = snapshot.keys

@@ -1,7 +1,7 @@
 """Actions and states as tokens, and back (design: model.md 2.9).
 
-The layers keep a leading axis for a pool of embodiments, as the checkpoints do; the pool has always had
-one member (design: model.md 11, B2).
+The layers keep a leading axis for a pool of embodiments, as the checkpoints do; the pool has always
+had one member (design: model.md 11, B2).
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ def attend(
 
     Args:
         query: [B, Lq, n, d].
-        key, value: [B, Lk, n, d]; views of a larger buffer are fine.
+        key: [B, Lk, n, d]; a view of a larger buffer is fine.
+        value: [B, Lk, n, d], the same.
         mask: bool [Lq, Lk], True where a query sees a key; None: everywhere.
 
     Returns:

@@ -1,11 +1,11 @@
 """What fixes a world-action model: sizes of every part, and the presets that exist.
 
-Nothing here can be read off the weights alone (design: model.md 1.2): the number of actions per block or the
-window length leave no trace in a tensor's shape. So a preset states every number, and a checkpoint's own
-``config.json`` is read with ``ModelConfig.from_upstream``.
+The number of actions per block or the length of the window leave no trace in a tensor's shape
+(design: model.md 1.2). So a preset states every number, and a checkpoint's own ``config.json`` is
+read with ``ModelConfig.from_upstream``.
 
-Words: a *latent frame* is one time step of VAE latents; a *block* is K latent frames, its actions and its
-states; the *window* is the first latent frame and ``max_chunk_size`` blocks.
+Words: a *latent frame* is one time step of VAE latents; a *block* is K latent frames, its actions
+and its states; the *window* is the first latent frame and ``max_chunk_size`` blocks.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class VaeConfig:
         """Checks that the tuples have the lengths that the sizes ask for."""
         if len(self.temporal_downsample) != len(self.dim_mult) - 1:
             raise ValueError(
-                f"temporal_downsample: expected {len(self.dim_mult) - 1} values, one per step between "
-                f"levels, got {self.temporal_downsample}"
+                f"temporal_downsample: expected {len(self.dim_mult) - 1} values, one per step "
+                f"between levels, got {self.temporal_downsample}"
             )
         if 2 ** sum(self.temporal_downsample) != TEMPORAL_STRIDE:
             raise ValueError(
@@ -102,7 +102,8 @@ class TextConfig:
     """Sizes of the umT5 encoder and which tokens it reads (design: model.md 7.1).
 
     Attributes:
-        tokenizer: "umt5" (sentencepiece, from a local folder) or "bytes" (3 special tokens and 256 bytes).
+        tokenizer: "umt5" (sentencepiece, from a local folder) or "bytes" (3 special tokens and the
+            256 bytes).
         vocab_size: rows of the token table.
         dim, head_dim, ffn_dim, num_heads, num_layers: the transformer.
         num_buckets, max_distance: of the relative position bias.
@@ -204,7 +205,7 @@ class ModelConfig:
         dim [D], ffn_dim [M], num_heads [n], num_layers [N_L]: the transformer.
         in_dim [C_in]: channels into the patch embedding.
         out_dim [C_out]: latent channels, in and out.
-        concat_first_frame_latent: whether mask and condition latent ride along as extra input channels.
+        concat_first_frame_latent: whether mask and condition latent are further input channels.
         frame_seqlen [S]: video tokens per latent frame.
         num_frame_per_block [K], num_action_per_block [n_a], num_state_per_block [n_s]: a block.
         max_chunk_size [M_c]: blocks in a window.
@@ -214,10 +215,11 @@ class ModelConfig:
         freq_dim: width of the timestep's sinusoid.
         clip_dim: width of the image tokens.
         eps: of every norm but those of the image embedding.
-        state_attends_all: whether at inference the state token sees everything, as the published results
-            were made with, or itself only, as in training (design: model.md 4.2).
+        state_attends_all: whether at inference the state token sees everything, as the published
+            results were made with, or itself only, as in training (design: model.md 4.2).
         latent_size: (height, width) of the latents.
-        target_size: (height, width) in pixels to which a canvas is resized before the VAE; None: not at all.
+        target_size: (height, width) in pixels to which a canvas is resized before the VAE; None: it
+            is not.
         num_frames: image frames that the first-frame condition covers.
         vae, text, image: the frozen encoders; None where a network stands without one.
 
@@ -260,8 +262,8 @@ class ModelConfig:
             raise ValueError(f"model_type: expected 'i2v' or 'ti2v', got {self.model_type!r}")
         if self.max_chunk_size == -1:
             raise ValueError(
-                "max_chunk_size: -1 (no window) is not supported: the reference then trains with another "
-                "mask and restarts at every call; expected at least 1"
+                "max_chunk_size: -1 (no window) is not supported: the reference then trains with "
+                "another mask and restarts at every call; expected at least 1"
             )
         sizes = (
             *("dim", "ffn_dim", "num_heads", "num_layers", "in_dim", "out_dim", "frame_seqlen"),
@@ -275,7 +277,8 @@ class ModelConfig:
                 raise ValueError(f"{name}: expected a whole number of at least 1, got {value!r}")
         if self.dim % self.num_heads or self.head_dim % 2 or self.head_dim < 6:
             raise ValueError(
-                f"dim {self.dim} over num_heads {self.num_heads}: expected an even head width of at least 6"
+                f"dim {self.dim} over num_heads {self.num_heads}: expected an even head width "
+                "of at least 6"
             )
         if self.freq_dim % 2:
             raise ValueError(f"freq_dim: expected an even number, got {self.freq_dim}")
@@ -293,8 +296,8 @@ class ModelConfig:
         height, width = self.latent_size
         if (height // 2) * (width // 2) != self.frame_seqlen:
             raise ValueError(
-                f"frame_seqlen: latents of {height}x{width} give {(height // 2) * (width // 2)} tokens "
-                f"per frame, got {self.frame_seqlen}"
+                f"frame_seqlen: latents of {height}x{width} give {(height // 2) * (width // 2)} "
+                f"tokens per frame, got {self.frame_seqlen}"
             )
         self._check_encoders()
 
@@ -359,14 +362,16 @@ class ModelConfig:
     ) -> Self:
         """Reads the network's arguments by the reference's names (design: model.md 8.3).
 
-        The encoders follow from the widths: 16 latent channels mean the Wan 2.1 VAE, 48 the Wan 2.2 VAE,
-        4096 text channels umT5-xxl; other widths leave the encoder None. Arguments that a config.json may
-        leave out take the reference's defaults; unknown arguments are ignored, it carries many dead ones.
+        The encoders follow from the widths: 16 latent channels mean the Wan 2.1 VAE, 48 the Wan 2.2
+        VAE, 4096 text channels umT5-xxl; other widths leave the encoder None. Arguments that a
+        config.json may leave out take the reference's defaults; unknown ones are ignored, since it
+        carries many dead ones.
 
         Args:
             config: ``action_head_cfg.config.diffusion_model_cfg`` of a checkpoint, or the like.
-            latent_size: (height, width) of the latents; None: from ``frame_seqlen``, where it is known.
-            target_size: (height, width) in pixels into the VAE; None: the known one of the geometry.
+            latent_size: (height, width) of the latents; None: what ``frame_seqlen`` is known for.
+            target_size: (height, width) in pixels into the VAE; None: what ``frame_seqlen`` is
+                known for where ``latent_size`` is None too, else the canvas as it is.
             num_frames: image frames that the first-frame condition covers.
             state_attends_all: as the attribute.
             text_len: tokens of the prompt embedding; None: the config's own, else 512.
@@ -378,7 +383,7 @@ class ModelConfig:
             ValueError: an argument is missing or not supported, or the latents' size is not known.
         """
 
-        def need(name: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+        def need(name: str) -> Any:
             if name not in config:
                 raise ValueError(f"the network's configuration lacks {name!r}; it has {[*config]}")
             return config[name]
@@ -391,8 +396,8 @@ class ModelConfig:
             if (seqlen, out_dim) not in _GEOMETRY:
                 known = ", ".join(f"{s} tokens of {c} channels" for s, c in _GEOMETRY)
                 raise ValueError(
-                    f"frame_seqlen: latents of {seqlen} tokens and {out_dim} channels have no known height "
-                    f"and width (known: {known}); pass latent_size"
+                    f"frame_seqlen: latents of {seqlen} tokens and {out_dim} channels have no "
+                    f"known height and width (known: {known}); pass latent_size"
                 )
             latent_size, known_target = _GEOMETRY[seqlen, out_dim]
             target_size = target_size or known_target
@@ -448,13 +453,20 @@ _RELEASED_14B: dict[str, Any] = {
     "num_action_per_block": 24,
     "num_state_per_block": 1,
     "max_chunk_size": 4,
+    "max_state_dim": 64,
+    "action_dim": 32,
+    "hidden_size": 1024,
+    "text_dim": 4096,
+    "text_len": 512,
+    "freq_dim": 256,
+    "eps": 1e-6,
 }
 
 DROID_14B = ModelConfig.from_upstream(_RELEASED_14B)
 """The released Franka model: blocks of 1.6 s, 24 actions at 15 Hz."""
 
 AGIBOT_14B = ModelConfig.from_upstream(_RELEASED_14B | {"num_action_per_block": 48})
-"""The released G1 model: blocks of 1.6 s, 48 actions at 30 Hz; a fine-tune of 24 says so in its config."""
+"""The released G1 model: blocks of 1.6 s, 48 actions at 30 Hz. A fine-tune's config may say 24."""
 
 WAN22_5B = ModelConfig.from_upstream(
     _RELEASED_14B
@@ -469,13 +481,13 @@ WAN22_5B = ModelConfig.from_upstream(
         "frame_seqlen": 50,
     }
 )
-"""The small recipe on Wan 2.2: the canvas is resized to 160x320 and there are no condition channels."""
+"""The small recipe on Wan 2.2: the canvas is resized to 160x320, and no condition channels."""
 
 TINY = ModelConfig(
     model_type="i2v",
     dim=128,
     ffn_dim=384,
-    num_heads=4,
+    num_heads=2,
     num_layers=4,
     in_dim=36,
     out_dim=16,
@@ -501,11 +513,11 @@ TINY = ModelConfig(
         base_dim=8,
         decoder_base_dim=8,
         z_dim=16,
-        dim_mult=(1, 2, 4, 4),
+        dim_mult=(1, 2, 4),
         num_res_blocks=1,
-        temporal_downsample=(False, True, True),
+        temporal_downsample=(True, True),
         residual=False,
-        patch_size=1,
+        patch_size=2,
         latents_mean=(0.0,) * 16,
         latents_std=(1.0,) * 16,
     ),
@@ -526,7 +538,7 @@ TINY = ModelConfig(
         ffn_dim=128,
         num_heads=4,
         num_layers=3,
-        image_size=224,
+        image_size=112,
         patch_size=14,
         projection_dim=64,
         eps=1e-5,

@@ -2,12 +2,13 @@
 
 Three forwards share one path through the blocks and differ in what a query may attend to:
 
-    write          clean video                       stored and new keys; then the cache advances
-    denoise        noisy video, actions, states      stored and new keys; the cache stays as it is
+    write          clean video                    stored and new keys; then the cache advances
+    denoise        noisy video, actions, states   stored and new keys; the cache stays as it is
     forward_train  clean and noisy video, actions, states of a whole window, teacher forcing
 
-Parameter names are those of the published checkpoints. Shapes: B sequences, F latent frames, K frames in
-a block, S tokens per frame, A actions, L tokens, D channels, n heads of width d.
+Parameter names are those of the published checkpoints. Shapes: B sequences, F latent frames, K
+frames in a block, S tokens per frame, L tokens, C latent channels, D token channels, n heads of
+width d, n_a actions and n_s states in a block.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Context:
     Attributes:
         text: [B, text_len, D] projected prompt embedding.
         image: [B, image tokens, D] projected image tokens.
-        blocks: keys and values of every block, made once; None: every block makes its own each time.
+        blocks: keys and values of every block, made once; None: each makes its own, each time.
     """
 
     text: torch.Tensor
@@ -299,7 +300,7 @@ class ImageEmbedding(nn.Module):
 
 
 class CausalDiT(nn.Module):
-    """The network: what it must know of a moment is in its arguments, it keeps nothing between calls.
+    """The network: what it must know of a moment is in its arguments; nothing stays between calls.
 
     Args:
         config: sizes and switches.
@@ -333,7 +334,7 @@ class CausalDiT(nn.Module):
         """Draws the linear layers anew for a start from nothing (design: model.md 2.12).
 
         Args:
-            output_std: of the video head's weight; 0 as for training, where the first velocity is 0.
+            output_std: of the video head's weight; 0 as for training: the first velocity is 0.
         """
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Conv3d):
@@ -344,8 +345,6 @@ class CausalDiT(nn.Module):
                 if isinstance(module, nn.Linear):
                     nn.init.normal_(module.weight, std=0.02)
         nn.init.normal_(self.head.head.weight, std=output_std)
-
-    # ------------------------------------------------------------------ context
 
     def embed_context(self, text: torch.Tensor, clip: torch.Tensor) -> Context:
         """Projects prompt and image and makes every block's cross-attention keys, once.
@@ -374,8 +373,6 @@ class CausalDiT(nn.Module):
             image=self.img_emb(clip.to(self.dtype)),
             blocks=None,
         )
-
-    # ------------------------------------------------------------------ forwards
 
     def write(
         self,
@@ -488,16 +485,18 @@ class CausalDiT(nn.Module):
         text: torch.Tensor,
         clip: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Predicts the velocities of a whole window at once, each block given the clean ones before.
+        """Predicts the velocities of a whole window, each block given the clean ones before it.
 
         Args:
-            noisy, clean: [B, C, F, h, w] with F = 1 + blocks * K.
+            noisy: [B, C, F, h, w] with F = 1 + blocks * K.
+            clean: [B, C, F, h, w], what the noisy half is at sigma 0.
             video_tau: [B, F] timesteps 0 to 1000 of the noisy half.
             actions: [B, blocks * n_a, action_dim] noisy.
             action_tau: [B, blocks * n_a] timesteps.
             state: [B, blocks * n_s, state_dim].
             y: [B, 4 + C, F, h, w] first-frame condition, as in ``write``.
-            text, clip: as in ``embed_context``.
+            text: [B, text_len, text_dim], as in ``embed_context``.
+            clip: [B, tokens, clip_dim], as in ``embed_context``.
 
         Returns:
             Video velocity [B, C, F, h, w] and action velocity [B, blocks * n_a, action_dim].
@@ -541,8 +540,6 @@ class CausalDiT(nn.Module):
             second, times[:, frames : 2 * frames], (video_run,), (frames, *grid)
         )
         return velocity, self.action_decoder(vectors)
-
-    # ------------------------------------------------------------------ parts
 
     @property
     def dtype(self) -> torch.dtype:
@@ -626,15 +623,13 @@ class CausalDiT(nn.Module):
         runs: tuple[Run, ...],
         grid: tuple[int, int, int],
     ) -> torch.Tensor:
-        """Video tokens [B, F * S, D] to [B, C, F, h, w]; an odd last row or column is never made."""
+        """Video tokens [B, F * S, D] to [B, C, F, h, w]; an odd last row or column is not made."""
         patches = self.head(x, times, runs)
         patches = patches.unflatten(1, grid).unflatten(-1, (PATCH, PATCH, self.config.out_dim))
         frames, rows, columns = grid
         # [B, frame, row, column, row in patch, column in patch, channel]
         video = patches.permute(0, 6, 1, 2, 4, 3, 5)
         return video.reshape(x.shape[0], -1, frames, rows * PATCH, columns * PATCH)
-
-    # ------------------------------------------------------------------ checks
 
     def _check_latents(self, latents: torch.Tensor) -> tuple[int, int]:
         """Patch rows and columns of latents, if the model takes them."""
@@ -691,7 +686,7 @@ def slice_condition(y: torch.Tensor, start_frame: int, frames: int) -> torch.Ten
         frames: how many.
 
     Returns:
-        [B, 4 + C, frames, h, w]; the last ``frames`` of ``y`` where the slice would run past its end.
+        [B, 4 + C, frames, h, w]; the last ``frames`` of ``y`` if the slice would run past its end.
 
     Raises:
         ValueError: ``y`` is shorter than ``frames``.
@@ -708,7 +703,7 @@ def _attend_teacher_forcing(
     key: torch.Tensor,
     value: torch.Tensor,
 ) -> torch.Tensor:
-    """The attention of a training sequence, one dense call after another, in the order of tokens."""
+    """The attention of a training sequence as dense calls, their results in the order of tokens."""
 
     def join(x: torch.Tensor, runs: tuple[slice, ...]) -> torch.Tensor:
         return torch.cat([x[:, run] for run in runs], dim=1)

@@ -1,8 +1,9 @@
-"""Who attends to whom in training: teacher forcing over clean and noisy halves (design: model.md 3).
+"""Who attends to whom in training: teacher forcing over clean and noisy halves.
 
-The sequence is [clean video | noisy video | actions | states], frames of S tokens each. ``teacher_forcing``
-gives it as dense attention calls, one per block and half; ``teacher_forcing_mask`` says the same as one
-boolean matrix, from the rule for a single pair of tokens.
+The sequence is [clean video | noisy video | actions | states], frames of S tokens each.
+``teacher_forcing`` gives it as dense attention calls, one per block and half;
+``teacher_forcing_mask`` says the same as one boolean matrix, from the rule for a single pair of
+tokens (design: model.md 3).
 """
 
 from __future__ import annotations

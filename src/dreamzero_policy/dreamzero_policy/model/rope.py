@@ -1,8 +1,8 @@
 """Rotary positions of video, action and state tokens (design: model.md 2.7).
 
-A head of width d is d/2 interleaved pairs (2i, 2i+1), each rotated as one complex number, in float64.
-Video tokens share the pairs out between frame, row and column; action and state tokens use all of them
-for their running number. Base 10000 everywhere.
+A head of width d is d/2 interleaved pairs (2i, 2i+1), each rotated as one complex number, in
+float64. Video tokens share the pairs out between frame, row and column; action and state tokens use
+all of them for their running number. Base 10000 everywhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def axis_pairs(head_dim: int) -> tuple[int, int, int]:
 
 
 def turns(positions: torch.Tensor, pairs: int) -> torch.Tensor:
-    """Unit complex numbers complex128 [P, pairs]: position p turns pair i by ``p * BASE**(-i/pairs)``."""
+    """Unit numbers, complex128 [P, pairs]: position p turns pair i by ``p * BASE**(-i/pairs)``."""
     steps = torch.arange(pairs, dtype=torch.float64, device=positions.device)
     angles = torch.outer(positions.to(torch.float64), BASE ** (-steps / pairs))
     return torch.polar(torch.ones_like(angles), angles)
@@ -87,7 +87,8 @@ class RotaryTables:
             start_frame: absolute latent frame of the first video token.
             video: frames, patch rows, patch columns.
             copies: how often the video stands in the sequence, at the same positions.
-            actions, states: number of the first one, and how many.
+            actions: number of the first one, and how many.
+            states: number of the first one, and how many.
             device: where the table must be.
 
         Returns:
