@@ -1,0 +1,33 @@
+"""Quality of service by purpose: every publisher and subscription uses one of these names."""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+CAMERA = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Camera images: the newest one, a lost one is not sent again."""
+
+STATE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+"""Joint states and proprioception, for whoever publishes them."""
+
+STATE_INPUT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Joint states and proprioception, for whoever listens: matches any publisher's reliability."""
+
+CANVAS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+"""Canvases: the context needs every one of them."""
+
+CHUNK = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+"""Action chunks: only the newest matters, and it must arrive."""
+
+COMMAND = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+"""Commands to a driver: only the newest matters, and it must arrive."""
+
+STATUS = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""Status reports: latched, so that a late listener sees the last one."""
+
+PICTURE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+"""Images for people: reliable, since viewers ask for that by default."""
