@@ -1,0 +1,1 @@
+"""Learning: the loss on windows of recorded motion."""

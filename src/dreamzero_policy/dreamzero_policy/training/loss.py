@@ -1,0 +1,179 @@
+"""The flow-matching loss on video and actions (design: model.md 5; paper 3.3).
+
+A sample at noise level sigma is ``(1 - sigma) * clean + sigma * noise`` and the network learns the
+velocity ``noise - clean``. Levels come from a table of 1000, index 0 the noisiest; every block of a
+window has a level of its own, and in decoupled training every action has too.
+
+Shape legend: B batch, F latent frames (the first and whole blocks of K), A action rows of all
+blocks (n_a per block), D_a padded action width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+LEVELS = 1000
+"""Entries of the table."""
+
+NoiseMode = Literal["standard", "high_noise", "decoupled"]
+
+
+@dataclass(frozen=True)
+class NoiseTable:
+    """The levels of training; every tensor is float32 [LEVELS].
+
+    Attributes:
+        sigmas: noise levels, falling from 1.
+        timesteps: what the network is told, ``1000 * sigma``.
+        weights: of the squared error at each level; 0 at pure noise, 1 on average.
+    """
+
+    sigmas: Tensor
+    timesteps: Tensor
+    weights: Tensor
+
+    @classmethod
+    def make(cls, shift: float = 5.0, device: torch.device | str = "cpu") -> NoiseTable:
+        """The table for a shift towards noise; 1 spaces the levels evenly."""
+        even = torch.linspace(1, 0, LEVELS + 1, dtype=torch.float64)[:-1]
+        sigmas = shift * even / (1 + (shift - 1) * even)
+        bell = torch.exp(-2 * (sigmas - 0.5) ** 2)
+        weights = bell - bell.min()
+        weights = weights * (LEVELS / weights.sum())
+        return cls(*(x.float().to(device) for x in (sigmas, LEVELS * sigmas, weights)))
+
+    def nearest(self, timesteps: Tensor) -> Tensor:
+        """Index of the entry nearest to each timestep; the same shape, int64."""
+        distance = (self.timesteps - timesteps.float().reshape(-1, 1)).abs()
+        return distance.argmin(dim=1).reshape(timesteps.shape)
+
+    def add_noise(self, clean: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Samples at the levels of ``timesteps``, whose axes are the first axes of ``clean``."""
+        sigma = self.sigmas[self.nearest(timesteps)].to(clean.dtype)
+        sigma = sigma.reshape(*timesteps.shape, *(1,) * (clean.ndim - timesteps.ndim))
+        return (1 - sigma) * clean + sigma * noise
+
+
+class Levels(NamedTuple):
+    """Indices into the table: ``video`` [B, F] and ``actions`` [B, A], int64."""
+
+    video: Tensor
+    actions: Tensor
+
+
+def levels_of_draws(
+    video: Tensor, actions: Tensor | None, block_frames: int, block_actions: int
+) -> Levels:
+    """Levels of a window from what was drawn for every latent frame.
+
+    Args:
+        video: [B, F] drawn indices; frame 0 keeps its own, a block takes its first frame's.
+        actions: [B, A] indices of their own (decoupled); None: every action takes its block's.
+        block_frames: K.
+        block_actions: n_a.
+
+    Raises:
+        ValueError: F is not 1 and whole blocks, or A does not match the blocks.
+    """
+    blocks, rest = divmod(video.shape[1] - 1, block_frames)
+    if rest or blocks < 1:
+        raise ValueError(
+            f"video levels: expected 1 and whole blocks of {block_frames} frames, got "
+            f"{video.shape[1]}"
+        )
+    firsts = video[:, 1::block_frames]
+    video = torch.cat([video[:, :1], firsts.repeat_interleave(block_frames, dim=1)], dim=1)
+    if actions is None:
+        actions = firsts.repeat_interleave(block_actions, dim=1)
+    if actions.shape[1] != blocks * block_actions:
+        raise ValueError(
+            f"action levels: expected {blocks * block_actions} per window, got {actions.shape[1]}"
+        )
+    return Levels(video, actions)
+
+
+def indices_of_ratios(ratios: Tensor) -> Tensor:
+    """Table indices of Beta-distributed ratios in [0, 1]; a ratio near 1 is near pure noise."""
+    return ((1 - ratios) * LEVELS).long().clamp_(0, LEVELS - 1)
+
+
+def draw_levels(
+    mode: NoiseMode,
+    batch: int,
+    frames: int,
+    block_frames: int,
+    block_actions: int,
+    alpha: float = 3.0,
+    beta: float = 1.0,
+) -> Levels:
+    """Draws the levels of a batch of windows from torch's global generator.
+
+    Args:
+        mode: ``standard`` draws evenly; ``high_noise`` biased towards noise; ``decoupled`` draws
+            video biased and every action evenly, by itself.
+        batch: B.
+        frames: F.
+        block_frames: K.
+        block_actions: n_a.
+        alpha: of the Beta distribution of the biased modes.
+        beta: the same.
+
+    Raises:
+        ValueError: an unknown mode, or frames that are not 1 and whole blocks.
+    """
+    if mode not in ("standard", "high_noise", "decoupled"):
+        raise ValueError(f"mode: expected standard, high_noise or decoupled, got {mode!r}")
+    actions = None
+    if mode == "standard":
+        video = torch.randint(0, LEVELS, (batch, frames))
+    else:
+        video = indices_of_ratios(torch.distributions.Beta(alpha, beta).sample((batch, frames)))
+    if mode == "decoupled":
+        count = (frames - 1) // block_frames * block_actions
+        actions = torch.randint(0, LEVELS, (batch, count))
+    return levels_of_draws(video, actions, block_frames, block_actions)
+
+
+class Losses(NamedTuple):
+    """Scalars; ``total`` is their sum."""
+
+    total: Tensor
+    video: Tensor
+    actions: Tensor
+
+
+def flow_matching_loss(
+    table: NoiseTable,
+    levels: Levels,
+    video_velocity: Tensor,
+    video_target: Tensor,
+    action_velocity: Tensor,
+    action_target: Tensor,
+    action_mask: Tensor,
+    has_real_action: Tensor,
+) -> Losses:
+    """Weighted squared errors, in float32.
+
+    Actions are averaged over the padded width, so few real columns weigh little; that is what the
+    released checkpoints were trained with.
+
+    Args:
+        table: the levels.
+        levels: which of them each frame and action stands at.
+        video_velocity: [B, C, F, h, w] predicted.
+        video_target: noise minus clean latents.
+        action_velocity: [B, A, D_a] predicted.
+        action_target: noise minus clean actions.
+        action_mask: [B, A, D_a] bool, true on real columns.
+        has_real_action: [B] bool, whether a sample's actions count at all.
+    """
+    error = (video_velocity.float() - video_target.float()).square().mean(dim=(1, 3, 4))
+    video = (table.weights[levels.video] * error).mean()
+    error = (action_velocity.float() - action_target.float()).square()
+    error = (error * action_mask * has_real_action.reshape(-1, 1, 1)).mean(dim=2)
+    actions = (table.weights[levels.actions] * error).mean()
+    return Losses(video + actions, video, actions)
