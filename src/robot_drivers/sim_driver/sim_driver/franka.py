@@ -50,7 +50,7 @@ TCP_M = 0.1034
 # leads the set-point by it, so what remains is what the torque limits and the inertia ask for.
 _LEAD_S = 0.05
 _STIFFNESS = (8000.0, 8000.0, 6000.0, 6000.0, 2000.0, 2000.0, 1200.0)  # Nm/rad
-_ROTOR = (0.6, 0.6, 0.5, 0.5, 0.2, 0.2, 0.2)  # kg m^2, as seen at the joint
+_ROTOR = (0.6, 0.6, 0.5, 0.5, 0.1, 0.1, 0.1)  # kg m^2, as seen at the joint
 
 _FINGER_OPEN_M, _FINGER_SPEED = 0.04, 0.1  # per finger; the hand's default speed (m/s)
 _FINGER_STIFFNESS, _FINGER_FORCE, _FINGER_LEAD_S = 4000.0, 80.0, 0.03  # N/m, N, s

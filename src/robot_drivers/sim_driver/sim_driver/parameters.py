@@ -1,0 +1,29 @@
+"""What an installation may set of the simulated robot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dreamzero_policy.nodes.parameters import NodeParameters, parameter
+
+from sim_driver.hardware import COMMAND_TIMEOUT_S
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimDriverParameters(NodeParameters):
+    """Parameters of ``driver_node``."""
+
+    seed: int = parameter(
+        0, "Scene: where the blocks lie, their shade, the light. The same seed, the same scene.",
+        at_least=0, at_most=2**31 - 1,
+    )  # fmt: skip
+    camera_hz: float = parameter(15.0, "Images per second and camera.", at_least=1.0, at_most=60.0)
+    joint_state_hz: float = parameter(
+        100.0, "Joint states per second.", at_least=10.0, at_most=500.0
+    )
+    command_timeout_s: float = parameter(
+        COMMAND_TIMEOUT_S,
+        "Silence on joint_commands after which the robot holds its pose, in seconds.",
+        at_least=0.05,
+        at_most=5.0,
+    )
