@@ -72,8 +72,9 @@ class KVCache:
         self.max_tokens = max_tokens
         scratch = max_tokens if scratch_tokens is None else scratch_tokens
         shape = (layers, batch, max_tokens + scratch, heads, head_dim)
-        self._keys = torch.empty(shape, dtype=dtype, device=device)
-        self._values = torch.empty(shape, dtype=dtype, device=device)
+        with torch.inference_mode(False):  # so that it may be written to outside of it as well
+            self._keys = torch.empty(shape, dtype=dtype, device=device)
+            self._values = torch.empty(shape, dtype=dtype, device=device)
         self._first = 0
         self._length = 0
 
@@ -144,8 +145,16 @@ class KVCache:
             start_token: absolute position of the first row; must be ``position``.
 
         Raises:
-            ValueError: not at the end of what is stored, or more rows than fit.
+            ValueError: not where the stored rows end, too many rows, or rows of another kind.
         """
+        batch, _, heads, width = self._keys.shape[1:]
+        shape = (batch, k.shape[1], heads, width)
+        for name, x in (("k", k), ("v", v)):
+            if x.dtype != self._keys.dtype or x.shape != shape:
+                raise ValueError(
+                    f"{name}: expected {self._keys.dtype} {list(shape)}, "
+                    f"got {x.dtype} {list(x.shape)}"
+                )
         if start_token != self.position:
             raise ValueError(
                 f"start_token: expected {self.position}, where the stored rows end, "

@@ -13,29 +13,27 @@ width d, n_a actions and n_s states in a block.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everybody knows
 from torch import nn
 
 from dreamzero_policy.model.action_tokens import ActionEncoder, PooledMlp
 from dreamzero_policy.model.attention import attend
+from dreamzero_policy.model.block import (
+    PATCH,
+    Attention,
+    Block,
+    CrossKeys,
+    Head,
+    ImageEmbedding,
+    Run,
+)
 from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.masks import AttentionCall, Layout, teacher_forcing
-from dreamzero_policy.model.rope import RotaryTables, rotate
-
-PATCH = 2
-"""Latent pixels per token, in height and in width."""
-
-IMAGE_EPS = 1e-5
-"""Of the two norms of the image embedding."""
-
-Attention = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""Queries, keys, values [B, L, n, d] of all tokens to what they gather [B, L, n, d]."""
+from dreamzero_policy.model.rope import RotaryTables
 
 
 class Cache(Protocol):
@@ -55,16 +53,6 @@ class Cache(Protocol):
 
     def advance(self, tokens: int) -> None:
         """Counts the ``tokens`` rows behind the stored ones, in every layer."""
-
-
-@dataclass(frozen=True)
-class CrossKeys:
-    """Keys and values of one block's cross-attention, each [B, tokens, n, d]."""
-
-    text_key: torch.Tensor
-    text_value: torch.Tensor
-    image_key: torch.Tensor
-    image_value: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -89,214 +77,6 @@ class Context:
     def recomputed(self) -> Context:
         """The same context with keys and values made anew by every block (the slow twin)."""
         return replace(self, blocks=None)
-
-
-@dataclass(frozen=True)
-class Run:
-    """Tokens in sequence that share timesteps: ``rows`` timesteps of ``tokens`` tokens each."""
-
-    rows: int
-    tokens: int
-
-
-def spread(
-    x: torch.Tensor,
-    runs: tuple[Run, ...],
-    combine: Callable[..., torch.Tensor],
-    *rows: torch.Tensor,
-) -> torch.Tensor:
-    """Applies ``combine(x, *rows)`` where every row of a timestep meets all of its tokens.
-
-    Args:
-        x: [B, L, D].
-        runs: how the L tokens fall to the R timesteps.
-        combine: elementwise.
-        rows: [B, R, D] each.
-
-    Returns:
-        [B, L, D].
-    """
-    pieces, token, row = [], 0, 0
-    for run in runs:
-        count = run.rows * run.tokens
-        piece = x[:, token : token + count].unflatten(1, (run.rows, run.tokens))
-        mine = (each[:, row : row + run.rows, None] for each in rows)
-        pieces.append(combine(piece, *mine).flatten(1, 2))
-        token, row = token + count, row + run.rows
-    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
-
-
-def _modulate(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    return x * (1 + scale) + shift
-
-
-class RMSNorm(nn.Module):
-    """Root-mean-square norm over the full width, statistics in float32.
-
-    Args:
-        dim: width.
-        eps: added to the mean square.
-    """
-
-    def __init__(self, dim: int, eps: float) -> None:
-        super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(dim))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[..., dim] to the same shape and dtype."""
-        wide = x.float()
-        wide = wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + self.eps)
-        return wide.to(x.dtype) * self.weight
-
-
-class SelfAttention(nn.Module):
-    """Self-attention with normed, rotated queries and keys; who sees whom is the caller's.
-
-    Args:
-        config: the model.
-    """
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        dim = config.dim
-        self.heads = config.num_heads
-        self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
-        self.norm_q, self.norm_k = RMSNorm(dim, config.eps), RMSNorm(dim, config.eps)
-
-    def forward(self, x: torch.Tensor, table: torch.Tensor, attention: Attention) -> torch.Tensor:
-        """[B, L, D] to [B, L, D]; ``table`` is complex128 [L, d/2]."""
-        split = (self.heads, -1)
-        query = rotate(self.norm_q(self.q(x)).unflatten(-1, split), table)
-        key = rotate(self.norm_k(self.k(x)).unflatten(-1, split), table)
-        value = self.v(x).unflatten(-1, split)
-        return self.o(attention(query, key, value).flatten(2))
-
-
-class CrossAttention(nn.Module):
-    """Attention to prompt and image: two separate softmaxes over shared queries, summed.
-
-    Args:
-        config: the model.
-    """
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        dim = config.dim
-        self.heads = config.num_heads
-        self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
-        self.k_img, self.v_img = nn.Linear(dim, dim), nn.Linear(dim, dim)
-        self.norm_q, self.norm_k, self.norm_k_img = (RMSNorm(dim, config.eps) for _ in range(3))
-
-    def keys(self, text: torch.Tensor, image: torch.Tensor) -> CrossKeys:
-        """Keys and values of the context tokens [B, tokens, D]; nothing else goes into them."""
-        split = (self.heads, -1)
-        return CrossKeys(
-            text_key=self.norm_k(self.k(text)).unflatten(-1, split),
-            text_value=self.v(text).unflatten(-1, split),
-            image_key=self.norm_k_img(self.k_img(image)).unflatten(-1, split),
-            image_value=self.v_img(image).unflatten(-1, split),
-        )
-
-    def forward(self, x: torch.Tensor, keys: CrossKeys) -> torch.Tensor:
-        """[B, L, D] to [B, L, D]."""
-        query = self.norm_q(self.q(x)).unflatten(-1, (self.heads, -1))
-        text = attend(query, keys.text_key, keys.text_value)
-        image = attend(query, keys.image_key, keys.image_value)
-        return self.o((text + image).flatten(2))
-
-
-class Block(nn.Module):
-    """One transformer block: modulated self-attention, cross-attention, modulated feed-forward.
-
-    Args:
-        config: the model.
-    """
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.eps = config.eps
-        self.self_attn = SelfAttention(config)
-        self.norm3 = nn.LayerNorm(config.dim, eps=config.eps)
-        self.cross_attn = CrossAttention(config)
-        self.ffn = nn.Sequential(
-            nn.Linear(config.dim, config.ffn_dim),
-            nn.GELU(approximate="tanh"),
-            nn.Linear(config.ffn_dim, config.dim),
-        )
-        self.modulation = nn.Parameter(torch.randn(1, 6, config.dim) / config.dim**0.5)
-
-    def forward(
-        self,
-        x: torch.Tensor,
-        times: torch.Tensor,
-        runs: tuple[Run, ...],
-        table: torch.Tensor,
-        attention: Attention,
-        keys: CrossKeys,
-    ) -> torch.Tensor:
-        """One step through the depth.
-
-        Args:
-            x: [B, L, D].
-            times: [B, R, 6, D], one modulation per timestep.
-            runs: how the L tokens fall to the R timesteps.
-            table: complex128 [L, d/2] rotation of every token.
-            attention: self-attention, given queries, keys and values.
-            keys: of the cross-attention.
-
-        Returns:
-            [B, L, D].
-        """
-        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = (self.modulation + times).unbind(2)
-        width = x.shape[-1:]
-        h = spread(F.layer_norm(x, width, eps=self.eps), runs, _modulate, shift_a, scale_a)
-        x = x + spread(self.self_attn(h, table, attention), runs, torch.mul, gate_a)
-        x = x + self.cross_attn(self.norm3(x), keys)
-        h = spread(F.layer_norm(x, width, eps=self.eps), runs, _modulate, shift_f, scale_f)
-        return x + spread(self.ffn(h), runs, torch.mul, gate_f)
-
-
-class Head(nn.Module):
-    """Video tokens to the velocity of their patch.
-
-    Args:
-        config: the model.
-    """
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.eps = config.eps
-        self.head = nn.Linear(config.dim, PATCH * PATCH * config.out_dim)
-        self.modulation = nn.Parameter(torch.randn(1, 2, config.dim) / config.dim**0.5)
-
-    def forward(self, x: torch.Tensor, times: torch.Tensor, runs: tuple[Run, ...]) -> torch.Tensor:
-        """[B, L, D] and one embedding [B, R, D] per timestep to [B, L, 4 * out_dim]."""
-        shift, scale = (self.modulation + times[:, :, None]).unbind(2)
-        h = spread(F.layer_norm(x, x.shape[-1:], eps=self.eps), runs, _modulate, shift, scale)
-        return self.head(h)
-
-
-class ImageEmbedding(nn.Module):
-    """Image tokens to the width of the transformer.
-
-    Args:
-        config: the model.
-    """
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.proj = nn.Sequential(
-            nn.LayerNorm(config.clip_dim, eps=IMAGE_EPS),
-            nn.Linear(config.clip_dim, config.clip_dim),
-            nn.GELU(),
-            nn.Linear(config.clip_dim, config.dim),
-            nn.LayerNorm(config.dim, eps=IMAGE_EPS),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[B, tokens, clip_dim] to [B, tokens, D]."""
-        return self.proj(x)
 
 
 class CausalDiT(nn.Module):
@@ -374,6 +154,7 @@ class CausalDiT(nn.Module):
             blocks=None,
         )
 
+    @torch.no_grad()
     def write(
         self,
         latents: torch.Tensor,
@@ -414,6 +195,7 @@ class CausalDiT(nn.Module):
         cache.advance(x.shape[1])
         return self._video_velocity(x, times, runs, (frames, *grid))
 
+    @torch.no_grad()
     def denoise(
         self,
         latents: torch.Tensor,

@@ -96,7 +96,9 @@ class RotaryTables:
         """
         key = (start_frame, video, copies, actions, states, device)
         if key not in self._tables:
-            parts = [video_turns(start_frame, *video, self._head_dim, device)] * copies
-            parts += [running_turns(*run, self._head_dim, device) for run in (actions, states)]
-            self._tables[key] = torch.cat(parts)
+            # A table made in inference mode could never be used in training afterwards.
+            with torch.inference_mode(False):
+                parts = [video_turns(start_frame, *video, self._head_dim, device)] * copies
+                parts += [running_turns(*run, self._head_dim, device) for run in (actions, states)]
+                self._tables[key] = torch.cat(parts)
         return self._tables[key]
