@@ -8,6 +8,7 @@ line between their two neighbouring measurements, grippers by the last one, as i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -153,11 +154,8 @@ class StateAssembler:
             )
         wire = np.asarray(positions, dtype=np.float64)[entry.order]
         if not np.isfinite(wire).all():
-            bad = {
-                name: value
-                for name, value in zip(entry.joints, wire, strict=True)
-                if not np.isfinite(value)
-            }
+            pairs = zip(entry.joints, wire.tolist(), strict=True)
+            bad = {name: value for name, value in pairs if not math.isfinite(value)}
             raise ValueError(f"{source}: expected finite positions, got {bad}")
         model = (wire - self._zero[entry.columns]) / self._span[entry.columns]
         return entry.buffer.append(stamp_ns, model)

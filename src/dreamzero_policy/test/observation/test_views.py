@@ -1,0 +1,169 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from dreamzero_policy.embodiments import get
+from dreamzero_policy.embodiments.embodiment import View
+from dreamzero_policy.observation.views import Tiler, crop_box, resize, to_native
+from safetensors.numpy import load_file
+
+DROID = get("droid")
+QUARTERS = tuple(View(f"view_{i}", f"view_{i}", row=i % 2, column=i // 2) for i in range(3))
+
+
+@pytest.mark.parametrize(
+    ("size", "box"),
+    [
+        ((180, 320), (4, 8, 171, 304)),
+        ((480, 640), (12, 16, 456, 608)),
+        ((360, 640), (9, 16, 342, 608)),
+        ((160, 320), (4, 8, 152, 304)),
+    ],
+)
+def test_crop_is_that_of_the_training_data(size, box):
+    assert crop_box(*size) == box
+
+
+def golden_robot(scalars):
+    """Droid's tiling for droid, the generic one (key order down the columns) for the others."""
+    width, height = scalars["camera_resolution_wh"]
+    views = DROID.views if scalars["embodiment"] == "oxe_droid" else QUARTERS
+    views = tuple(replace(v, key=k) for v, k in zip(views, scalars["video_order"], strict=True))
+    return replace(
+        DROID, views=views, native_size=(height, width), view_size=tuple(scalars["resize_hw"])
+    )
+
+
+@pytest.mark.parametrize("tag", ["oxe_droid", "agibot", "yam"])
+def test_canvas_is_that_of_the_reference(golden_dir, tag):
+    scalars = json.loads((golden_dir / f"transforms_{tag}.json").read_text())["scalars"]
+    tensors = load_file(golden_dir / f"transforms_{tag}.safetensors")
+    robot = golden_robot(scalars)
+    tiler = Tiler(robot)
+    for frame, expected in enumerate(tensors["input/images"][0]):
+        images = {view.name: tensors[f"obs/video.{view.key}"][frame] for view in robot.views}
+        np.testing.assert_array_equal(tiler.canvas(images), expected)
+
+
+def torch_twin(image, size):
+    """The evaluation chain's resize as PyTorch computes it."""
+    torch = pytest.importorskip("torch")
+    values = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    out = torch.nn.functional.interpolate(
+        values, size=size, mode="bilinear", align_corners=False, antialias=True
+    )
+    return (out * 255).to(torch.uint8)[0].permute(1, 2, 0).numpy()
+
+
+@pytest.mark.parametrize("native", [(180, 320), (360, 640), (480, 640), (160, 320)])
+@pytest.mark.parametrize("kind", ["noise", "flat", "white"])
+def test_resize_agrees_with_pytorch(native, kind):
+    rng = np.random.default_rng(1)
+    image = rng.integers(0, 256, (*native, 3), dtype=np.uint8)
+    if kind == "flat":
+        image[:] = (31, 117, 200)
+    if kind == "white":
+        image[:] = 255
+    top, left, rows, columns = crop_box(*native)
+    crop = image[top : top + rows, left : left + columns]
+    difference = resize(crop, (176, 320)).astype(int) - torch_twin(crop, (176, 320))
+    if rows < 176:  # enlarging: the same sums in the same order
+        assert not difference.any()
+    assert np.abs(difference).max() <= 1
+    if kind == "noise":
+        assert abs(difference.mean()) <= 0.02
+
+
+def colours(robot, seed=0):
+    rng = np.random.default_rng(seed)
+    return {view.name: rng.integers(0, 256, 3) for view in robot.views}
+
+
+def plain(robot, colour_by_view):
+    return {
+        name: np.broadcast_to(colour, (*robot.native_size, 3)).astype(np.uint8)
+        for name, colour in colour_by_view.items()
+    }
+
+
+def quarter(canvas, row, column):
+    height, width = canvas.shape[0] // 2, canvas.shape[1] // 2
+    return canvas[row * height : (row + 1) * height, column * width : (column + 1) * width]
+
+
+def test_every_view_of_droid_is_in_its_place():
+    colour = colours(DROID)
+    canvas = Tiler(DROID).canvas(plain(DROID, colour)).astype(int)
+    assert canvas.shape == (352, 640, 3)
+    for row, column, name in ((0, 0, "wrist"), (0, 1, "wrist"), (1, 0, "exterior_1")):
+        assert np.abs(quarter(canvas, row, column) - colour[name]).max() <= 1
+    assert np.abs(quarter(canvas, 1, 1) - colour["exterior_2"]).max() <= 1
+
+
+def test_the_full_width_view_has_every_column_twice():
+    rng = np.random.default_rng(2)
+    images = {v.name: rng.integers(0, 256, (180, 320, 3), dtype=np.uint8) for v in DROID.views}
+    tiler = Tiler(DROID)
+    top = tiler.canvas(images)[:176]
+    np.testing.assert_array_equal(top, np.repeat(tiler.view(images["wrist"]), 2, axis=1))
+
+
+def test_a_quarter_without_a_view_is_black():
+    robot = replace(DROID, views=QUARTERS)
+    canvas = Tiler(robot).canvas(plain(robot, dict.fromkeys(("view_0", "view_1", "view_2"), 200)))
+    assert not quarter(canvas, 1, 1).any()
+    for row, column in ((0, 0), (1, 0), (0, 1)):
+        assert quarter(canvas, row, column).min() >= 199
+
+
+def test_a_single_view_is_the_canvas():
+    robot = replace(DROID, views=(View("only", "only", 0, 0),))
+    image = np.random.default_rng(3).integers(0, 256, (180, 320, 3), dtype=np.uint8)
+    tiler = Tiler(robot)
+    np.testing.assert_array_equal(tiler.canvas({"only": image}), tiler.view(image))
+
+
+def test_a_larger_camera_of_the_same_shape_gives_the_same_picture():
+    """A smooth scene seen at four times the pixels ends within two levels of the native view."""
+
+    def scene(height, width):
+        y, x = np.mgrid[0:height, 0:width]
+        y, x = (y + 0.5) / height, (x + 0.5) / width
+        wave = np.stack([np.sin(5 * x), np.cos(4 * y), np.sin(3 * x + 2 * y)], axis=-1)
+        return np.rint(127.5 + 120 * wave).astype(np.uint8)
+
+    tiler = Tiler(DROID)
+    small, large = tiler.view(scene(180, 320)).astype(int), tiler.view(scene(720, 1280))
+    assert np.abs(small - large).max() <= 2
+    assert abs((small - large).mean()) < 0.1
+    assert to_native(scene(720, 1280), (180, 320)).shape == (180, 320, 3)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((480, 640, 3), np.uint8), "wrist: expected 320x180 pixels .* got 640x480"),
+        (np.zeros((0, 0, 3), np.uint8), "got 0x0"),
+        (np.zeros((180, 320), np.uint8), r"expected uint8 RGB \[H, W, 3\], got uint8 \[180, 320\]"),
+        (np.zeros((180, 320, 4), np.uint8), r"got uint8 \[180, 320, 4\]"),
+        (np.zeros((180, 320, 3), np.float32), "got float32"),
+    ],
+)
+def test_an_image_of_another_kind_is_refused(image, message):
+    with pytest.raises(ValueError, match=message):
+        Tiler(DROID).view(image, "wrist")
+
+
+def test_a_missing_view_is_never_filled_with_zeros():
+    images = plain(DROID, colours(DROID))
+    del images["wrist"]
+    with pytest.raises(ValueError, match=r"got \['exterior_1', 'exterior_2'\]"):
+        Tiler(DROID).canvas(images)
+
+
+def test_a_tile_of_another_size_is_refused():
+    tiles = {view.name: np.zeros((176, 320, 3), np.uint8) for view in DROID.views}
+    tiles["wrist"] = np.zeros((180, 320, 3), np.uint8)
+    with pytest.raises(ValueError, match=r"tile wrist: expected uint8 \[176, 320, 3\]"):
+        Tiler(DROID).compose(tiles)
