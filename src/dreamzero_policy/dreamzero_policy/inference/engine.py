@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from dreamzero_policy.inference.session import Plan, ResetReason, Session
 from dreamzero_policy.inference.step_cache import GRID, step_cache
 from dreamzero_policy.inference.window import Window
 from dreamzero_policy.model.checkpoint import Loaded
+from dreamzero_policy.model.dit import slice_condition
 from dreamzero_policy.normalize import ModelVectors
 from dreamzero_policy.observation.prompt import NEGATIVE_PROMPT, render
 from dreamzero_policy.types import ActionChunk, Image, Int, Observation
@@ -283,7 +285,7 @@ class Engine:
         with stages("condition"):
             clip, y, first = self._model.encode_first(torch.tensor(canvas))
         with stages("refresh"):
-            window.restart(first, y, clip, texts)
+            window.restart(first, partial(slice_condition, y), clip, texts)
 
     def _refresh(
         self, window: Window, canvases: Image, positions: Sequence[int], stages: _Stages

@@ -11,7 +11,7 @@ h, w latent height and width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -19,7 +19,11 @@ from torch import Tensor
 
 from dreamzero_policy.inference.kv_cache import KVCache
 from dreamzero_policy.inference.sampler import Velocity, guided
-from dreamzero_policy.model.dit import CausalDiT, Context, slice_condition
+from dreamzero_policy.model.dit import CausalDiT, Context
+
+Condition = Callable[[int, int], Tensor | None]
+"""(start frame, count) -> the first-frame condition y [B, 4 + C, count, h, w] of these frames; None
+where the network reads none."""
 
 
 class Window:
@@ -46,15 +50,17 @@ class Window:
         )
         self.frames = 0
         self.latents: tuple[Tensor, ...] = ()
-        self._y: Tensor | None = None
+        self._condition: Condition | None = None
         self._contexts: tuple[Context, ...] = ()
 
-    def restart(self, first: Tensor, y: Tensor, clip: Tensor, texts: Sequence[Tensor]) -> None:
+    def restart(
+        self, first: Tensor, condition: Condition, clip: Tensor, texts: Sequence[Tensor]
+    ) -> None:
         """Drops everything and starts from one frame.
 
         Args:
             first: [B, C, 1, h, w], its latent.
-            y: [B, 4 + C, F, h, w], the condition made from it, for every frame of a window.
+            condition: made from it, for whatever frames are asked for.
             clip: [B, tokens, clip_dim], its image tokens.
             texts: per branch [B, text_len, text_dim], the prompt first.
 
@@ -67,7 +73,7 @@ class Window:
             )
         for cache in self.caches:
             cache.reset()
-        self.frames, self.latents, self._y = 0, (), y
+        self.frames, self.latents, self._condition = 0, (), condition
         self._contexts = tuple(self._dit.embed_context(text, clip) for text in texts)
         self._write(first)
 
@@ -86,7 +92,7 @@ class Window:
 
     def _write(self, latents: Tensor) -> None:
         """Writes clean latents behind the context, in every branch."""
-        y = slice_condition(self._y, self.frames, latents.shape[2])
+        y = self._condition(self.frames, latents.shape[2])
         for context, cache in zip(self._contexts, self.caches, strict=True):
             self._dit.write(latents, y, context, cache, self.frames)
         self.frames += latents.shape[2]
@@ -102,14 +108,16 @@ class Window:
             state: [B, n_s, D_s] normalised.
             guidance: 1 reads the first branch only.
         """
-        y = slice_condition(self._y, self.frames, self._block)
+        y = self._condition(self.frames, self._block)
         branches = [
             self._branch(state, y, context, cache)
             for context, cache in zip(self._contexts, self.caches, strict=True)
         ]
         return guided(branches[0], branches[1] if len(branches) > 1 else None, guidance)
 
-    def _branch(self, state: Tensor, y: Tensor, context: Context, cache: KVCache) -> Velocity:
+    def _branch(
+        self, state: Tensor, y: Tensor | None, context: Context, cache: KVCache
+    ) -> Velocity:
         """The network under one branch's prompt."""
         dtype = state.dtype
 
@@ -143,7 +151,7 @@ class Window:
             frames: latent frames to keep, 0 for an empty window.
         """
         start = frames * self._tokens
-        kept = self.frames, self.latents, self._y, self._contexts
+        kept = self.frames, self.latents, self._condition, self._contexts
         snapshots = [cache.snapshot(start) for cache in self.caches]
         try:
             for cache in self.caches:
@@ -157,6 +165,6 @@ class Window:
             self.frames, self.latents = frames, tuple(whole)
             yield
         finally:
-            self.frames, self.latents, self._y, self._contexts = kept
+            self.frames, self.latents, self._condition, self._contexts = kept
             for cache, snapshot in zip(self.caches, snapshots, strict=True):
                 cache.restore(snapshot)

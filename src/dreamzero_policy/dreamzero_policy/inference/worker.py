@@ -26,7 +26,7 @@ OnResult = Callable[[Session, Inference], None]
 OnError = Callable[[Session, Exception], None]
 OnPrediction = Callable[[Session, Int, Image], None]
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 _RECORD = 1000
 """Calls whose latency is remembered."""
 
@@ -210,4 +210,4 @@ class Worker:
         try:
             self._on_error(session, error)
         except Exception:
-            _log.exception("reporting %r failed", error)
+            _logger.exception("reporting %r failed", error)
