@@ -149,6 +149,7 @@ def build(options: Options) -> list[NodeSpec]:
     robot = _read(robot_file)
     site = robot.get(_SECTION.format(node="graph"), {})
     nodes = list(_nodes(options.sim, str(site.get("driver", "")), robot_file))
+    _refuse_unknown_sections(robot, robot_file)
     known = {node.name: _known_parameters(node.name, folder, robot) for node in nodes}
     overrides = _overrides(options.overrides, known)
     if options.checkpoint is not None:
@@ -182,6 +183,15 @@ def _nodes(sim: bool, driver: str, robot_file: Path) -> Iterable[NodeSpec]:
             )
         yield NodeSpec(package, executable, "driver", "robot")
     yield from _NODES[1:]
+
+
+def _refuse_unknown_sections(robot: Mapping[str, Mapping], path: Path) -> None:
+    """A section that no node reads is a misspelt one: rcl would ignore it in silence."""
+    names = ("graph", "driver", *(node.name for node in _NODES))
+    expected = [_SECTION.format(node=name) for name in names]
+    for section in robot:
+        if section not in expected:
+            raise ValueError(f"{path}: expected sections {', '.join(expected)}, got {section!r}")
 
 
 def _dry(node: NodeSpec, dry_run: bool, remappings: Iterable[tuple[str, str]]) -> Iterable:

@@ -124,6 +124,7 @@ def test_what_a_user_gets_wrong_is_named(config, choices, expected):
         ("rate_hz: 30", "expected sections 'node"),
         ("/**:\n  rate_hz: 30", "expected sections 'node"),
         ("just text", "expected sections 'node"),
+        ("/**/controler:\n  ros__parameters:\n    a: 1", "expected sections .*/controller,"),
     ],
 )
 def test_a_file_that_is_no_parameter_file_is_named(config, text, expected):

@@ -1,4 +1,4 @@
-"""``dreamzero enable``, ``disable``, ``estop``, ``reset-estop``: an operator tells the controller."""
+"""``dreamzero enable``, ``disable``, ``estop``, ``reset-estop``: the controller's services."""
 
 from __future__ import annotations
 

@@ -1,0 +1,145 @@
+"""The demo's listener: a ROS node that fills a ``Recording`` and does as little else as it can."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from builtin_interfaces.msg import Duration, Time
+from dreamzero_policy.nodes import qos
+from dreamzero_policy.types import NS_PER_S, ActionChunk
+from rclpy.node import Node
+from sensor_msgs.msg import Image, JointState
+
+from dreamzero_bringup.recording import (
+    ControllerReport,
+    Picture,
+    PolicyReport,
+    ReceivedChunk,
+    Recording,
+    State,
+)
+from dreamzero_msgs import msg as messages
+
+_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
+
+
+class DemoRecorder:
+    """Subscriptions of a demo run.
+
+    Receive times of commands and chunks are the middleware's, taken before Python is woken, so that
+    this process's own delays do not count as the controller's.
+    """
+
+    def __init__(self, node: Node, recording: Recording) -> None:
+        self._node = node
+        self._recording = recording
+        joints = recording.embodiment.joints
+        self._wire = {joint.name: joint.command_wire for joint in joints}
+        self._modes = _names(messages.ControllerStatus)
+        self._states = _names(messages.PolicyStatus)
+        subscribe = node.create_subscription
+        self._subscriptions = [
+            subscribe(JointState, "joint_commands", self._on_command, qos.COMMAND),
+            subscribe(messages.Proprioception, "proprioception", self._on_state, qos.STATE_INPUT),
+            subscribe(messages.ActionChunk, "action_chunk", self._on_chunk, qos.CHUNK),
+            subscribe(messages.PolicyStatus, "policy_status", self._on_policy, qos.STATUS),
+            subscribe(
+                messages.ControllerStatus, "controller_status", self._on_controller, qos.STATUS
+            ),
+            subscribe(messages.Canvas, "canvas", self._on_canvas, qos.CANVAS),
+            subscribe(Image, "predicted_canvas", self._on_predicted, qos.PICTURE),
+        ]
+
+    def _on_command(self, message: JointState, info: dict) -> None:
+        by_name = dict(zip(message.name, message.position, strict=False))
+        positions = [
+            self._wire[name].to_model(by_name[name]) if name in by_name else np.nan
+            for name in self._wire
+        ]
+        self._recording.add_command(info["received_timestamp"], np.array(positions))
+
+    def _on_state(self, message: messages.Proprioception) -> None:
+        self._recording.states.append(State(_ns(message.header.stamp), np.array(message.positions)))
+
+    def _on_chunk(self, message: messages.ActionChunk, info: dict) -> None:
+        chunk = ActionChunk(
+            observation_ns=_ns(message.observation_stamp),
+            start_ns=_ns(message.start_stamp),
+            step_ns=_ns(message.step),
+            rows=np.array(message.rows).reshape(message.horizon, -1),
+            names=tuple(message.joint_names),
+            session=message.session_id,
+            sequence=message.sequence,
+        )
+        self._recording.chunks.append(ReceivedChunk(info["received_timestamp"], chunk))
+
+    def _on_policy(self, message: messages.PolicyStatus, info: dict) -> None:
+        self._recording.policy.append(
+            PolicyReport(
+                received_ns=info["received_timestamp"],
+                state=self._states.get(message.state, str(message.state)),
+                session=message.session_id,
+                chunks=message.chunks,
+                replans=message.replans,
+                kv_refreshes=message.kv_refreshes,
+                resets=message.resets,
+                evaluations=message.evaluations,
+                skipped=message.observations_skipped,
+                reset_reasons=dict(zip(message.reset_reasons, message.reset_counts, strict=False)),
+                canvas_age_s=_ns(message.canvas_age) / NS_PER_S,
+                latency_s=_ns(message.latency) / NS_PER_S,
+                stages=dict(zip(message.stages, map(float, message.stage_seconds), strict=False)),
+                weights=message.weights,
+                untrained=message.untrained,
+                message=message.message,
+            )
+        )
+
+    def _on_controller(self, message: messages.ControllerStatus, info: dict) -> None:
+        self._recording.controller.append(
+            ControllerReport(
+                received_ns=info["received_timestamp"],
+                mode=self._modes.get(message.mode, str(message.mode)),
+                enabled=message.enabled,
+                hold_reason=message.hold_reason,
+                message=message.message,
+                chunk_age_s=_ns(message.chunk_age) / NS_PER_S,
+                rows_left=message.rows_left,
+                chunks_accepted=message.chunks_accepted,
+                chunks_refused=message.chunks_refused,
+                last_refusal=message.last_refusal,
+                rows_skipped=message.rows_skipped,
+                limited_joints=tuple(message.limited_joints),
+                limited_ticks=dict(
+                    zip(message.joint_names, map(int, message.limited_ticks), strict=False)
+                ),
+                ticks=message.ticks,
+                ticks_without_chunk=message.ticks_without_chunk,
+                period_mean_s=message.period_mean,
+                period_worst_s=message.period_worst,
+                tick_cpu_s=message.tick_cpu,
+            )
+        )
+
+    def _on_canvas(self, message: messages.Canvas, info: dict) -> None:
+        self._recording.seen.append(_picture(message.image, info))
+
+    def _on_predicted(self, message: Image, info: dict) -> None:
+        self._recording.predicted.append(_picture(message, info))
+
+
+def _picture(message: Image, info: dict) -> Picture:
+    pixels = np.frombuffer(message.data, dtype=np.uint8)
+    image = pixels.reshape(message.height, message.step // 3, 3)[:, : message.width, ::-1]
+    _, jpeg = cv2.imencode(".jpg", image, _JPEG)
+    return Picture(_ns(message.header.stamp), info["received_timestamp"], jpeg.tobytes())
+
+
+def _ns(time: Time | Duration) -> int:
+    return time.sec * NS_PER_S + time.nanosec
+
+
+def _names(message: type) -> dict[int, str]:
+    """Names of a message's constants by value."""
+    constants = [name for name in dir(type(message)) if name.isupper() and name[0] != "_"]
+    return {getattr(message, name): name for name in constants}

@@ -1,0 +1,108 @@
+"""A recording of a loop that closed, made by arithmetic."""
+
+import cv2
+import numpy as np
+import pytest
+from dreamzero_bringup.recording import (
+    ControllerReport,
+    Picture,
+    PolicyReport,
+    Recording,
+    State,
+)
+from dreamzero_bringup.recording import ReceivedChunk as Received
+from dreamzero_policy.embodiments.droid import DROID
+from dreamzero_policy.types import NS_PER_S, ActionChunk
+
+START = 1_000 * NS_PER_S
+SECONDS, LAG_S = 6, 0.05
+
+
+def target(seconds: float) -> np.ndarray:
+    """Where the joints should be: joints 1 and 7 sweep, the gripper closes half-way."""
+    pose = np.array(DROID.home)
+    pose[0] += 0.3 * np.sin(seconds)
+    pose[6] += 0.2 * np.sin(0.7 * seconds)
+    pose[7] = 0.5
+    return pose
+
+
+def controller_report(seconds: float, **changes) -> ControllerReport:
+    fields = {
+        "received_ns": START + round(seconds * NS_PER_S),
+        "mode": "ACTIVE",
+        "enabled": True,
+        "hold_reason": "",
+        "message": "",
+        "chunk_age_s": 0.4,
+        "rows_left": 12.0,
+        "chunks_accepted": int(2 * seconds) + 1,
+        "chunks_refused": 0,
+        "last_refusal": "",
+        "rows_skipped": 5,
+        "limited_joints": (),
+        "limited_ticks": dict.fromkeys(DROID.action_joints, 0),
+        "ticks": int(30 * seconds) + 1,
+        "ticks_without_chunk": 0,
+        "period_mean_s": 1 / 30,
+        "period_worst_s": 0.001,
+        "tick_cpu_s": 0.0005,
+    }
+    return ControllerReport(**{**fields, **changes})
+
+
+def policy_report(index: int) -> PolicyReport:
+    return PolicyReport(
+        received_ns=START + index * NS_PER_S // 2,
+        state="RUNNING",
+        session=START,
+        chunks=index + 1,
+        replans=index,
+        kv_refreshes=index // 3,
+        resets=1,
+        evaluations=16,
+        skipped=0,
+        reset_reasons={"first_call": 1},
+        canvas_age_s=0.05,
+        latency_s=0.4,
+        stages={"encode": 0.1, "denoise": 0.25},
+        weights="untrained tiny",
+        untrained=True,
+        message="",
+    )
+
+
+def picture(stamp_ns: int, shade: int) -> Picture:
+    image = np.full((352, 640, 3), shade, dtype=np.uint8)
+    return Picture(stamp_ns, stamp_ns + 1, cv2.imencode(".jpg", image)[1].tobytes())
+
+
+@pytest.fixture
+def recording() -> Recording:
+    made = Recording(DROID, started_ns=START - 4 * NS_PER_S)
+    for tick in range(SECONDS * 30):
+        seconds = tick / 30
+        made.add_command(START + round(seconds * NS_PER_S), target(seconds))
+        made.states.append(State(START + round(seconds * NS_PER_S), target(seconds - LAG_S)))
+    for index in range(SECONDS * 2):
+        begin = index / 2
+        chunk = ActionChunk(
+            observation_ns=START + round(begin * NS_PER_S),
+            start_ns=START + round(begin * NS_PER_S),
+            step_ns=NS_PER_S // 15,
+            rows=np.array([target(begin + row / 15) for row in range(24)]),
+            names=DROID.action_joints,
+            session=START,
+            sequence=index,
+        )
+        made.chunks.append(Received(chunk.start_ns + 400_000_000, chunk))
+        made.policy += [policy_report(index), policy_report(index)]
+    made.controller += [controller_report(tenth / 10) for tenth in range(SECONDS * 10)]
+    frame_ns = DROID.time_base.frame_ns
+    for index in range(SECONDS * 5):
+        stamp = START + index * frame_ns
+        made.seen.append(picture(stamp, 40 + index))
+        if index % 2:
+            made.predicted.append(picture(stamp, 200))
+    made.ended_ns = START + SECONDS * NS_PER_S
+    return made
