@@ -1,0 +1,204 @@
+"""The driver as a process over real DDS: rates, motion, hold, a rival publisher, and bad starts."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from array import array
+from collections import defaultdict
+
+import numpy as np
+import pytest
+import rclpy
+from dreamzero_policy.nodes import qos
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import Image, JointState
+from sim_driver import robots
+from sim_driver.cameras import EGL_PACKAGES, Cameras, RenderingUnavailableError
+from sim_driver.hardware import SimulatedRobot
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
+
+ROBOT = robots.get("droid")
+NAMES = [joint.name for joint in ROBOT.joints]
+HOME = np.array([joint.home for joint in ROBOT.joints])
+VIEWS = [view.name for view in ROBOT.views]
+DRIVER = "from sim_driver.driver_node import main; main()"
+WITHOUT_EGL = """
+import ctypes
+load = ctypes.CDLL.__init__
+def refuse(self, name, *args, **more):
+    if "EGL" in str(name):
+        raise OSError(f"{name}: cannot open shared object file")
+    load(self, name, *args, **more)
+ctypes.CDLL.__init__ = refuse
+"""
+
+
+@pytest.fixture(scope="module")
+def domain():
+    """A DDS domain of this test's own on this host, in the environment of every process it
+    starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "ROS_DOMAIN_ID" not in os.environ:
+            patch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 99))
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        yield
+
+
+def start(*arguments, code=DRIVER, **environment):
+    """The driver as a process, its log on stderr."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, "--ros-args", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"RCUTILS_LOGGING_BUFFERED_STREAM": "0"} | environment,
+    )
+
+
+class Bench:
+    """A node that listens to the driver and commands it."""
+
+    def __init__(self):
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node("test_bench", context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.stamps = defaultdict(list)
+        self.newest = {}
+        self.commands = self.node.create_publisher(JointState, "joint_commands", qos.COMMAND)
+        self.node.create_subscription(
+            JointState, "joint_states", lambda m: self._take("joints", m), qos.STATE_INPUT
+        )
+        for view in VIEWS:
+            self.node.create_subscription(
+                Image, f"{view}/image_raw", lambda m, v=view: self._take(v, m), qos.CAMERA
+            )
+
+    def _take(self, what, message):
+        stamp = message.header.stamp
+        self.stamps[what].append(stamp.sec + stamp.nanosec * 1e-9)
+        self.newest[what] = message
+
+    @property
+    def positions(self):
+        return np.array(self.newest["joints"].position)
+
+    def spin(self, seconds):
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.executor.spin_once(timeout_sec=min(left, 0.01))
+
+    def spin_until(self, done, seconds):
+        end = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < end, "waited too long"
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def send(self, positions, names=NAMES, by=None):
+        values = array("d", np.asarray(positions, dtype=float).tobytes())
+        (by or self.commands).publish(JointState(name=list(names), position=values))
+
+    def drive(self, positions, seconds, by=None):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.send(positions, by=by)
+            self.spin(1 / 30)
+
+    def close(self):
+        self.executor.shutdown()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+
+@pytest.fixture
+def bench(domain):
+    try:
+        Cameras(SimulatedRobot(ROBOT, 0, 0).model, ROBOT.views).close()
+    except RenderingUnavailableError as error:
+        pytest.skip(str(error))
+    bench = Bench()
+    yield bench
+    bench.close()
+
+
+def rate(stamps):
+    """Messages per second by their stamps, the median being deaf to a busy machine."""
+    return 1 / np.median(np.diff(stamps))
+
+
+def test_topics_motion_hold_and_stop(bench):
+    driver = start("-p", "robot:=droid", "-p", "seed:=3")
+    try:
+        bench.spin_until(lambda: {"joints", *VIEWS} <= bench.newest.keys(), 30)
+        bench.stamps.clear()
+        bench.spin(3.0)
+        assert rate(bench.stamps["joints"]) == pytest.approx(100, rel=0.1)
+        for view in VIEWS:
+            assert rate(bench.stamps[view]) == pytest.approx(15, rel=0.1)
+            image = bench.newest[view]
+            assert (image.height, image.width, image.step) == (180, 320, 960)
+            assert (image.encoding, image.header.frame_id) == ("rgb8", view)
+            assert np.asarray(image.data).std() > 10
+        assert set(bench.stamps["wrist"][2:-2]) <= set(bench.stamps["exterior_1"])
+        joints = bench.newest["joints"]
+        assert list(joints.name) == NAMES
+        assert len(joints.velocity) == len(NAMES)
+        np.testing.assert_allclose(bench.positions, HOME, atol=1e-4)
+
+        target = HOME + [0.3, 0.1, 0, 0, 0, 0, 0, -0.02]
+        bench.drive(target, 1.5)
+        np.testing.assert_allclose(bench.positions, target, atol=2e-3)
+
+        bench.spin(1.0)  # silence: the watchdog holds
+        held = bench.positions
+        bench.send(np.full(8, np.nan))
+        bench.spin(1.1)  # the log says one refusal a second
+        bench.send(HOME[:7], NAMES[:7])
+        bench.spin(0.5)
+        np.testing.assert_allclose(bench.positions, held, atol=1e-3)
+
+        rival = bench.node.create_publisher(JointState, "joint_commands", qos.COMMAND)
+        bench.spin(0.5)
+        bench.drive(HOME, 1.0)
+        np.testing.assert_allclose(bench.positions, held, atol=1e-3)
+        bench.node.destroy_publisher(rival)
+        bench.spin(0.5)
+        bench.drive(HOME, 1.5)
+        np.testing.assert_allclose(bench.positions, HOME, atol=2e-3)
+
+        driver.send_signal(signal.SIGINT)
+        _, log = driver.communicate(timeout=6)
+    finally:
+        driver.kill()
+    assert driver.returncode == 0, log
+    assert "holding the pose: no command yet" in log
+    assert "holding the pose: no command for 0.4 s" in log
+    assert "command refused: panda_joint1: command is nan" in log
+    assert "missing: panda_finger_joint1" in log
+    assert re.search(r"expected one publisher on /joint_commands, got 2 \(.*/test_bench", log)
+    assert log.count("following commands") == 2
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["-p", "robot:=pr2"], DRIVER, "no simulated robot 'pr2'; there are: droid"),
+        (["-p", "robot:=droid", "-p", "sed:=1"], DRIVER, "unknown parameter sed: did you mean"),
+        ([], DRIVER, "parameter robot is not set"),
+        (["-p", "robot:=droid"], WITHOUT_EGL + DRIVER, EGL_PACKAGES),
+    ],
+)
+def test_a_bad_start_is_one_clear_line(domain, arguments, code, message):
+    driver = start(*arguments, code=code, MUJOCO_GL="egl")
+    try:
+        _, log = driver.communicate(timeout=30)
+    finally:
+        driver.kill()
+    assert driver.returncode == 2
+    assert message in log
+    assert "Traceback" not in log
