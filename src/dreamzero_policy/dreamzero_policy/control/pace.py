@@ -1,0 +1,50 @@
+"""The instants that commands are for, made from ticks that come early, late or not at all.
+
+A driver wants set-points at an even pace, and a limit per tick means something only then. So the
+command timeline advances by one period per tick, drawn gently towards the clock: jitter of a timer
+does not reach the motion, and after a late tick the motion catches up along its path, a quarter
+faster at most, instead of jumping ahead.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+_FASTEST, _SLOWEST = 1.25, 0.8
+_DRAWN, _DRAWN_WHEN_FAR = 0.02, 0.1
+
+
+class Pace:
+    """Turns clock readings into an even timeline.
+
+    Attributes:
+        at_ns: the instant on the timeline of the newest tick that counted; 0 before the first.
+    """
+
+    def __init__(self, period_ns: int, jump_ns: int) -> None:
+        self._period, self._jump = period_ns, jump_ns
+        self._last_ns: int | None = None
+        self.at_ns = 0
+
+    def advance(self, now_ns: int) -> Literal["tick", "early", "jump"]:
+        """Takes a clock reading.
+
+        Returns: ``tick``: a command is due. ``early``: it comes less than half a period after the
+            timeline, so that another command would let the motion outrun the clock; nothing has
+            changed. ``jump``: the clock went backwards or further ahead than a late tick explains;
+            a command is due and the timeline starts anew.
+        """
+        last, self._last_ns = self._last_ns, now_ns
+        if last is None:
+            self.at_ns = now_ns
+            return "tick"
+        if now_ns < last or now_ns - last > self._jump or now_ns - self.at_ns > 2 * self._jump:
+            self.at_ns = now_ns
+            return "jump"
+        late = now_ns - self.at_ns - self._period
+        if late < -self._period / 2:
+            return "early"
+        far = max(abs(late) - self._period / 2, 0.0) * (1 if late > 0 else -1)
+        step = self._period + _DRAWN * late + _DRAWN_WHEN_FAR * far
+        self.at_ns += round(min(max(step, _SLOWEST * self._period), _FASTEST * self._period))
+        return "tick"
