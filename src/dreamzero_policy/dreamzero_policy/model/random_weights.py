@@ -14,6 +14,9 @@ import math
 import torch
 from torch import Tensor
 
+_OUTPUT_GAIN = 0.05
+"""Of the two layers that give velocities: small, as when training starts."""
+
 
 def random_tensor(name: str, shape: tuple[int, ...], seed: int) -> Tensor:
     """One tensor of an untrained checkpoint.
@@ -49,10 +52,14 @@ def _distribution(name: str, shape: tuple[int, ...]) -> tuple[float, float]:
         return 0.0, 0.1
     if name.endswith("token_embedding.weight"):
         return 0.0, 1.0
-    if leaf in ("W", "head"):  # stored [.., in, out]
+    if name.endswith("action_decoder.layer2.W"):  # stored [.., in, out]
+        return 0.0, _OUTPUT_GAIN * shape[-2] ** -0.5
+    if leaf in ("W", "head"):  # stored likewise
         return 0.0, shape[-2] ** -0.5
     gain = 1.0
-    if ".text_encoder." in name and ".attn.q." in name:
+    if name.endswith("head.head.weight"):
+        gain = _OUTPUT_GAIN
+    elif ".text_encoder." in name and ".attn.q." in name:
         gain = 0.125  # umT5 does not scale its attention
     elif ".time_embedding." in name or ".time_projection." in name:
         gain = 0.5  # gates well below one, so that depth does not add up
