@@ -21,7 +21,7 @@ from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.image_encoder import ImageEncoder
 from dreamzero_policy.model.text_encoder import TextEncoder
 from dreamzero_policy.model.tokenizer import Tokenizer
-from dreamzero_policy.model.vae import VideoVAE
+from dreamzero_policy.model.vae import FirstFrameCondition, VideoVAE
 
 
 class DreamZero(nn.Module):
@@ -64,20 +64,32 @@ class DreamZero(nn.Module):
         return self.text_encoder.encode(prompt)
 
     @torch.no_grad()
-    def encode_first(self, canvas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What a session knows of its first canvas.
+    def begin(self, canvas: Tensor) -> tuple[Tensor, FirstFrameCondition]:
+        """What a session knows of its first canvas, its condition encoded as far as it is used.
 
         Args:
             canvas: [H, W, 3] uint8.
 
         Returns:
-            ``clip`` [1, tokens, clip_dim], the condition ``y`` [1, 4 + C, F, h, w] for
-            ``num_frames`` frames, and ``z0`` [1, C, 1, h, w], the latent of the canvas alone (a
-            part of ``y``).
+            ``clip`` [1, tokens, clip_dim], and the condition y of ``num_frames`` frames, which also
+            has the latent of the canvas alone.
         """
         frame = self.normalise(canvas[None])[:, :, 0]
-        y = self.vae.condition(frame, self.config.num_frames)
-        return self.image_encoder.encode(frame), y, y[:, -self.config.out_dim :, :1]
+        condition = self.vae.condition(frame, self.config.num_frames)
+        return self.image_encoder.encode(frame), condition
+
+    def encode_first(self, canvas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same with the condition encoded at once.
+
+        Args:
+            canvas: [H, W, 3] uint8.
+
+        Returns:
+            ``clip`` [1, tokens, clip_dim], the condition ``y`` [1, 4 + C, F, h, w], and ``z0``
+            [1, C, 1, h, w], the latent of the canvas alone (a part of ``y``).
+        """
+        clip, condition = self.begin(canvas)
+        return clip, condition.whole(), condition.first_latent
 
     @torch.no_grad()
     def encode_frames(self, canvases: Tensor) -> Tensor:
@@ -128,16 +140,7 @@ class DreamZero(nn.Module):
         Raises:
             ValueError: another dtype or shape.
         """
-        if canvases.dtype != torch.uint8 or canvases.ndim != 4 or canvases.shape[-1] != 3:
-            raise ValueError(
-                "canvases: expected uint8 [T, H, W, 3], "
-                f"got {canvases.dtype} {list(canvases.shape)}"
-            )
-        frames = canvases.to(self.device).permute(0, 3, 1, 2)
-        frames = ((frames.float() / 255.0).to(self.dtype) - 0.5) / 0.5
-        target = self.config.target_size
-        if target is not None and tuple(frames.shape[-2:]) != target:
-            frames = interpolate(frames, target, mode="bilinear", align_corners=False)
+        frames = to_network_range(canvases.to(self.device), self.config.target_size, self.dtype)
         stride = self.config.vae.spatial_stride
         latent = tuple(size // stride for size in frames.shape[-2:])
         if latent != self.config.latent_size:
@@ -145,4 +148,31 @@ class DreamZero(nn.Module):
                 f"canvases of {canvases.shape[1]}x{canvases.shape[2]} pixels give latents of "
                 f"{latent}, expected {self.config.latent_size}"
             )
-        return frames.permute(1, 0, 2, 3)[None]
+        return frames
+
+
+def to_network_range(
+    canvases: Tensor, target_size: tuple[int, int] | None, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """uint8 canvases to [-1, 1] and to the size that the VAE works at.
+
+    Args:
+        canvases: [T, H, W, 3] uint8.
+        target_size: (height, width) of the result; None: as they are.
+        dtype: working dtype of everything after the division.
+
+    Returns:
+        [1, 3, T, H', W'] in [-1, 1].
+
+    Raises:
+        ValueError: another dtype or shape.
+    """
+    if canvases.dtype != torch.uint8 or canvases.ndim != 4 or canvases.shape[-1] != 3:
+        raise ValueError(
+            f"canvases: expected uint8 [T, H, W, 3], got {canvases.dtype} {list(canvases.shape)}"
+        )
+    frames = canvases.permute(0, 3, 1, 2)
+    frames = ((frames.float() / 255.0).to(dtype) - 0.5) / 0.5
+    if target_size is not None and tuple(frames.shape[-2:]) != target_size:
+        frames = interpolate(frames, target_size, mode="bilinear", align_corners=False)
+    return frames.permute(1, 0, 2, 3)[None]

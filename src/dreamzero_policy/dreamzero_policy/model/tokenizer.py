@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Protocol
 
+from dreamzero_policy.model.errors import CheckpointError
+
 PAD, END, UNKNOWN = 0, 1, 2
 SPECIAL_TOKENS = 3
 
@@ -33,7 +35,7 @@ class SentencePieceTokenizer:
         model_file: ``spiece.model``.
 
     Raises:
-        ValueError: the file is not a sentencepiece model, or not one with umT5's special tokens.
+        CheckpointError: the file is no sentencepiece model, or has not umT5's special tokens.
     """
 
     def __init__(self, model_file: Path) -> None:
@@ -42,11 +44,11 @@ class SentencePieceTokenizer:
         try:
             self._model = SentencePieceProcessor(model_file=str(model_file))
         except (RuntimeError, OSError) as error:
-            raise ValueError(
+            raise CheckpointError(
                 f"tokenizer: {model_file} is not a sentencepiece model ({error})"
             ) from error
         if (self._model.pad_id(), self._model.eos_id()) != (PAD, END):
-            raise ValueError(
+            raise CheckpointError(
                 f"tokenizer: {model_file}: expected umT5's padding token {PAD} and closing "
                 f"token {END}, got {self._model.pad_id()} and {self._model.eos_id()}"
             )
@@ -64,7 +66,7 @@ def load(kind: Literal["umt5", "bytes"], folders: tuple[Path, ...] = ()) -> Toke
         folders: where to look for ``spiece.model``, first match wins.
 
     Raises:
-        ValueError: no folder has the file; the message says what to download where.
+        CheckpointError: no folder has the file; the message says what to download where.
     """
     if kind == "bytes":
         return byte_tokens
@@ -73,7 +75,7 @@ def load(kind: Literal["umt5", "bytes"], folders: tuple[Path, ...] = ()) -> Toke
             return SentencePieceTokenizer(folder / "spiece.model")
     target = folders[0] if folders else Path("CHECKPOINT") / "tokenizer"
     looked = ", ".join(str(folder) for folder in folders) or "no folder"
-    raise ValueError(
+    raise CheckpointError(
         f"tokenizer: expected umT5's spiece.model, looked in {looked}. Get it once (4.5 MB): "
         f"hf download google/umt5-xxl spiece.model --local-dir {target}"
     )

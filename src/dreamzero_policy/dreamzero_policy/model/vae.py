@@ -82,24 +82,14 @@ class VideoVAE(nn.Module):
         mean, scale = self._statistics(latents)
         return self.net.decode(latents / scale + mean, return_dict=False)[0]
 
-    def condition(self, first_frame: Tensor, num_frames: int) -> Tensor:
-        """The image condition y: all that is known when only the first frame is.
+    def condition(self, first_frame: Tensor, num_frames: int) -> FirstFrameCondition:
+        """What is known of a clip when only its first frame is, encoded as far as it is asked for.
 
         Args:
             first_frame: [B, 3, H, W] in [-1, 1].
             num_frames: length T of the clip; the frames after the first are mid grey (0).
-
-        Returns:
-            [B, 4 + C, F, h, w]: four mask channels that are 1 at latent frame 0, then the latents
-            of the clip, whose frame 0 is the latent of the first frame alone.
         """
-        batch, channels, height, width = first_frame.shape
-        video = first_frame.new_zeros(batch, channels, num_frames, height, width)
-        video[:, :, 0] = first_frame
-        latents = self.encode(video)
-        mask = latents.new_zeros(batch, MASK_CHANNELS, *latents.shape[2:])
-        mask[:, :, 0] = 1.0
-        return torch.cat([mask, latents], dim=1)
+        return FirstFrameCondition(self, first_frame, num_frames)
 
     def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and inverse deviation of every channel, each rounded once to the working dtype."""
@@ -162,3 +152,55 @@ class EncoderStream:
         if patch > 1:
             frames = patchify(frames, patch_size=patch)
         return self._vae.net.encoder(frames, feat_cache=self._memory, feat_idx=[0])
+
+
+class FirstFrameCondition:
+    """The image condition y of a clip whose first frame alone is known (design: model.md 2.2).
+
+    Its latents are those of the first frame and mid grey behind it. A causal encoder gives the same
+    for the frames so far whatever comes behind them, so only as much is encoded as somebody asks
+    for: a window that restarts pays for the block that it denoises, not for all of its blocks.
+    """
+
+    def __init__(self, vae: VideoVAE, first_frame: Tensor, num_frames: int) -> None:
+        self._stream = vae.stream()
+        self._latents = self._stream.push(first_frame[:, :, None])
+        grey = torch.zeros_like(first_frame)[:, :, None]
+        self._grey = grey.expand(-1, -1, TEMPORAL_STRIDE, -1, -1)
+        self._frames = 1 + (num_frames - 1) // TEMPORAL_STRIDE
+
+    @property
+    def first_latent(self) -> Tensor:
+        """[B, C, 1, h, w], the latent of the first frame alone."""
+        return self._latents[:, :, :1]
+
+    def __call__(self, start: int, count: int) -> Tensor:
+        """The condition of some latent frames.
+
+        Args:
+            start: the first of them.
+            count: how many; where they run past the clip, its last ``count`` frames are taken.
+
+        Returns:
+            [B, 4 + C, count, h, w]: four mask channels that are 1 at latent frame 0, then the
+            latents.
+
+        Raises:
+            ValueError: more frames than the clip has.
+        """
+        if not 0 < count <= self._frames or start < 0:
+            raise ValueError(
+                f"condition: expected frames among {self._frames}, got {count} from {start}"
+            )
+        start = min(start, self._frames - count)
+        while self._latents.shape[2] < start + count:
+            self._latents = torch.cat([self._latents, self._stream.push(self._grey)], dim=2)
+        latents = self._latents[:, :, start : start + count]
+        mask = latents.new_zeros(latents.shape[0], MASK_CHANNELS, *latents.shape[2:])
+        if start == 0:
+            mask[:, :, 0] = 1.0
+        return torch.cat([mask, latents], dim=1)
+
+    def whole(self) -> Tensor:
+        """[B, 4 + C, F, h, w], every frame of the clip."""
+        return self(0, self._frames)

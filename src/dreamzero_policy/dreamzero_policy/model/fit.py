@@ -1,0 +1,180 @@
+"""Whether a checkpoint and a robot speak of the same joints, cameras, units and times.
+
+Weights load into a robot with other joints, another gripper scale or another chunk length without a
+word, and then move it wrongly. So everything that both sides state is compared, and all that
+differs is named at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from dreamzero_policy.embodiments.embodiment import Embodiment, Joint, Key, TimeBase
+from dreamzero_policy.model.config import ModelConfig
+from dreamzero_policy.model.errors import CheckpointError
+from dreamzero_policy.model.robot_facts import RobotFacts
+from dreamzero_policy.normalize import Statistics
+
+_MODE = "q99"  # how every robot's vectors are normalised
+_CROP = 0.95  # what the tiler keeps of a view
+_SLACK = 0.25  # of a joint's range, by which recorded extremes may exceed it
+_LEAST_GRIPPER_SPAN = 0.2  # of its range: less is another unit
+_HIGHEST_RATE = 1000.0  # Hz
+
+
+def time_base(config: ModelConfig, facts: RobotFacts) -> TimeBase:
+    """How a checkpoint divides time.
+
+    Raises:
+        CheckpointError: rows do not divide into frames, or the control rate is not said.
+    """
+    rates = {rate for rate in facts.rates if rate is not None}
+    if len(rates) != 1:
+        raise CheckpointError(
+            f"time base: expected one frame rate for all views of {facts.tag}, got {sorted(rates)}"
+        )
+    rate, rows, frames = rates.pop(), config.num_action_per_block, config.frames_per_block
+    if rate != round(rate) or not 1 <= rate <= _HIGHEST_RATE:
+        raise CheckpointError(f"time base: expected a whole control rate in Hz, got {rate}")
+    try:
+        return TimeBase(round(rate), rows // frames, rows, frames)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def mismatches(
+    config: ModelConfig, facts: RobotFacts, embodiment: Embodiment, expected: TimeBase
+) -> list[str]:
+    """Everything in which a checkpoint differs from a robot, one sentence each; empty if it fits.
+
+    Args:
+        config: the checkpoint's model.
+        facts: what it says of the robot.
+        embodiment: the robot.
+        expected: the time base to run with.
+    """
+    found: list[str] = []
+
+    def compare(what: str, robot: object, checkpoint: object) -> None:
+        if robot != checkpoint:
+            found.append(f"{what}: expected {robot} as the robot has, got {checkpoint}")
+
+    compare("embodiment tag", embodiment.tag, facts.tag)
+    compare("view order", _named(v.key for v in embodiment.views), _named(facts.views))
+    compare("state keys", _keys(embodiment.state_keys), _keys(facts.state_keys))
+    compare("action keys", _keys(embodiment.action_keys), _keys(facts.action_keys))
+    compare(
+        "relative action keys",
+        _named(key.name for key in embodiment.action_keys if key.relative),
+        _named(key.name for key in facts.action_keys if key.relative),
+    )
+    for size in sorted({size for size in facts.native_sizes if size is not None}):
+        compare("recorded view (height, width)", embodiment.native_size, size)
+    if facts.crop is not None:
+        compare("crop", _CROP, facts.crop)
+    if facts.view_size is not None:
+        compare("view in the canvas (height, width)", embodiment.view_size, facts.view_size)
+    found += _modes(facts)
+    found += _times(config, facts, expected)
+    for what, width, most in (
+        ("state", len(embodiment.state_joints), config.max_state_dim),
+        ("action", len(embodiment.joints), config.max_action_dim),
+    ):
+        if width > most:
+            found.append(f"{what} width: the robot has {width}, the model takes at most {most}")
+    states = [embodiment.joint(name) for name in embodiment.state_joints]
+    found += _units("state", facts.state_keys, facts.state_statistics, states)
+    found += _units("action", facts.action_keys, facts.action_statistics, embodiment.joints)
+    return found
+
+
+def _named(names: Iterator[str] | tuple[str, ...]) -> str:
+    """Names for a message."""
+    return "[" + ", ".join(names) + "]"
+
+
+def _keys(keys: tuple[Key, ...]) -> str:
+    """Keys and their widths for a message."""
+    return _named(tuple(f"{key.name} {key.width}" for key in keys))
+
+
+def _modes(facts: RobotFacts) -> Iterator[str]:
+    """Keys that are normalised in another way."""
+    for kind, keys in (("state", facts.state_keys), ("action", facts.action_keys)):
+        for key in keys:
+            mode = facts.modes.get(f"{kind}.{key.name}")
+            if mode != _MODE:
+                yield f"normalisation of {kind}.{key.name}: expected {_MODE}, got {mode}"
+
+
+def _times(config: ModelConfig, facts: RobotFacts, expected: TimeBase) -> Iterator[str]:
+    """Differences in chunk length and control rate, also within the checkpoint."""
+    rows = config.num_action_per_block
+    if facts.action_rows not in (None, rows):
+        yield (
+            f"chunk length: the model has {rows} rows, the data were cut in {facts.action_rows}; "
+            "the checkpoint contradicts itself"
+        )
+    for name, statistics in facts.action_statistics.items():
+        if statistics.q01.ndim == 2 and len(statistics.q01) != rows:
+            yield (
+                f"chunk length: the model has {rows} rows, action.{name} has statistics for "
+                f"{len(statistics.q01)}"
+            )
+    try:
+        told = time_base(config, facts)
+    except CheckpointError as error:
+        yield str(error)
+        return
+    if told != expected:
+        yield (
+            f"chunk length: expected {_time(expected)}, got {_time(told)}; to run at the "
+            "checkpoint's, pass it as time_base"
+        )
+
+
+def _time(value: TimeBase) -> str:
+    """A time base for a message."""
+    seconds = value.rows_per_chunk / value.control_hz
+    return (
+        f"{value.rows_per_chunk} rows at {value.control_hz} Hz ({seconds:g} s, a frame every "
+        f"{value.frame_stride} rows)"
+    )
+
+
+def _units(
+    kind: str,
+    keys: tuple[Key, ...],
+    statistics: Mapping[str, Statistics],
+    joints: tuple[Joint, ...] | list[Joint],
+) -> Iterator[str]:
+    """Joints whose recorded range is not one of their unit: degrees, millimetres, inverted scales.
+
+    A gripper in another scale is the usual case; its recorded span must also fill a part of its
+    range, or be zero where it never moved.
+    """
+    if sum(key.width for key in keys) != len(joints):
+        return  # named already as different keys
+    columns = iter(joints)
+    for key in keys:
+        found = statistics[key.name]
+        lows, highs = (np.atleast_2d(rows) for rows in (found.q01, found.q99))
+        for low, high in zip(lows.min(axis=0), highs.max(axis=0), strict=True):
+            joint = next(columns)
+            reach = joint.upper - joint.lower
+            lower, upper = (-reach, reach) if key.relative else (joint.lower, joint.upper)
+            slack = _SLACK * reach
+            small = joint.kind == "gripper" and not key.relative
+            if low < lower - slack or high > upper + slack:
+                problem = f"expected about [{lower:g}, {upper:g}]"
+            elif small and 0 < high - low < _LEAST_GRIPPER_SPAN * reach:
+                problem = f"expected to fill a part of [{lower:g}, {upper:g}]"
+            else:
+                continue
+            scale = "gripper scale" if joint.kind == "gripper" else "unit"
+            yield (
+                f"{scale} of {kind}.{key.name} ({joint.name}): {problem}, its statistics span "
+                f"[{low:g}, {high:g}]"
+            )
