@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import cv2
 import numpy as np
-from builtin_interfaces.msg import Duration, Time
 from dreamzero_policy.nodes import qos
-from dreamzero_policy.types import NS_PER_S, ActionChunk
+from dreamzero_policy.nodes.messages import chunk_from_message, nanoseconds, rgb_pixels
+from dreamzero_policy.types import NS_PER_S
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image, JointState
 
 from dreamzero_bringup.recording import (
@@ -37,7 +42,18 @@ class DemoRecorder:
         self._wire = {joint.name: joint.command_wire for joint in joints}
         self._modes = _names(messages.ControllerStatus)
         self._states = _names(messages.PolicyStatus)
-        subscribe = node.create_subscription
+
+        def subscribe(
+            kind: type, topic: str, keep: Callable[..., None], profile: QoSProfile
+        ) -> Subscription:
+            def take(message: Any, info: dict) -> None:
+                try:
+                    keep(message, info)
+                except ValueError as error:
+                    recording.malformed.append(f"{topic}: {error}")
+
+            return node.create_subscription(kind, topic, take, profile)
+
         self._subscriptions = [
             subscribe(JointState, "joint_commands", self._on_command, qos.COMMAND),
             subscribe(messages.Proprioception, "proprioception", self._on_state, qos.STATE_INPUT),
@@ -58,19 +74,13 @@ class DemoRecorder:
         ]
         self._recording.add_command(info["received_timestamp"], np.array(positions))
 
-    def _on_state(self, message: messages.Proprioception) -> None:
-        self._recording.states.append(State(_ns(message.header.stamp), np.array(message.positions)))
+    def _on_state(self, message: messages.Proprioception, info: dict) -> None:
+        self._recording.states.append(
+            State(nanoseconds(message.header.stamp), np.array(message.positions))
+        )
 
     def _on_chunk(self, message: messages.ActionChunk, info: dict) -> None:
-        chunk = ActionChunk(
-            observation_ns=_ns(message.observation_stamp),
-            start_ns=_ns(message.start_stamp),
-            step_ns=_ns(message.step),
-            rows=np.array(message.rows).reshape(message.horizon, -1),
-            names=tuple(message.joint_names),
-            session=message.session_id,
-            sequence=message.sequence,
-        )
+        chunk = chunk_from_message(message)
         self._recording.chunks.append(ReceivedChunk(info["received_timestamp"], chunk))
 
     def _on_policy(self, message: messages.PolicyStatus, info: dict) -> None:
@@ -86,8 +96,8 @@ class DemoRecorder:
                 evaluations=message.evaluations,
                 skipped=message.observations_skipped,
                 reset_reasons=dict(zip(message.reset_reasons, message.reset_counts, strict=False)),
-                canvas_age_s=_ns(message.canvas_age) / NS_PER_S,
-                latency_s=_ns(message.latency) / NS_PER_S,
+                canvas_age_s=nanoseconds(message.canvas_age) / NS_PER_S,
+                latency_s=nanoseconds(message.latency) / NS_PER_S,
                 stages=dict(zip(message.stages, map(float, message.stage_seconds), strict=False)),
                 weights=message.weights,
                 untrained=message.untrained,
@@ -103,7 +113,7 @@ class DemoRecorder:
                 enabled=message.enabled,
                 hold_reason=message.hold_reason,
                 message=message.message,
-                chunk_age_s=_ns(message.chunk_age) / NS_PER_S,
+                chunk_age_s=nanoseconds(message.chunk_age) / NS_PER_S,
                 rows_left=message.rows_left,
                 chunks_accepted=message.chunks_accepted,
                 chunks_refused=message.chunks_refused,
@@ -129,14 +139,9 @@ class DemoRecorder:
 
 
 def _picture(message: Image, info: dict) -> Picture:
-    pixels = np.frombuffer(message.data, dtype=np.uint8)
-    image = pixels.reshape(message.height, message.step // 3, 3)[:, : message.width, ::-1]
-    _, jpeg = cv2.imencode(".jpg", image, _JPEG)
-    return Picture(_ns(message.header.stamp), info["received_timestamp"], jpeg.tobytes())
-
-
-def _ns(time: Time | Duration) -> int:
-    return time.sec * NS_PER_S + time.nanosec
+    _, jpeg = cv2.imencode(".jpg", rgb_pixels(message)[..., ::-1], _JPEG)
+    stamp_ns = nanoseconds(message.header.stamp)
+    return Picture(stamp_ns, info["received_timestamp"], jpeg.tobytes())
 
 
 def _names(message: type) -> dict[int, str]:

@@ -118,6 +118,7 @@ class Recording:
         enabled_ns: when the controller was enabled, 0 before.
         first_command_ns: when the first command came, 0 before.
         ended_ns: when the closed loop was ended, 0 before.
+        malformed: what was wrong with messages that could not be kept.
     """
 
     embodiment: Embodiment
@@ -132,6 +133,7 @@ class Recording:
     controller: list[ControllerReport] = field(default_factory=list)
     seen: list[Picture] = field(default_factory=list)
     predicted: list[Picture] = field(default_factory=list)
+    malformed: list[str] = field(default_factory=list)
 
     def add_command(self, received_ns: int, positions: Float) -> None:
         """Keeps a command; the first one begins the measured part of the run."""

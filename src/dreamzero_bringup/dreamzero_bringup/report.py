@@ -101,6 +101,7 @@ def summarise(recording: Recording, nominal_period_s: float) -> dict[str, object
         "chunk_delay_ms": spread(
             (c.received_ns - c.chunk.observation_ns) / 1e6 for c in recording.chunks
         ),
+        "malformed_messages": sorted(set(recording.malformed)),
         "motion": motion(recording),
     }
 
