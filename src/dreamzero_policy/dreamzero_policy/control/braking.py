@@ -1,4 +1,4 @@
-"""Time-optimal braking of independent joints with limited acceleration and jerk, and its exact extremes.
+"""Time-optimal braking with limited acceleration and jerk, and its exact extremes.
 
 From velocity ``v`` and acceleration ``a`` a joint is brought to rest in up to three phases: jerk
 until the deceleration that is needed (or the largest allowed) is reached, that deceleration held,
@@ -54,7 +54,7 @@ class Brake:
     fastest: Float
 
     def after(self, seconds: float) -> tuple[Float, Float, Float]:
-        """Position, velocity and acceleration after ``seconds``; at rest once the profile is over."""
+        """Position, velocity, acceleration after ``seconds``; at rest once the profile is over."""
         first = np.minimum(seconds, self.first)
         second = np.clip(seconds - self.first, 0.0, self.second)
         third = np.clip(seconds - self.first - self.second, 0.0, self.third)
@@ -73,7 +73,9 @@ def brake(position: Float, velocity: Float, acceleration: Float, most: Float, je
     """The fastest way to rest.
 
     Args:
-        position, velocity, acceleration: [..., A], the state now.
+        position: [..., A] position now.
+        velocity: [..., A] velocity now.
+        acceleration: [..., A] acceleration now.
         most: [A], largest acceleration.
         jerk: [A], largest jerk.
     """

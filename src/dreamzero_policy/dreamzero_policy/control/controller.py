@@ -13,10 +13,11 @@ from enum import IntEnum
 
 import numpy as np
 
-from dreamzero_policy.control.chunk_buffer import UNSOUND, Accepted, ChunkBuffer, Refused
+from dreamzero_policy.control.chunk_buffer import Accepted, ChunkBuffer
 from dreamzero_policy.control.interpolation import Point
 from dreamzero_policy.control.limits import Limiter, Limits
 from dreamzero_policy.control.pace import Pace
+from dreamzero_policy.control.screening import UNSOUND, Refused
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Float, frozen
@@ -142,7 +143,7 @@ class Controller:
         return self._estop is not None
 
     def on_chunk(self, chunk: ActionChunk, now_ns: int) -> Accepted | Refused:
-        """Takes a chunk up, or refuses it; one that shows the policy unwell also stops motion until a good one.
+        """Takes a chunk up, or refuses it; one that shows the policy unwell stops motion too.
 
         Args:
             chunk: as it came.
@@ -181,7 +182,7 @@ class Controller:
         elif values.shape != (len(self._state_names),) or (
             rates is not None and rates.size and rates.shape != values.shape
         ):
-            why = f"expected {len(self._state_names)} values per joint vector, got {list(values.shape)}"
+            why = f"expected {len(self._state_names)} values, got shape {list(values.shape)}"
         elif not np.isfinite(values).all() or (rates is not None and not np.isfinite(rates).all()):
             why = f"a measured value is not finite: {values.tolist()}"
         elif self._measured_ns is not None:
@@ -222,11 +223,11 @@ class Controller:
         if outside[joint] > self.settings.pose_excess:
             return False, (
                 f"{limits.names[joint]} is at {pose[joint]:.3f}, outside [{limits.lower[joint]}, "
-                f"{limits.upper[joint]}] by more than {self.settings.pose_excess}: move it inside first"
+                f"{limits.upper[joint]}] by more than {self.settings.pose_excess}: move it in first"
             )
         too_far = self.buffer.distance(now_ns, pose)
         if too_far is not None:
-            return False, too_far
+            return False, too_far.message
         self._limiter.reset(pose)
         self._enabled = self._starting = True
         self._following = False
@@ -238,7 +239,7 @@ class Controller:
         self._enabled = self._following = self._starting = False
 
     def estop(self, reason: str) -> None:
-        """Stops and latches: brakes inside the limits and keeps sending the pose reached, if motion was enabled.
+        """Stops and latches: brakes inside the limits and, if enabled, keeps sending the pose.
 
         Args:
             reason: why, for the status; the first one stays.

@@ -1,4 +1,4 @@
-"""A chunk as motion: position, velocity and acceleration at any instant between its first and last row.
+"""A chunk as motion: position and rates at any instant between its first and last row.
 
 Nothing is known outside those two, and ``at`` says so by giving None: a trajectory never
 extrapolates.
@@ -35,7 +35,7 @@ class Point:
 
 
 class Motion(Protocol):
-    """What the controller follows: immutable, and known from ``start_ns`` to ``end_ns``, both included."""
+    """What the controller follows: immutable, known from ``start_ns`` to ``end_ns`` inclusive."""
 
     @property
     def start_ns(self) -> int:
@@ -75,8 +75,8 @@ class Trajectory:
             raise ValueError(f"trajectory: expected 2 or more finite rows, got {list(rows.shape)}")
         if np.shape(stepped) != rows.shape[1:] or np.shape(straight) != rows.shape[1:]:
             raise ValueError(
-                f"trajectory: expected masks of {rows.shape[1]} columns, got {list(np.shape(stepped))} and "
-                f"{list(np.shape(straight))}"
+                f"trajectory: expected masks of {rows.shape[1]} columns, got "
+                f"{list(np.shape(stepped))} and {list(np.shape(straight))}"
             )
         if step_ns <= 0:
             raise ValueError(f"trajectory: the step must be positive, got {step_ns} ns")

@@ -1,4 +1,4 @@
-"""The only way a command gets out: finite, and inside position, velocity, acceleration and jerk limits.
+"""The only way a command gets out: finite, inside position, velocity, acceleration, jerk limits.
 
 Per joint the limiter keeps the commanded position, velocity and acceleration ``(p, v, a)``, a point
 on a curve with bounded derivatives whose samples, one per tick, are the commands. Each tick it
@@ -33,9 +33,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import ruckig
 
 from dreamzero_policy.control.braking import Brake, brake
+from dreamzero_policy.control.planner import Planner
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.types import Float, frozen
 
@@ -52,8 +52,8 @@ _RATES = ("velocity", "acceleration", "jerk")
 class Limits:
     """What a command must keep, per joint in action order, in model units.
 
-    A base column is a velocity: its range is in m/s or rad/s, its ``velocity`` an acceleration, and
-        so on.
+    A base column is a velocity: its range is in m/s or rad/s, its ``velocity`` an acceleration,
+    and so on.
 
     Attributes:
         names: [A] joint names.
@@ -109,7 +109,8 @@ class Limits:
             if not kept.all():
                 joint = int(np.argmin(kept))
                 raise ValueError(
-                    f"limits of {self.names[joint]}: {field} {other[joint]} is wider than {own[joint]}"
+                    f"limits of {self.names[joint]}: {field} may only be tightened from {own[joint]}, "
+                    f"got {other[joint]}"
                 )
 
     def tighten(
@@ -188,8 +189,7 @@ class Limiter:
         self._rest_for_base = np.clip(0.0, self._lower, self._upper)
         self._brake: Brake | None = None
         self._floor = self._ceiling = self._lower
-        self._planner = ruckig.Ruckig(1)
-        self._question, self._answer = ruckig.InputParameter(1), ruckig.Trajectory(1)
+        self._planner = Planner(self._velocity_limit, self._most, self._jerk, period_s)
         self._limited = np.zeros(len(limits.names), dtype=bool)
 
     @property
@@ -227,7 +227,7 @@ class Limiter:
 
     @property
     def limited(self) -> np.ndarray:
-        """[A] bool, where the newest command is not what was wanted because a limit held it back."""
+        """[A] bool, where a limit kept the newest command from what was wanted."""
         return frozen(self._limited)
 
     def reset(self, position: Float) -> Float:
@@ -242,7 +242,8 @@ class Limiter:
         start = np.array(position, dtype=np.float64)
         if start.shape != self._lower.shape or not np.isfinite(start).all():
             raise ValueError(
-                f"pose to start from: expected {len(self.limits.names)} finite values, got {start.tolist()}"
+                f"pose to start from: expected {len(self.limits.names)} finite values, "
+                f"got {start.tolist()}"
             )
         self._floor, self._ceiling = np.minimum(self._lower, start), np.maximum(self._upper, start)
         zero = np.zeros_like(start)
@@ -257,7 +258,8 @@ class Limiter:
 
         Args:
             position: [A] wanted position. Where it, or its rates, are not finite the joint brakes.
-            velocity, acceleration: [A] its rates; at rest by default.
+            velocity: [A] its rate; at rest by default.
+            acceleration: [A] the rate of that.
 
         Returns:
             [A] the command.
@@ -278,7 +280,7 @@ class Limiter:
 
         candidate, exact = self._pieces(goal, rate, push)
         if not exact.all():
-            towards = self._plan(goal, rate, push, np.flatnonzero(~exact))
+            towards = self._planner.towards(now, (goal, rate, push), np.flatnonzero(~exact))
             again, _ = self._pieces(*towards)
             candidate = tuple(np.where(exact, c, a) for c, a in zip(candidate, again, strict=True))
         braking = now.after(self.period_s)
@@ -298,7 +300,8 @@ class Limiter:
         candidate, base = braking, self.limits.base
         if base.any():
             nothing = np.zeros_like(self._lower)
-            towards = self._plan(self._rest_for_base, nothing, nothing, np.flatnonzero(base))
+            goal = (self._rest_for_base, nothing, nothing)
+            towards = self._planner.towards(self._state(), goal, np.flatnonzero(base))
             slowed, _ = self._pieces(*towards)
             candidate = tuple(np.where(base, s, b) for s, b in zip(slowed, braking, strict=True))
         self._take(candidate, braking)
@@ -318,7 +321,8 @@ class Limiter:
         vector = np.asarray(values, dtype=np.float64)
         if vector.shape != self._lower.shape:
             raise ValueError(
-                f"wanted {what}: expected {len(self.limits.names)} values, got shape {list(vector.shape)}"
+                f"wanted {what}: expected {len(self.limits.names)} values, "
+                f"got shape {list(vector.shape)}"
             )
         return vector
 
@@ -353,45 +357,10 @@ class Limiter:
         )
         return end, exact
 
-    def _plan(
-        self, goal: Float, rate: Float, push: Float, columns: np.ndarray
-    ) -> tuple[Float, Float, Float]:
-        """Where Ruckig would be one period from now on its way to a moving goal, for some columns.
-
-        The planning is done in the frame that moves with the goal, where the goal is at rest. The
-        other columns, and those for which there is no plan, get the goal itself, which the pieces
-        will clip.
-        """
-        now, dt = self._state(), self.period_s
-        ends = [goal.copy(), rate.copy(), push.copy()]
-        question = self._question
-        for column in columns.tolist():
-            most = float(self._velocity_limit[column]) * 0.999
-            speed = float(np.clip(rate[column], -0.9 * most, 0.9 * most))
-            question.current_position = [
-                float(now.position[column]) - float(goal[column]) + speed * dt
-            ]
-            question.current_velocity = [float(now.velocity[column]) - speed]
-            question.current_acceleration = [float(now.acceleration[column])]
-            question.max_velocity, question.min_velocity = [most - speed], [-most - speed]
-            question.max_acceleration = [float(self._most[column]) * 0.999]
-            question.max_jerk = [float(self._planned_jerk[column])]
-            try:
-                outcome = self._planner.calculate(question, self._answer)
-            except RuntimeError:  # Ruckig's own refusal of a question; the brake is always there
-                continue
-            if outcome not in (ruckig.Result.Working, ruckig.Result.Finished):
-                continue
-            position, velocity, acceleration = self._answer.at_time(dt)
-            ends[0][column] = position[0] + float(goal[column])
-            ends[1][column] = velocity[0] + speed
-            ends[2][column] = acceleration[0]
-        return ends[0], ends[1], ends[2]
-
     def _take(
         self, candidate: tuple[Float, Float, Float], braking: tuple[Float, Float, Float]
     ) -> None:
-        """Moves to the candidate, or as near to it as a later brake allows, or brakes; per joint."""
+        """Moves to the candidate, or as near it as a later brake allows, or brakes; per joint."""
         chosen = brake(*candidate, self._most, self._jerk)
         good = self._allowed(chosen)
         if not good.all():

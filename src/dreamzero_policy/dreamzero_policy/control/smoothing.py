@@ -40,7 +40,8 @@ def smooth(rows: Float, columns: np.ndarray) -> Float:
     rows, columns = np.asarray(rows, dtype=np.float64), np.asarray(columns, dtype=bool)
     if rows.ndim != 2 or columns.shape != rows.shape[1:]:
         raise ValueError(
-            f"smoothing: expected rows [H, A] and columns [A], got {list(rows.shape)} and {list(columns.shape)}"
+            f"smoothing: expected rows [H, A] and columns [A], got {list(rows.shape)} and "
+            f"{list(columns.shape)}"
         )
     result, points = rows.copy(), 2 * len(rows) - 1
     window = min(WINDOW, points)  # odd, as both are
