@@ -26,6 +26,7 @@ from dreamzero_bringup.recording import (
 from dreamzero_msgs import msg as messages
 
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
+_ROOM = 100
 
 
 class DemoRecorder:
@@ -52,7 +53,11 @@ class DemoRecorder:
                 except ValueError as error:
                     recording.malformed.append(f"{topic}: {error}")
 
-            return node.create_subscription(kind, topic, take, profile)
+            # As the stack's own listeners, but with room for what comes while a canvas is handled.
+            roomy = QoSProfile(
+                depth=_ROOM, reliability=profile.reliability, durability=profile.durability
+            )
+            return node.create_subscription(kind, topic, take, roomy)
 
         self._subscriptions = [
             subscribe(JointState, "joint_commands", self._on_command, qos.COMMAND),
