@@ -15,7 +15,8 @@ class ObservationWindow:
     """The newest run of consecutive canvases, and the state at the newest of them.
 
     A canvas without a state at its very stamp cannot end an observation: relative actions are added
-    to that state (design: data.md 2.5). A gap in the canvases starts a new run.
+    to that state (design: data.md 2.5). A gap in the canvases starts a new run. A canvas more than
+    a chunk older than the newest means that the clock was set back: everything is forgotten.
     """
 
     def __init__(
@@ -32,8 +33,9 @@ class ObservationWindow:
         Raises:
             ValueError: fewer frames than one chunk and the frame that closes it.
         """
-        least = time_base.frames_per_chunk + 1
-        frames = 2 * time_base.frames_per_chunk + 1 if frames is None else frames
+        self._chunk = time_base.frames_per_chunk
+        least = self._chunk + 1
+        frames = 2 * self._chunk + 1 if frames is None else frames
         if frames < least:
             raise ValueError(f"window: expected at least {least} frames, got {frames}")
         self._grid = Grid.of_frames(time_base)
@@ -64,7 +66,10 @@ class ObservationWindow:
                 f"{self._grid.instant(index)} ns, got {stamp_ns} ns"
             )
         if self._canvases and index <= self._canvases[-1][0]:
-            return False
+            if self._canvases[-1][0] - index <= self._chunk:
+                return False
+            self._canvases.clear()
+            self._states.clear()
         self._canvases.append((index, frozen(canvas)))
         return True
 
@@ -87,14 +92,11 @@ class ObservationWindow:
         if self._grid.instant(index) != stamp_ns:
             return False
         if self._states and index <= self._states[-1][0]:
-            return False
+            if self._states[-1][0] - index <= self._chunk:
+                return False
+            self._states.clear()
         self._states.append((index, frozen(positions)))
         return True
-
-    def clear(self) -> None:
-        """Forgets everything, as when the clock was set back."""
-        self._canvases.clear()
-        self._states.clear()
 
     def observation(self, prompt: str) -> Observation | None:
         """The run of consecutive canvases up to the newest that has a state.

@@ -8,7 +8,7 @@ grid of the canvases is part of the grid of the proprioception when its rate div
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Generic, TypeVar
@@ -58,6 +58,9 @@ class Grid:
 class TimeBuffer(Generic[Value]):
     """The newest values of one stream, found by time.
 
+    A stamp more than a second before the newest one means that a clock was set back, or that the
+    newest was wrong: the buffer forgets what it holds and begins anew.
+
     Attributes:
         refused: values whose stamp was not later than the newest one [count].
     """
@@ -81,18 +84,16 @@ class TimeBuffer(Generic[Value]):
     def append(self, stamp_ns: int, value: Value) -> bool:
         """Adds a value unless its stamp is not later than the newest; says whether it was added."""
         if self._stamps and stamp_ns <= self._stamps[-1]:
-            self.refused += 1
-            return False
+            if self._stamps[-1] - stamp_ns <= NS_PER_S:
+                self.refused += 1
+                return False
+            self._stamps.clear()
+            self._values.clear()
         self._stamps.append(stamp_ns)
         self._values.append(value)
         if len(self._stamps) > self._capacity:
             del self._stamps[0], self._values[0]
         return True
-
-    def clear(self) -> None:
-        """Forgets every value, as when the clock was set back."""
-        self._stamps.clear()
-        self._values.clear()
 
     @property
     def newest(self) -> tuple[int, Value] | None:
@@ -137,6 +138,57 @@ class TimeBuffer(Generic[Value]):
         return left + (right - left) * ((stamp_ns - start) / (end - start))
 
 
+class Instants:
+    """Which grid instants are to be served now: each once, in order, none from the past.
+
+    An instant is served as soon as nothing more can come for it, at the latest ``settle_ns`` after
+    it. Where the process was held up, instants older than ``horizon_ns`` are left out.
+
+    Attributes:
+        skipped: instants left out [count].
+    """
+
+    def __init__(self, grid: Grid, settle_ns: int, horizon_ns: int) -> None:
+        """Begins with the first instant after the first call of ``due``.
+
+        Raises:
+            ValueError: the wait does not fit into the horizon.
+        """
+        if not 0 <= settle_ns < horizon_ns:
+            raise ValueError(
+                f"settle time: expected 0 to less than the {horizon_ns / NS_PER_S} s after which "
+                f"an instant is given up, got {settle_ns / NS_PER_S} s"
+            )
+        self._grid, self._settle_ns, self._horizon_ns = grid, settle_ns, horizon_ns
+        self._next: int | None = None
+        self.skipped = 0
+
+    def due(self, now_ns: int, settled: Callable[[int], bool]) -> Iterator[int]:
+        """The instants to serve now [ns], oldest first.
+
+        Args:
+            now_ns: the time.
+            settled: whether nothing more can come for an instant.
+        """
+        present = self._grid.index_at(now_ns)
+        if self._next is None or self._next > present + 1:  # the start, or the clock was set back
+            self._next = present + 1
+        while self._next <= present:
+            instant = self._grid.instant(self._next)
+            if now_ns < instant + self._settle_ns and not settled(instant):
+                return
+            self._next += 1
+            if now_ns - instant <= self._horizon_ns:
+                yield instant
+            else:
+                self.skipped += 1
+
+    def wait_ns(self, now_ns: int) -> int:
+        """How long until the next instant must be served, settled or not; at least 1 ms."""
+        index = self._grid.index_at(now_ns) + 1 if self._next is None else self._next
+        return max(self._grid.instant(index) + self._settle_ns - now_ns, NS_PER_S // 1000)
+
+
 @dataclass(frozen=True)
 class AlignedView(Generic[Value]):
     """The newest image of a view that is not later than the instant.
@@ -154,12 +206,21 @@ class AlignedView(Generic[Value]):
 
 @dataclass(frozen=True)
 class MissingView:
-    """A view of which there is no image up to the instant."""
+    """A view of which there is no image up to the instant.
+
+    Attributes:
+        view: its name.
+        ahead_ns: how long after the instant its newest image is stamped, None without any image.
+    """
 
     view: str
+    ahead_ns: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.view}: no image yet"
+        if self.ahead_ns is None:
+            return f"{self.view}: no image yet"
+        ahead = self.ahead_ns / NS_PER_S
+        return f"{self.view}: the only images are stamped up to {ahead:.3f} s after the instant"
 
 
 @dataclass(frozen=True)
@@ -210,7 +271,8 @@ def align(
     for name, buffer in buffers.items():
         found = buffer.at_or_before(instant_ns)
         if found is None:
-            problems.append(MissingView(name))
+            newest = buffer.newest
+            problems.append(MissingView(name, newest and newest[0] - instant_ns))
         elif instant_ns - found[0] > max_age_ns:
             problems.append(StaleView(name, instant_ns - found[0], max_age_ns))
         else:

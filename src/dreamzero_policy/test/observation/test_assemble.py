@@ -67,9 +67,14 @@ def test_what_is_not_newer_is_not_taken():
     assert not out.add_canvas(START + 2 * STEP, canvas(9))
     assert not out.add_state(START + 3 * STEP, np.zeros(8))
     assert out.observation("x").canvases[0, 0, 0, 0] == 3
-    out.clear()
-    assert out.observation("x") is None
+
+
+def test_a_clock_that_was_set_back_empties_the_window():
+    out = window(range(20, 30))
     assert out.add_canvas(START, canvas(1))
+    assert out.observation("x") is None
+    assert out.add_state(START, np.zeros(8))
+    assert steps_of(out.observation("x")) == [0]
 
 
 def test_states_between_canvas_instants_are_not_kept():

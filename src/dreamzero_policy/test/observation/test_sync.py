@@ -5,6 +5,7 @@ import pytest
 from dreamzero_policy.embodiments.embodiment import TimeBase
 from dreamzero_policy.observation.sync import (
     Grid,
+    Instants,
     MissingView,
     StaleView,
     TimeBuffer,
@@ -77,8 +78,12 @@ def test_a_stamp_that_does_not_advance_is_refused_and_counted():
     assert not buffer.append(20, np.zeros(2))
     assert not buffer.append(5, np.zeros(2))
     assert (buffer.refused, buffer.newest[0]) == (2, 20)
-    buffer.clear()
-    assert buffer.append(5, np.zeros(2))
+
+
+def test_a_clock_that_was_set_back_empties_the_buffer():
+    buffer = filled([10, 20, 5 * 10**9])  # the last one is wrong, or the clock went back after it
+    assert buffer.append(30, np.zeros(2))
+    assert (len(buffer), buffer.refused, buffer.newest[0]) == (1, 0, 30)
 
 
 @settings(deadline=None)
@@ -129,4 +134,55 @@ def test_missing_and_stale_views_are_named_and_not_filled():
 
 def test_an_image_from_after_the_instant_does_not_count():
     found = align({"wrist": filled([200])}, 100, max_age_ns=50)
-    assert found.problems == (MissingView("wrist"),)
+    assert found.problems == (MissingView("wrist", ahead_ns=100),)
+    assert "stamped up to 0.000 s after the instant" in str(found.problems[0])
+
+
+MS = 1_000_000
+
+
+def instants(settle_ms=40, horizon_ms=200):
+    return Instants(Grid(5), settle_ms * MS, horizon_ms * MS)
+
+
+def due(schedule, now_ms, settled=False):
+    return [ns // MS for ns in schedule.due(now_ms * MS, lambda _: settled)]
+
+
+def test_an_instant_is_served_once_at_the_end_of_its_wait():
+    schedule = instants()
+    assert due(schedule, 10, settled=True) == []  # 0 ms lies before the start
+    assert schedule.wait_ns(10 * MS) == 230 * MS
+    assert due(schedule, 200) == []
+    assert due(schedule, 239) == []
+    assert due(schedule, 240) == [200]
+    assert due(schedule, 241, settled=True) == []
+    assert schedule.wait_ns(241 * MS) == 199 * MS
+
+
+def test_an_instant_is_served_early_when_nothing_more_can_come():
+    schedule = instants()
+    due(schedule, 10)
+    assert due(schedule, 199, settled=True) == []
+    assert due(schedule, 203, settled=True) == [200]
+
+
+def test_after_being_held_up_only_fresh_instants_are_served():
+    schedule = instants()
+    due(schedule, 10)
+    assert due(schedule, 1010, settled=True) == [1000]
+    assert schedule.skipped == 4
+    assert due(schedule, 1390) == [1200]
+    assert schedule.wait_ns(9_000 * MS) == MS
+
+
+def test_a_clock_that_was_set_back_starts_anew():
+    schedule = instants()
+    due(schedule, 100_000)
+    assert due(schedule, 10) == []
+    assert due(schedule, 240) == [200]
+
+
+def test_a_wait_must_end_before_an_instant_is_given_up():
+    with pytest.raises(ValueError, match=r"expected 0 to less than the 0.2 s .* got 0.2 s"):
+        instants(settle_ms=200)
