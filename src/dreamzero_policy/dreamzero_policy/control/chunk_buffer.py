@@ -54,6 +54,7 @@ class ChunkBuffer:
     Attributes:
         accepted, refused, skipped_rows, clamped_values: counts since the start.
         last_refusal: the newest refusal, None before the first.
+        refusal_in_force: the newest refusal unless a chunk was accepted after it.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ChunkBuffer:
         self._seam_speed = settings.per_joint(limits, settings.seam_speed, settings.seam_speed_m)
         self.accepted = self.refused = self.skipped_rows = self.clamped_values = 0
         self.last_refusal: Refused | None = None
+        self.refusal_in_force: Refused | None = None
         self._newest: tuple[int, int] | None = None
         self._waiting: _Entry | None = None
         self._entry: _Entry | None = None
@@ -88,20 +90,21 @@ class ChunkBuffer:
         outcome = self._examine(chunk, now_ns, pose)
         if isinstance(outcome, Refused):
             self.refused += 1
-            self.last_refusal = outcome
+            self.last_refusal = self.refusal_in_force = outcome
             return outcome
         trajectory, clamped = outcome
         over = -((chunk.start_ns - now_ns) // chunk.step_ns)  # rounded up: row ``over`` is due next
         skipped = min(max(over, 0), chunk.horizon)
         self._newest = (chunk.session, chunk.sequence)
         self._waiting = _Entry(chunk, trajectory, now_ns)
+        self.refusal_in_force = None
         self.accepted += 1
         self.skipped_rows += skipped
         self.clamped_values += clamped
         return Accepted(skipped, clamped)
 
     def forget(self) -> None:
-        """Drops every chunk and the order of sessions, as after a jump of the clock they rest on."""
+        """Drops every chunk and the order of sessions, as after a jump of their clock."""
         self._waiting = self._entry = self._motion = self._newest = None
 
     def distance(self, at_ns: int, pose: Float) -> Refused | None:
@@ -110,6 +113,11 @@ class ChunkBuffer:
         if entry is None or at_ns > entry.trajectory.end_ns:
             return None
         return self._screen.distance(entry.trajectory, at_ns, pose)
+
+    def planned(self, at_ns: int) -> Float | None:
+        """[A] what the chunk in force says for an instant, without fades; None without one."""
+        point = self._entry.trajectory.at(at_ns) if self._entry else None
+        return None if point is None else point.position
 
     def wanted(self, at_ns: int, present: Point, *, resting: bool = False) -> Point | Refused:
         """What is wanted at an instant, one period after the present command.

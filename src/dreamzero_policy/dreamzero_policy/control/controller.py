@@ -8,8 +8,6 @@ repeats a row and never steps.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 
@@ -17,77 +15,11 @@ from dreamzero_policy.control.chunk_buffer import Accepted, ChunkBuffer
 from dreamzero_policy.control.interpolation import Point
 from dreamzero_policy.control.limits import Limiter, Limits
 from dreamzero_policy.control.pace import Pace
+from dreamzero_policy.control.report import Mode, Report, Tick
 from dreamzero_policy.control.screening import UNSOUND, Refused
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Float, frozen
-
-
-class Mode(IntEnum):
-    """The modes of ControllerStatus.msg."""
-
-    INACTIVE = 0
-    HOLDING = 1
-    ACTIVE = 2
-    ESTOPPED = 3
-
-
-@dataclass(frozen=True)
-class Tick:
-    """What one tick decided.
-
-    Attributes: command: [A] what the driver gets, in model units; None where nothing is to be sent.
-        mode: what the controller does. hold_reason: one word while it holds or is inactive, empty
-        while active. message: the reason in one sentence. limited: joints that a limit held back.
-        wanted: [A] what the chunk in force asks for, before the limits; None without one. Also
-        while inactive. early: the tick came too soon after the last one; nothing was computed and
-        nothing is to be sent.
-    """
-
-    command: Float | None
-    mode: Mode
-    hold_reason: str
-    message: str
-    limited: tuple[str, ...] = ()
-    wanted: Float | None = None
-    early: bool = False
-
-
-@dataclass(frozen=True)
-class Report:
-    """Counters and facts for ControllerStatus.msg, whose comments explain each.
-
-    Attributes:
-        mode, enabled, hold_reason, message: as of the newest tick.
-        session, sequence: of the chunk in force, 0 for none.
-        chunk_age_s: now minus its observation [s], 0 for none.
-        rows_left: rows until it ends, 0 for none.
-        chunks_accepted, chunks_refused, rows_skipped, values_clamped: counts.
-        last_refusal: reason and sentence of the newest refusal.
-        limited: joints held back in the newest tick.
-        limited_ticks: [A] count per joint.
-        ticks, ticks_without_chunk: counts; the latter since the first accepted chunk.
-        states_refused: measured poses that were not taken.
-    """
-
-    mode: Mode
-    enabled: bool
-    hold_reason: str
-    message: str
-    session: int
-    sequence: int
-    chunk_age_s: float
-    rows_left: float
-    chunks_accepted: int
-    chunks_refused: int
-    rows_skipped: int
-    values_clamped: int
-    last_refusal: str
-    limited: tuple[str, ...]
-    limited_ticks: tuple[int, ...]
-    ticks: int
-    ticks_without_chunk: int
-    states_refused: int
 
 
 class Controller:
@@ -280,7 +212,7 @@ class Controller:
         if not sends and stale is None:
             self._limiter.reset(self._measured)
         wanted = self._wanted(at_ns)
-        self._last = self._decide(sends, stale, wanted)
+        self._last = self._decide(sends, stale, wanted, self.buffer.planned(at_ns))
         return self._last
 
     def report(self, now_ns: int) -> Report:
@@ -343,9 +275,10 @@ class Controller:
             self._ticks_without_chunk += 1
         return wanted
 
-    def _decide(self, sends: bool, stale: Refused | None, wanted: Point | Refused) -> Tick:
+    def _decide(
+        self, sends: bool, stale: Refused | None, wanted: Point | Refused, asked: Float | None
+    ) -> Tick:
         """The command and the mode of this tick."""
-        asked = None if isinstance(wanted, Refused) else wanted.position
         hold = self._why_hold(stale, wanted)
         self._following = hold is None
         if not sends:
@@ -390,7 +323,7 @@ class Controller:
             return self._fault
         if not isinstance(wanted, Refused):
             return None
-        refusal = self.buffer.last_refusal
+        refusal = self.buffer.refusal_in_force
         if wanted.reason in ("no_chunk", "stale_chunk") and refusal is not None:
             return Refused(refusal.reason, f"{refusal.message}; {wanted.message}")
         return wanted

@@ -109,8 +109,8 @@ class Limits:
             if not kept.all():
                 joint = int(np.argmin(kept))
                 raise ValueError(
-                    f"limits of {self.names[joint]}: {field} may only be tightened from {own[joint]}, "
-                    f"got {other[joint]}"
+                    f"limits of {self.names[joint]}: {field} may only be tightened from "
+                    f"{own[joint]}, got {other[joint]}"
                 )
 
     def tighten(
@@ -122,14 +122,15 @@ class Limits:
     ) -> Limits:
         """Narrower limits; wider ones are refused.
 
-        Args: joints: joint name to any of lower, upper, velocity, acceleration, jerk. scale: share
-            of every joint's velocity, acceleration and jerk, above 0 and at most 1. margin:
-            distance kept from both ends of every range that is a position [rad or m]; grippers and
-            bases keep
-                theirs.
+        Args:
+            joints: joint name to any of lower, upper, velocity, acceleration, jerk.
+            scale: share of every joint's velocity, acceleration and jerk, above 0, at most 1.
+            margin: kept from both ends of every range that is a position [rad or m]; grippers and
+                bases keep their range.
 
-        Raises: ValueError: an unknown joint or limit, a value that is wider or not finite, or a
-            range left empty.
+        Raises:
+            ValueError: an unknown joint or limit, a value that is wider or not finite, or a range
+                left empty.
         """
         if not (np.isfinite(scale) and 0.0 < scale <= 1.0):
             raise ValueError(f"scale of the limits: expected above 0 and at most 1, got {scale}")
@@ -149,13 +150,15 @@ class Limits:
                     raise ValueError(
                         f"limits of {name}: no limit {field!r}; expected one of {', '.join(values)}"
                     )
-                old = float(getattr(self, field)[column])
-                wider = value < old if field == "lower" else value > old
-                if not np.isfinite(value) or wider or (field in _RATES and value <= 0.0):
+                old, narrower = float(getattr(self, field)[column]), min
+                if field == "lower":
+                    narrower = max
+                number = isinstance(value, int | float) and bool(np.isfinite(value))
+                if not number or narrower(value, old) != value or (field in _RATES and value <= 0):
                     raise ValueError(
                         f"limits of {name}: {field} may only be tightened from {old}, got {value}"
                     )
-                values[field][column] = value
+                values[field][column] = narrower(value, float(values[field][column]))
         for name, lower, upper in zip(self.names, values["lower"], values["upper"], strict=True):
             if not lower < upper:
                 raise ValueError(f"limits of {name}: the range [{lower}, {upper}] is empty")
@@ -180,9 +183,6 @@ class Limiter:
         self._velocity_limit = limits.velocity * _INSIDE
         self._most = limits.acceleration * _INSIDE
         self._jerk = limits.jerk * _INSIDE
-        # The pieces cannot follow a plan that turns its acceleration within less than about a
-        # period.
-        self._planned_jerk = np.minimum(self._jerk * 0.999, self._most / period_s)
         inset = (limits.upper - limits.lower) * (1.0 - _INSIDE)
         self._lower, self._upper = limits.lower + inset, limits.upper - inset
         self._ranges = np.maximum(limits.upper - limits.lower, 1e-9)

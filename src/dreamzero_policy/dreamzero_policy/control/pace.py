@@ -29,7 +29,8 @@ class Pace:
     def advance(self, now_ns: int) -> Literal["tick", "early", "jump"]:
         """Takes a clock reading.
 
-        Returns: ``tick``: a command is due. ``early``: it comes less than half a period after the
+        Returns:
+            ``tick``: a command is due. ``early``: it comes less than half a period after the
             timeline, so that another command would let the motion outrun the clock; nothing has
             changed. ``jump``: the clock went backwards or further ahead than a late tick explains;
             a command is due and the timeline starts anew.

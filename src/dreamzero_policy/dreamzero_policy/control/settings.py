@@ -38,25 +38,36 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 class ControllerSettings:
     """Thresholds and times of the controller; the bounds stand in the table above.
 
-    Attributes: rate_hz: ticks per second. state_max_age_s: a measured pose older than this is stale
-        [s]. chunk_max_age_s: a chunk whose observation is older than this is stale [s].
+    Attributes:
+        rate_hz: ticks per second.
+        state_max_age_s: a measured pose older than this is stale [s].
+        chunk_max_age_s: a chunk whose observation is older than this is stale [s].
         clock_tolerance_s: how far in the future a stamp may lie before it is refused [s].
-        clock_jump_s: a gap between two ticks longer than this, or any step back, counts as a jump
-        of the clock [s]. first_row_max_step: a chunk must come by the present pose as near as this,
-        up to the row due now [rad]. first_row_max_step_m: the same for a prismatic joint [m].
-        row_max_step: largest step from one row to the next [rad]. row_max_step_m: the same for a
-        prismatic joint [m]. smoothing_max_change: a row further than this from its smoothed self is
-        an outlier, not noise [rad or m]. range_excess: rows outside the range by more refuse the
-        chunk, by less are clamped and counted [rad]. range_excess_m: the same for a prismatic joint
-        [m]. range_excess_gripper: the same for a gripper, wide since a gripper only saturates
-        [share of its range]. range_excess_base: the same for a base velocity [share of its range].
-        pose_excess: how far outside its range a joint may be measured when motion is enabled [rad
-        or m]. following_error: largest distance between command and measurement [rad or m];
-        grippers and bases are exempt. seam_s: least length of the cross-fade between chunks [s]; 0
-        means the chunk's own inference delay, 0.1 to 0.5 s. seam_speed: fastest closing of the gap
-        between command and chunk; a wide gap makes the fade longer [rad/s]. seam_speed_m: the same
-        for a prismatic joint [m/s]. ramp_s: least length of the fade from rest into a chunk, after
-        enable and after every hold [s]. smoothing: whether chunks go through the paper's filter.
+        clock_jump_s: a gap between two ticks longer than this, or any step back, is a jump of the
+            clock [s].
+        first_row_max_step: a chunk must come by the present pose as near as this, up to the row
+            that is due [rad].
+        first_row_max_step_m: the same for a prismatic joint [m].
+        row_max_step: largest step from one row to the next [rad].
+        row_max_step_m: the same for a prismatic joint [m].
+        smoothing_max_change: a row further than this from its smoothed self is an outlier, not
+            noise [rad or m].
+        range_excess: rows outside the range by more refuse the chunk, by less are clamped and
+            counted [rad].
+        range_excess_m: the same for a prismatic joint [m].
+        range_excess_gripper: the same for a gripper, wide since a gripper only saturates [share of
+            its range].
+        range_excess_base: the same for a base velocity [share of its range].
+        pose_excess: how far outside its range a joint may be when motion is enabled [rad or m].
+        following_error: largest distance between command and measurement [rad or m]; grippers and
+            bases are exempt.
+        seam_s: least length of the cross-fade between chunks [s]; 0 means the chunk's own inference
+            delay, 0.1 to 0.5 s.
+        seam_speed: fastest closing of the gap between command and chunk; a wide gap makes the fade
+            longer [rad/s].
+        seam_speed_m: the same for a prismatic joint [m/s].
+        ramp_s: least length of the fade from rest into a chunk, after enable and every hold [s].
+        smoothing: whether chunks go through the paper's filter.
         seam: which strategy joins two chunks.
 
     Raises:

@@ -27,9 +27,10 @@ def smooth(rows: Float, columns: np.ndarray) -> Float:
     The ends are the values of the polynomial fitted to the first and last full window. A chunk too
     short for the window gets the largest odd window that fits; below 5 points it is left as it is.
 
-    Args: rows: [H, A] float64, finite. columns: [A] bool; the others (grippers, bases) are returned
-        as they are, since a filter would ring
-            around their steps.
+    Args:
+        rows: [H, A] float64, finite.
+        columns: [A] bool; the others (grippers, bases) are returned as they are, since a filter
+            would ring around their steps.
 
     Returns:
         [H, A] float64, a new array.
