@@ -312,7 +312,13 @@ def run(nodes: Sequence[NodeSpec], *, sink: Sink, **options: object) -> int:
     Raises:
         ValueError: as ``Supervisor``; nothing was started then.
     """
-    supervisor = Supervisor(nodes, sink=sink, **options)
+
+    def show(name: str, line: str) -> None:
+        # What the others say while they are stopped for a dead node would bury its last lines.
+        if supervisor.failure is None:
+            sink(name, line)
+
+    supervisor = Supervisor(nodes, sink=show, **options)
 
     def say(line: str) -> None:
         sink("dreamzero", line)
