@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from array import array
+from collections.abc import Generator
 
 from dreamzero_policy.nodes import qos
 from dreamzero_policy.nodes.lifecycle import Node, run
@@ -19,8 +20,9 @@ from rclpy.lifecycle import LifecyclePublisher
 from sensor_msgs.msg import Image, JointState
 
 from sim_driver import robots
-from sim_driver.filming import Filming
+from sim_driver.cameras import film
 from sim_driver.hardware import SimulatedRobot
+from sim_driver.paced import PacedThread
 from sim_driver.parameters import SimDriverParameters
 
 _COMMANDS = "joint_commands"
@@ -32,7 +34,8 @@ class SimDriverNode(Node[SimDriverParameters]):
     def __init__(self) -> None:
         """Declares the parameters."""
         super().__init__("sim_driver", SimDriverParameters)
-        self._filming: Filming | None = None
+        self._cameras: PacedThread | None = None
+        self._joints: PacedThread | None = None
         self._hold_logged: str | None = None
 
     def _setup(self) -> None:
@@ -53,40 +56,47 @@ class SimDriverNode(Node[SimDriverParameters]):
             view.name: self.create_publisher(Image, f"{view.name}/image_raw", qos.CAMERA)
             for view in self._robot.robot.views
         }
-        self._state = JointState(name=list(self._robot.joint_names))
-        self._filming = Filming(
-            self._robot, settings.camera_hz, self.now_ns, self._watched, self._publish_image
+        self._cameras = self._paced(
+            "cameras",
+            settings.camera_hz,
+            film(self._robot, self.now_ns, self._watched, self._publish_image),
         )
-        self._filming.start()
+        self._cameras.start()
+
+    def _paced(self, name: str, hz: float, work: Generator[None, None, None]) -> PacedThread:
+        """A thread whose failure ends the process."""
+        return PacedThread(name, hz, work, lambda error: self.fail(f"{name} failed: {error!r}"))
 
     def _start(self) -> None:
         """Begins to step, to publish and to take commands."""
         self.create_subscription(JointState, _COMMANDS, self._take_command, qos.COMMAND)
-        self.create_timer(1.0 / self.settings.joint_state_hz, self._tick)
+        self._joints = self._paced("joints", self.settings.joint_state_hz, self._run_joints())
+        self._joints.start()
 
     def _stop(self) -> None:
-        """Holds the pose; pictures end because ``accepting`` is false."""
+        """Ends the motion; pictures end because ``accepting`` is false."""
+        if self._joints is not None:
+            self._joints.stop()
         self._robot.hold("the driver was stopped")
 
     def _teardown(self) -> None:
         """Ends the camera thread."""
-        if self._filming is not None:
-            self._filming.stop()
-            self._filming = None
+        if self._cameras is not None:
+            self._cameras.stop()
+            self._cameras = None
 
-    def _tick(self) -> None:
-        """Brings the physics up to now and publishes the joints."""
-        if not self.accepting:
-            return
-        self._robot.advance(time.monotonic_ns())
-        reading = self._robot.read()
-        self._state.header.stamp = time_message(self.now_ns())
-        self._state.position = array("d", reading.positions.tobytes())
-        self._state.velocity = array("d", reading.velocities.tobytes())
-        self._states.publish(self._state)
-        self._log_hold()
-        if self._filming is not None and self._filming.failure is not None:
-            self.fail(f"the simulated cameras failed: {self._filming.failure!r}")
+    def _run_joints(self) -> Generator[None, None, None]:
+        """Each round brings the physics up to now and publishes the joints."""
+        message = JointState(name=list(self._robot.joint_names))
+        while True:
+            yield
+            self._robot.advance(time.monotonic_ns())
+            reading = self._robot.read()
+            message.header.stamp = time_message(self.now_ns())
+            message.position = array("d", reading.positions.tobytes())
+            message.velocity = array("d", reading.velocities.tobytes())
+            self._states.publish(message)
+            self._log_hold()
 
     def _log_hold(self) -> None:
         """Says once when the robot begins to hold, why, and when it follows again."""

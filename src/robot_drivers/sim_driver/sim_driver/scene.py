@@ -52,8 +52,8 @@ def _add_look(spec: mujoco.MjSpec, robot: SimRobot) -> None:
     visual = spec.visual
     visual.quality.shadowsize = 0
     visual.quality.offsamples = 0
-    visual.quality.numslices = 20
-    visual.quality.numstacks = 10
+    visual.quality.numslices = 14
+    visual.quality.numstacks = 7
     visual.global_.offwidth = max(view.width for view in robot.views)
     visual.global_.offheight = max(view.height for view in robot.views)
     visual.map.znear = 0.01

@@ -95,6 +95,7 @@ class Servo:
         The set-point plus its velocity times the servo's lead: with that the servo's damping acts
         on the velocity error, so a joint does not trail a set-point that moves steadily.
         """
-        moved = np.clip(self._target - self._setpoint, -self._speed * dt_s, self._speed * dt_s)
+        far = self._speed * dt_s
+        moved = np.minimum(np.maximum(self._target - self._setpoint, -far), far)
         self._setpoint += moved
         return self._setpoint + self._lead * (moved / dt_s)
