@@ -13,7 +13,6 @@ from dreamzero_policy.types import NS_PER_S
 
 from dreamzero_bringup import report
 from dreamzero_bringup.console import console, is_alarming, log_files
-from dreamzero_bringup.demo_folder import write_folder
 from dreamzero_bringup.graph import Options, build
 from dreamzero_bringup.process_usage import ProcessUsage
 from dreamzero_bringup.recording import Recording
@@ -124,6 +123,8 @@ class Demo:
         verdict = report.checks(self.recording, _death(supervisor.failure))
         if trouble is not None:
             verdict.insert(0, report.Check("the loop was closed to the end", False, trouble))
+        from dreamzero_bringup.demo_folder import write_folder  # takes matplotlib a second
+
         write_folder(self.out, self.recording, self.instruction, verdict, usage.result())
         for check in verdict:
             mark = "ok  " if check.holds else "FAIL"
