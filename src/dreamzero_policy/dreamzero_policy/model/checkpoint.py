@@ -14,15 +14,27 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
 from dreamzero_policy.model import untrained
-from dreamzero_policy.model.config import ModelConfig, preset
+from dreamzero_policy.model.config import PRESETS, ModelConfig, preset
 from dreamzero_policy.model.dreamzero import DreamZero
 from dreamzero_policy.model.errors import CheckpointError
+from dreamzero_policy.model.fit import mismatches
 from dreamzero_policy.model.key_maps import Slot, layout
 from dreamzero_policy.model.random_weights import random_tensor
+from dreamzero_policy.model.robot_facts import Experiment
+from dreamzero_policy.model.stored_weights import (
+    FiniteCheck,
+    Weight,
+    check_layout,
+    read_all,
+    weights,
+)
 from dreamzero_policy.model.tokenizer import Tokenizer
+from dreamzero_policy.model.tokenizer import load as load_tokenizer
+from dreamzero_policy.model.upstream_config import Recorded, read_config
 from dreamzero_policy.normalize import Statistics
 
 __all__ = ["CheckpointError", "Loaded", "load"]
@@ -58,6 +70,10 @@ def load(
     *,
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
+    base: str | Path | None = None,
+    tokenizer: str | Path | None = None,
+    time_base: TimeBase | None = None,
+    progress: bool = False,
 ) -> Loaded:
     """Loads a checkpoint for a robot.
 
@@ -66,6 +82,12 @@ def load(
         embodiment: the robot; a checkpoint of another one is refused.
         device: where the weights go.
         dtype: of the weights; None: bfloat16 on a GPU, float32 elsewhere.
+        base: directory of the checkpoint that adapters were trained on, where ``source`` has only
+            those.
+        tokenizer: folder with ``spiece.model``; None: beside the weights.
+        time_base: how time is divided where it is not as the embodiment says; must be what the
+            checkpoint says.
+        progress: whether to show a bar on standard error.
 
     Raises:
         CheckpointError: the checkpoint cannot be used with this robot; the message says all of why.
@@ -75,14 +97,81 @@ def load(
     match = re.fullmatch(r"random:(\w+)(?::(\d+))?", str(source))
     if match:
         return _random(match[1], int(match[2] or 0), embodiment, device, dtype)
-    raise CheckpointError(f"{source}: not a checkpoint directory")
+    directory = Path(source).expanduser()
+    if not directory.is_dir():
+        raise CheckpointError(
+            f"{source}: expected a checkpoint's directory or random:PRESET, with PRESET one of "
+            f"{', '.join(PRESETS)}"
+        )
+    recorded = read_config(directory)
+    facts = Experiment.read(directory).robot(embodiment.tag)
+    time_base = time_base or embodiment.time_base
+    differ = mismatches(recorded.model, facts, embodiment, time_base)
+    if differ:
+        raise CheckpointError(
+            f"{directory} does not fit the robot {embodiment.name}:\n  " + "\n  ".join(differ)
+        )
+    folders = (Path(tokenizer),) if tokenizer else (directory / "tokenizer", directory)
+    tokens = load_tokenizer(recorded.model.text.tokenizer, folders)
+    found, _ = weights(directory, recorded, Path(base) if base else None)
+    model = build(recorded.model, tokens)
+    slots = layout(model)
+    check_layout(directory, slots, found)
+    fill(model, slots, found, device, dtype, directory, progress)
+    return Loaded(
+        model=finish(model, device),
+        config=recorded.model,
+        embodiment_tag=facts.tag,
+        state_statistics=facts.state_statistics,
+        action_statistics=facts.action_statistics,
+        time_base=time_base,
+        description=describe(directory, recorded),
+        untrained=recorded.untrained is not None,
+    )
+
+
+def describe(directory: Path, recorded: Recorded) -> str:
+    """One line on what a checkpoint is; random weights are called untrained."""
+    if recorded.untrained is not None:
+        return f"untrained: {recorded.untrained} ({directory.name})"
+    config = recorded.model
+    sizes = f"{config.num_layers} layers of {config.dim}"
+    return f"{directory.resolve().name}: {recorded.preset or sizes}"
+
+
+def fill(
+    model: nn.Module,
+    slots: Mapping[str, Slot],
+    found: Mapping[str, Weight],
+    device: torch.device,
+    dtype: torch.dtype,
+    directory: Path,
+    progress: bool,
+) -> None:
+    """Streams every weight into a model.
+
+    Raises:
+        CheckpointError: a weight cannot be read or is not finite.
+    """
+    total = sum(weight.stored.nbytes for weight in found.values())
+    finite = FiniteCheck()
+    with tqdm(total=total, unit="B", unit_scale=True, desc="weights", disable=not progress) as bar:
+        for name, tensor in read_all(found):
+            tensor = tensor.to(device=device, dtype=dtype)
+            finite.add(name, tensor)
+            assign(model, slots[name], tensor, device, dtype)
+            bar.update(found[name].stored.nbytes)
+    finite.raise_if_any(directory)
 
 
 def _random(
     name: str, seed: int, embodiment: Embodiment, device: torch.device, dtype: torch.dtype
 ) -> Loaded:
     """An untrained model of a preset, fitted to a robot's chunk length."""
-    config = replace(preset(name), num_action_per_block=embodiment.time_base.rows_per_chunk)
+    try:
+        config = replace(preset(name), num_action_per_block=embodiment.time_base.rows_per_chunk)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
     model = build(config)
     slots = layout(model)
     for slot in slots.values():
@@ -100,9 +189,16 @@ def _random(
 
 
 def build(config: ModelConfig, tokenizer: Tokenizer | None = None) -> DreamZero:
-    """A model without weights, on the meta device."""
-    with torch.device("meta"):
-        return DreamZero(config, tokenizer)
+    """A model without weights, on the meta device.
+
+    Raises:
+        CheckpointError: sizes that no network can be built of.
+    """
+    try:
+        with torch.device("meta"):
+            return DreamZero(config, tokenizer)
+    except (ValueError, TypeError, RuntimeError, ArithmeticError, AssertionError) as error:
+        raise CheckpointError(f"no model can be built of these sizes: {error}") from error
 
 
 def assign(

@@ -253,23 +253,27 @@ def experiment_files(
     views = [f"video.{view}" for view in facts.views]
     prefixed = {kind: [f"{kind}.{key.name}" for key in found] for kind, found in keys.items()}
     frames = embodiment.time_base.frames_per_chunk * embodiment.time_base.frame_stride
-    steps: list[dict[str, Any]] = [{"apply_to": views, "scale": facts.crop, "mode": "random"}]
+    steps: list[dict[str, Any]] = [
+        _step("VideoCrop", apply_to=views, scale=facts.crop, mode="random")
+    ]
     if facts.view_size is not None:
         height, width = facts.view_size
-        steps.append({"apply_to": views, "height": height, "width": width})
+        steps.append(_step("VideoResize", apply_to=views, height=height, width=width))
     steps += [
-        {
-            "apply_to": prefixed[kind],
-            "normalization_modes": {key: facts.modes[key] for key in prefixed[kind]},
-        }
+        _step(
+            "StateActionTransform",
+            apply_to=prefixed[kind],
+            normalization_modes={key: facts.modes[key] for key in prefixed[kind]},
+        )
         for kind in keys
     ]
     steps.append(
-        {
-            "video_concat_order": views,
-            "state_concat_order": prefixed["state"],
-            "action_concat_order": prefixed["action"],
-        }
+        _step(
+            "ConcatTransform",
+            video_concat_order=views,
+            state_concat_order=prefixed["state"],
+            action_concat_order=prefixed["action"],
+        )
     )
     modality_config = {
         "video": {
@@ -294,6 +298,11 @@ def experiment_files(
         "save_lora_only": False,
     }
     return conf, _metadata(facts)
+
+
+def _step(name: str, **settings: object) -> dict[str, Any]:
+    """One transform as the reference writes it, the name of its class in front."""
+    return {"_target_": f"groot.vla.data.transform.{name}", **settings}
 
 
 def _metadata(facts: RobotFacts) -> dict[str, Any]:

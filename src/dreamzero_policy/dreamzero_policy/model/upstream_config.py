@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,12 @@ class Recorded:
 
     @property
     def preset(self) -> str | None:
-        """Name of the preset with exactly these sizes."""
-        return next((name for name, config in PRESETS.items() if config == self.model), None)
+        """Name of the preset with exactly these sizes; where the tokens come from may differ."""
+        tokenizer = self.model.text.tokenizer
+        for name, config in PRESETS.items():
+            if replace(config, text=replace(config.text, tokenizer=tokenizer)) == self.model:
+                return name
+        return None
 
 
 def read_config(directory: Path) -> Recorded:
