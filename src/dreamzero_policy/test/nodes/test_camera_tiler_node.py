@@ -1,0 +1,162 @@
+"""The tiler as a process over real DDS: the grid, the picture, missing views, bad images."""
+
+import time
+from array import array
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from dreamzero_policy.embodiments import get
+from dreamzero_policy.nodes import qos
+from dreamzero_policy.nodes.camera_tiler_node import CameraTilerParameters
+from dreamzero_policy.nodes.messages import image_message, nanoseconds, rgb_pixels, time_message
+from dreamzero_policy.nodes.parameters import resolve
+from dreamzero_policy.observation.views import Tiler
+from sensor_msgs.msg import CompressedImage, Image
+
+from dreamzero_msgs.msg import Canvas
+
+pytestmark = pytest.mark.ros
+
+DROID = get("droid")
+FRAME_NS = DROID.time_base.frame_ns
+VIEWS = [view.name for view in DROID.views]
+
+
+class Cameras:
+    """Synthetic cameras at 15 Hz; each picture has one colour, known from its stamp."""
+
+    def __init__(self, bench, compressed=()):
+        self.bench, self.off = bench, set()
+        self.publishers = {
+            view: bench.node.create_publisher(
+                CompressedImage, f"{view}/image_raw/compressed", qos.CAMERA
+            )
+            if view in compressed
+            else bench.node.create_publisher(Image, f"{view}/image_raw", qos.CAMERA)
+            for view in VIEWS
+        }
+        self.compressed = compressed
+        self.timer = bench.node.create_timer(1 / 15, self.publish)
+
+    @staticmethod
+    def picture(view, stamp_ns):
+        level = stamp_ns // 1_000_000 % 200
+        colour = np.roll([level, 255 - level, 40 * VIEWS.index(view)], VIEWS.index(view))
+        return np.broadcast_to(colour.astype(np.uint8), (*DROID.native_size, 3))
+
+    def publish(self):
+        for index, view in enumerate(VIEWS):
+            # Cameras are not in step: each has stamps of its own.
+            stamp = self.bench.now_ns() - 3_000_000 * index
+            if view in self.off:
+                continue
+            pixels = self.picture(view, stamp)
+            if view in self.compressed:
+                data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1]
+                message = CompressedImage(
+                    format="rgb8; png compressed bgr8", data=array("B", data.tobytes())
+                )
+                message.header.stamp = time_message(stamp)
+            else:
+                message = image_message(stamp, view, pixels)
+            self.publishers[view].publish(message)
+
+
+def test_canvases_are_on_the_grid_and_show_the_newest_images(bench, start):
+    cameras = Cameras(bench, compressed=["exterior_2"])
+    cameras.off.add("wrist")
+    canvases = bench.listen(Canvas, "canvas", qos.CANVAS)
+    process = start("camera_tiler_node", robot="droid", compressed_views="[exterior_2]")
+
+    bench.spin_until(lambda: "no canvas: wrist: no image yet (" in process.log)
+    assert not canvases
+
+    cameras.off.clear()
+    bench.spin_until(lambda: len(canvases) >= 2)
+    assert "canvases again after" in process.log
+    pictures = bench.listen(Image, "canvas/image", qos.PICTURE)
+    bench.spin_until(lambda: len(canvases) >= 8 and pictures)
+    stamps = [nanoseconds(canvas.header.stamp) for canvas in canvases]
+    assert all(stamp % FRAME_NS == 0 for stamp in stamps)
+    assert np.diff(stamps).min() >= FRAME_NS  # none twice
+    tiler = Tiler(DROID)
+    for canvas in canvases:
+        assert canvas.view_names == VIEWS
+        seen = [nanoseconds(stamp) for stamp in canvas.view_stamps]
+        ages = [nanoseconds(age) for age in canvas.view_ages]
+        assert ages == [nanoseconds(canvas.header.stamp) - stamp for stamp in seen]
+        assert min(ages) >= 0
+        assert max(ages) <= 200_000_000
+        expected = tiler.canvas(
+            {view: Cameras.picture(view, stamp) for view, stamp in zip(VIEWS, seen, strict=True)}
+        )
+        np.testing.assert_array_equal(rgb_pixels(canvas.image), expected)
+    assert pictures[0].header.stamp.sec > 0
+    assert (pictures[0].width, pictures[0].height) == (640, 352)
+
+    cameras.off.add("exterior_1")
+    bench.spin_until(lambda: "no canvas: exterior_1: newest image is" in process.log)
+    assert "expected at most 0.200 s" in process.log
+    assert process.stop() == 0
+
+
+def blank(width, height, encoding, step):
+    message = Image(width=width, height=height, encoding=encoding, step=step)
+    message.data = array("B", bytes(step * height))
+    return message
+
+
+@pytest.mark.parametrize(
+    ("image", "complaint"),
+    [
+        (
+            blank(320, 180, "8UC3", 960),
+            "wrist cannot be used: /wrist/image_raw: expected encoding rgb8, ",
+        ),
+        (
+            blank(640, 480, "bgr8", 1920),
+            "/wrist/image_raw: expected 320x180 pixels or the same aspect ratio, got 640x480",
+        ),
+    ],
+)
+def test_a_first_image_that_cannot_be_used_ends_the_node(bench, start, image, complaint):
+    publisher = bench.node.create_publisher(Image, "wrist/image_raw", qos.CAMERA)
+    process = start("camera_tiler_node", robot="droid")
+    end = time.monotonic() + 20
+    while process.child.poll() is None and time.monotonic() < end:
+        image.header.stamp = time_message(bench.now_ns())
+        publisher.publish(image)
+        bench.spin(0.1)
+    assert process.wait() == 3
+    assert complaint in process.log
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaint"),
+    [
+        ({"robot": "droyd"}, "unknown robot 'droyd'; known robots: "),
+        (
+            {"robot": "droid", "compressed_views": "[head]"},
+            "parameter compressed_views: expected some of ['exterior_1', 'exterior_2', 'wrist'], "
+            "got ['head']",
+        ),
+        ({"robot": "droid", "max_image_age_s": 0.05}, "parameter max_image_age_s: expected"),
+        ({"robot": "droid", "compresed_views": "[wrist]"}, "did you mean compressed_views?"),
+    ],
+)
+def test_a_wrong_setting_is_refused_at_start(start, parameters, complaint):
+    process = start("camera_tiler_node", **parameters)
+    assert process.wait() == 2
+    assert complaint in process.log
+
+
+def test_the_installed_settings_are_the_defaults():
+    path = Path(__file__).resolve().parents[4] / "config" / "camera_tiler.yaml"
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    installed = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
+    defaults = resolve(CameraTilerParameters, {"robot": "droid"})
+    assert resolve(CameraTilerParameters, {"robot": "droid", **installed}) == defaults
