@@ -4,8 +4,8 @@ Shapes: S joints in the state, A joints in the action, H rows of a chunk, D colu
 
 The order on the way in is: take the columns of a key, subtract the state where the key is relative,
 normalise, concatenate, pad with zeros on the right. The way out is the same, backwards. Statistics
-are rounded to float32, as the reference holds them, and all arithmetic is float64: so the numbers
-agree with the reference to the last bit (design: data.md 2).
+and arithmetic are float64: normalised states and training actions agree with the reference to the
+last bit, denormalised actions to float32, in which the reference undoes it (design: data.md 2).
 """
 
 from __future__ import annotations
@@ -115,18 +115,15 @@ class Normalizer:
             raise ValueError(f"normalisation mode: expected one of {get_args(Mode)}, got {mode!r}")
         self.mode, self.statistics = mode, statistics
 
-        def single(values: Float) -> Float:
-            return values.astype(np.float32).astype(np.float64)
-
         if mode == "mean_std":
-            self._zero, self._span = single(statistics.mean), single(statistics.std)
+            self._zero, self._span = statistics.mean, statistics.std
         elif mode == "q99":
-            self._zero = single(statistics.q01)
-            self._span = single(statistics.q99) - self._zero
+            self._zero = statistics.q01
+            self._span = statistics.q99 - self._zero
         else:
-            self._zero = single(statistics.min)
-            self._span = single(statistics.max) - self._zero
-        self._largest = np.maximum(abs(single(statistics.min)), abs(single(statistics.max)))
+            self._zero = statistics.min
+            self._span = statistics.max - self._zero
+        self._largest = np.maximum(abs(statistics.min), abs(statistics.max))
         self._moves = (self._largest if mode == "scale" else self._span) != 0
 
     def forward(self, values: Float) -> Float:

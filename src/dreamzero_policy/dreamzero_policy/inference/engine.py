@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -25,7 +24,6 @@ from dreamzero_policy.inference.session import Plan, ResetReason, Session
 from dreamzero_policy.inference.step_cache import GRID, step_cache
 from dreamzero_policy.inference.window import Window
 from dreamzero_policy.model.checkpoint import Loaded
-from dreamzero_policy.model.dit import slice_condition
 from dreamzero_policy.normalize import ModelVectors
 from dreamzero_policy.observation.prompt import NEGATIVE_PROMPT, render
 from dreamzero_policy.types import ActionChunk, Image, Int, Observation
@@ -203,6 +201,8 @@ class Engine:
             for positions in plan.commits:
                 self._refresh(window, canvases, positions, stages)
             with self._looking_ahead(window, canvases, plan, texts, stages):
+                with stages("condition"):
+                    window.prepare()
                 with stages("denoise"):
                     block = self._denoise(session, window, state)
                 context = window.latents[-self.options.decode_context :]
@@ -230,6 +230,16 @@ class Engine:
             stages=stages.done(),
             reset_reason=plan.reset,
         )
+
+    @torch.inference_mode()
+    def prepare(self, session: Session) -> None:
+        """Does now what a later call would do first, for a caller who has nothing else to do.
+
+        Args:
+            session: of this engine; not while a call with it is running.
+        """
+        if session.window is not None:
+            session.window.prepare(blocks=2)
 
     @torch.inference_mode()
     def predicted_frames(self, session: Session, inference: Inference) -> tuple[Int, Image]:
@@ -283,9 +293,9 @@ class Engine:
     ) -> None:
         """A window that begins with one canvas."""
         with stages("condition"):
-            clip, y, first = self._model.encode_first(torch.tensor(canvas))
+            clip, condition = self._model.begin(torch.tensor(canvas))
         with stages("refresh"):
-            window.restart(first, partial(slice_condition, y), clip, texts)
+            window.restart(condition.first_latent, condition, clip, texts)
 
     def _refresh(
         self, window: Window, canvases: Image, positions: Sequence[int], stages: _Stages

@@ -90,24 +90,24 @@ def expand_frames(frames: int, block_frames: int) -> tuple[int, ...]:
     """Which supplied frame sits at each position of the clip that is encoded.
 
     A block of K latent frames needs 4 K frames and the one before them. A clip that has them is
-    taken as it is; a shorter one has each frame repeated and the first once more in front.
+    taken as it is; of another one each frame is repeated as often as K goes into the groups of four
+    that it has, and the first is put in front once more.
 
     Args:
         frames: number of frames supplied.
         block_frames: K.
 
     Raises:
-        ValueError: too few frames to fill a latent frame, or too many to be repeated.
+        ValueError: the clip would give fewer than K latent frames.
     """
-    if (frames - 1) // TEMPORAL_STRIDE == block_frames:
-        return tuple(range(frames))
+    clip = tuple(range(frames))
     groups = frames // TEMPORAL_STRIDE
-    repeats = block_frames // groups if groups else 0
-    if groups == block_frames:
-        repeats = 1
-    if repeats < 1:
+    if (frames - 1) // TEMPORAL_STRIDE != block_frames and groups:
+        repeats = block_frames // groups
+        clip = (0, *(index for index in clip for _ in range(repeats)))
+    if groups == 0 or 1 + (len(clip) - 1) // TEMPORAL_STRIDE < block_frames:
         raise ValueError(
-            f"frames: expected {TEMPORAL_STRIDE} to {(block_frames + 1) * TEMPORAL_STRIDE} for "
-            f"blocks of {block_frames} latent frames, got {frames}"
+            f"frames: {frames} do not make blocks of {block_frames} latent frames; expected "
+            f"{TEMPORAL_STRIDE * block_frames + 1}, or a number that is repeated to it"
         )
-    return (0, *(index for index in range(frames) for _ in range(repeats)))
+    return clip

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 TIMESTEPS = 1000
@@ -167,8 +168,8 @@ def euler_sigmas(steps: int, shift: float = 5.0) -> tuple[float, ...]:
     """The n + 1 levels of the plain Euler sampler, from 1 to 0 (design: model.md 5.1, 5.2)."""
     if steps < 1:
         raise ValueError(f"steps: expected at least 1, got {steps}")
-    even = 1 - np.arange(steps + 1, dtype=np.float64) / steps
-    return tuple(float(x) for x in (shift * even / (1 + (shift - 1) * even)).astype(np.float32))
+    even = torch.linspace(1, 0, steps + 1)
+    return tuple((shift * even / (1 + (shift - 1) * even)).tolist())
 
 
 def euler_step(sample: Tensor, velocity: Tensor, sigma: float, next_sigma: float) -> Tensor:

@@ -21,9 +21,8 @@ from dreamzero_policy.inference.kv_cache import KVCache
 from dreamzero_policy.inference.sampler import Velocity, guided
 from dreamzero_policy.model.dit import CausalDiT, Context
 
-Condition = Callable[[int, int], Tensor | None]
-"""(start frame, count) -> the first-frame condition y [B, 4 + C, count, h, w] of these frames; None
-where the network reads none."""
+Condition = Callable[[int, int], Tensor]
+"""(start frame, count) -> the first-frame condition y [B, 4 + C, count, h, w] of these frames."""
 
 
 class Window:
@@ -45,6 +44,8 @@ class Window:
         self._dit = dit
         self._block = config.num_frame_per_block
         self._tokens = config.frame_seqlen
+        self._most = min(config.window_frames, config.condition_frames)
+        self._conditioned = config.condition_channels > 0
         self.caches = tuple(
             KVCache.for_model(config, batch, weight.dtype, weight.device) for _ in range(branches)
         )
@@ -92,7 +93,7 @@ class Window:
 
     def _write(self, latents: Tensor) -> None:
         """Writes clean latents behind the context, in every branch."""
-        y = self._condition(self.frames, latents.shape[2])
+        y = self._y(latents.shape[2])
         for context, cache in zip(self._contexts, self.caches, strict=True):
             self._dit.write(latents, y, context, cache, self.frames)
         self.frames += latents.shape[2]
@@ -108,7 +109,7 @@ class Window:
             state: [B, n_s, D_s] normalised.
             guidance: 1 reads the first branch only.
         """
-        y = self._condition(self.frames, self._block)
+        y = self._y(self._block)
         branches = [
             self._branch(state, y, context, cache)
             for context, cache in zip(self._contexts, self.caches, strict=True)
@@ -139,6 +140,20 @@ class Window:
             return v.float(), u.float()
 
         return velocity
+
+    def prepare(self, blocks: int = 1) -> None:
+        """Has the condition of the next blocks made, for a network that reads one.
+
+        Args:
+            blocks: how many behind the context.
+        """
+        frames = min(blocks * self._block, self._most - self.frames)
+        if self._condition is not None and frames > 0:
+            self._y(frames)
+
+    def _y(self, count: int) -> Tensor | None:
+        """The condition of ``count`` latent frames after the context; None if it reads none."""
+        return self._condition(self.frames, count) if self._conditioned else None
 
     @contextmanager
     def borrowed(self, frames: int) -> Iterator[None]:

@@ -164,6 +164,8 @@ class Worker:
                 inference = self._answer(item)
                 if inference is not None and self._idle():
                     self._predict(item.session, inference)
+                    if self._idle():
+                        self._engine.prepare(item.session)
             except Exception as error:  # noqa: BLE001 - reported, and the next call may do better
                 self._fail(item.session, error)
 

@@ -38,13 +38,18 @@ class NoiseTable:
 
     @classmethod
     def make(cls, shift: float = 5.0, device: torch.device | str = "cpu") -> NoiseTable:
-        """The table for a shift towards noise; 1 spaces the levels evenly."""
-        even = torch.linspace(1, 0, LEVELS + 1, dtype=torch.float64)[:-1]
+        """The table for a shift towards noise; 1 spaces the levels evenly.
+
+        It is float32 from the start: the network reads timesteps through sines of up to 1000 rad,
+        so their last bit shows.
+        """
+        even = torch.linspace(1, 0, LEVELS + 1)[:-1]
         sigmas = shift * even / (1 + (shift - 1) * even)
-        bell = torch.exp(-2 * (sigmas - 0.5) ** 2)
+        timesteps = LEVELS * sigmas
+        bell = torch.exp(-2 * ((timesteps - LEVELS / 2) / LEVELS) ** 2)
         weights = bell - bell.min()
         weights = weights * (LEVELS / weights.sum())
-        return cls(*(x.float().to(device) for x in (sigmas, LEVELS * sigmas, weights)))
+        return cls(sigmas.to(device), timesteps.to(device), weights.to(device))
 
     def nearest(self, timesteps: Tensor) -> Tensor:
         """Index of the entry nearest to each timestep; the same shape, int64."""
