@@ -10,7 +10,7 @@ import numpy as np
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.types import NS_PER_S, Float
 
-_BOUNDS: dict[str, tuple[float, float]] = {
+BOUNDS: dict[str, tuple[float, float]] = {
     "rate_hz": (5.0, 1000.0),
     "state_max_age_s": (0.01, 2.0),
     "chunk_max_age_s": (0.1, 30.0),
@@ -101,9 +101,10 @@ class ControllerSettings:
         """Checks every number against its bounds."""
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in _BOUNDS:
-                low, high = _BOUNDS[field.name]
-                if isinstance(value, bool) or not low <= value <= high:
+            if field.name in BOUNDS:
+                low, high = BOUNDS[field.name]
+                number = isinstance(value, int | float) and not isinstance(value, bool)
+                if not number or not low <= value <= high:
                     raise ValueError(f"{field.name}: expected {low} to {high}, got {value}")
         if not isinstance(self.smoothing, bool):
             raise ValueError(f"smoothing: expected true or false, got {self.smoothing!r}")
