@@ -1,0 +1,214 @@
+"""The thread, around an engine that waits to be let go."""
+
+import threading
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from dreamzero_policy.inference.worker import Worker
+
+WAIT = 5.0
+
+
+class Engine:
+    """Answers when told to; knows what it was asked."""
+
+    def __init__(self):
+        self.asked, self.prepared, self.error = [], 0, None
+        self.started, self.go = threading.Semaphore(0), threading.Semaphore(0)
+
+    def infer(self, session, observation):
+        self.asked.append(observation)
+        self.started.release()
+        assert self.go.acquire(timeout=WAIT)
+        if self.error:
+            raise self.error
+        return f"chunk of {observation}"
+
+    def predicted_frames(self, session, inference):
+        return np.arange(8), inference
+
+    def prepare(self, session):
+        self.prepared += 1
+
+
+class Run:
+    """A worker and what it called back."""
+
+    def __init__(self, **options):
+        self.engine = Engine()
+        self.results, self.errors, self.predictions = [], [], []
+        self.called = threading.Semaphore(0)
+        self.session = SimpleNamespace(due=lambda observation, replan: True)
+        self.worker = Worker(self.engine, self._result, self._error, **options)
+        self.worker.start()
+
+    def _result(self, session, inference):
+        self.results.append((session, inference, threading.current_thread().name))
+        self.called.release()
+
+    def _error(self, session, error):
+        self.errors.append(error)
+        self.called.release()
+
+    def prediction(self, session, stamps, frames):
+        self.predictions.append(frames)
+        self.called.release()
+
+    def submit(self, observation):
+        self.worker.submit(self.session, observation)
+
+    def wait(self, semaphore):
+        assert semaphore.acquire(timeout=WAIT)
+
+
+@pytest.fixture
+def make():
+    runs = []
+
+    def one(**options):
+        runs.append(Run(**options))
+        return runs[-1]
+
+    yield one
+    for run in runs:
+        run.engine.go.release(10)
+        assert run.worker.stop(WAIT)
+
+
+def test_the_newest_observation_wins(make):
+    run = make()
+    run.submit("a")
+    run.wait(run.engine.started)
+    for name in ("b", "c", "d"):
+        run.submit(name)
+    run.engine.go.release(2)
+    run.wait(run.called)
+    run.wait(run.called)
+    assert run.engine.asked == ["a", "d"]
+    assert [inference for _, inference, _ in run.results] == ["chunk of a", "chunk of d"]
+    assert run.results[0][0] is run.session
+    assert run.results[0][2] == "policy-worker"
+    statistics = run.worker.statistics()
+    assert (statistics.superseded, statistics.failures) == (2, 0)
+
+
+def test_latency_runs_from_the_submission(make):
+    run = make()
+    assert run.worker.statistics().latency_s == {}
+    run.submit("a")
+    time.sleep(0.05)
+    run.engine.go.release(1)
+    run.wait(run.called)
+    deadline = time.monotonic() + WAIT
+    while run.worker.statistics().chunks < 1 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    latency = run.worker.statistics().latency_s
+    assert set(latency) == {50, 90, 99, 100}
+    assert 0.05 <= latency[50] <= latency[100] < WAIT
+
+
+def test_an_error_is_reported_and_survived(make):
+    run = make()
+    run.engine.error = RuntimeError("no")
+    run.engine.go.release(2)
+    run.submit("a")
+    run.wait(run.called)
+    run.engine.error = None
+    run.submit("b")
+    run.wait(run.called)
+    assert [str(error) for error in run.errors] == ["no"]
+    assert len(run.results) == 1
+    assert run.worker.statistics().failures == 1
+
+
+def test_an_error_in_the_report_is_survived(make, caplog):
+    run = make()
+    run.worker._on_error = lambda session, error: 1 / 0
+    run.engine.error = RuntimeError("no")
+    run.engine.go.release(2)
+    run.submit("a")
+    run.wait(run.engine.started)
+    run.engine.error = None
+    deadline = time.monotonic() + WAIT
+    while not caplog.records and time.monotonic() < deadline:
+        time.sleep(0.001)
+    run.submit("b")
+    run.wait(run.called)
+    assert "failed" in caplog.text
+    assert len(run.results) == 1
+
+
+def test_what_is_not_due_is_left(make):
+    run = make(replan_frames=3)
+    asked = []
+    run.session.due = lambda observation, replan: asked.append(replan) or observation != "b"
+    run.engine.go.release(9)
+    for name in ("a", "b", "c"):
+        run.submit(name)
+        deadline = time.monotonic() + WAIT
+        while not run.worker._idle() and time.monotonic() < deadline:
+            time.sleep(0.001)
+    run.wait(run.called)
+    run.wait(run.called)
+    assert run.engine.asked == ["a", "c"]
+    assert run.worker.statistics().not_due == 1
+    assert set(asked) == {3}
+
+
+def test_predictions_are_decoded_when_nothing_waits(make):
+    wanted = [True]
+    run = make(
+        on_prediction=lambda *arguments: run.prediction(*arguments),
+        wants_prediction=lambda: wanted[0],
+    )
+    run.engine.go.release(1)
+    run.submit("a")
+    run.wait(run.called)
+    run.wait(run.called)
+    assert run.predictions == ["chunk of a"]
+    run.submit("b")
+    run.wait(run.engine.started)
+    run.wait(run.engine.started)
+    run.submit("c")
+    run.engine.go.release(1)
+    run.wait(run.called)
+    wanted[0] = False
+    run.wait(run.engine.started)
+    run.engine.go.release(1)
+    run.wait(run.called)
+    assert run.predictions == ["chunk of a"]
+
+
+def test_stopping_is_bounded_and_takes_no_new_work(make):
+    run = make()
+    run.submit("a")
+    run.wait(run.engine.started)
+    run.submit("b")
+    before = time.monotonic()
+    assert not run.worker.stop(0.05)
+    assert time.monotonic() - before < 1.0
+    run.engine.go.release(2)
+    assert run.worker.stop(WAIT)
+    assert run.engine.asked == ["a"]
+
+
+def test_stopping_before_starting_and_clearing(make):
+    worker = Worker(Engine(), print, print)
+    assert worker.stop(0.1)
+    run = make()
+    run.submit("a")
+    run.wait(run.engine.started)
+    run.submit("b")
+    run.worker.clear()
+    run.engine.go.release(2)
+    run.wait(run.called)
+    run.submit("c")
+    run.wait(run.called)
+    assert run.engine.asked == ["a", "c"]
+
+
+def test_nonsense_is_refused():
+    with pytest.raises(ValueError, match="replan_frames"):
+        Worker(Engine(), print, print, replan_frames=0)
