@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from dreamzero_policy.control.interpolation import Motion, Point, Trajectory
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.screening import Refused, Screen
-from dreamzero_policy.control.seam import PEAK_OVER_MEAN, CrossFade, Seam
+from dreamzero_policy.control.seam import CrossFade, Seam
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Float
-
-_LONGEST_FADE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -61,8 +57,8 @@ class ChunkBuffer:
         self, limits: Limits, settings: ControllerSettings, seam: Seam | None = None
     ) -> None:
         self._settings, self._screen = settings, Screen(limits, settings)
-        self._seam = seam or CrossFade(limits.gripper | limits.base)
-        self._seam_speed = settings.per_joint(limits, settings.seam_speed, settings.seam_speed_m)
+        speed = settings.per_joint(limits, settings.seam_speed, settings.seam_speed_m)
+        self._seam = seam or CrossFade(limits, speed)
         self.accepted = self.refused = self.skipped_rows = self.clamped_values = 0
         self.last_refusal: Refused | None = None
         self.refusal_in_force: Refused | None = None
@@ -155,15 +151,15 @@ class ChunkBuffer:
             # The present command is one period older than the wanted one.
             begin = max(trajectory.start_ns, at_ns - self._settings.period_ns)
             following = None if resting else self._motion
-            fade = self._fade_ns(trajectory.position(begin) - present.position, following)
+            fade = self._fade_ns(following)
             self._motion = self._seam.join(present, following, trajectory, begin, fade)
         point = self._motion.at(at_ns)
         if point is None:
             return Refused("stale_chunk", f"the motion in force does not cover {at_ns} ns")
         return point
 
-    def _fade_ns(self, gap: Float, following: Motion | None) -> int:
-        """How long a seam takes: as set or measured, longer if its gap would close too fast."""
+    def _fade_ns(self, following: Motion | None) -> int:
+        """How long a seam takes at least: from rest as set, else as set or as measured."""
         if following is None:
             least = self._settings.ramp_s
         elif self._settings.seam_s > 0.0:
@@ -171,8 +167,7 @@ class ChunkBuffer:
         else:
             delay = self._entry.accepted_ns - self._entry.chunk.observation_ns
             least = min(max(delay / NS_PER_S, 0.1), 0.5)
-        closing = float(np.max(np.abs(gap) / self._seam_speed)) * PEAK_OVER_MEAN
-        return round(max(least, min(closing, _LONGEST_FADE_S)) * NS_PER_S)
+        return round(least * NS_PER_S)
 
     def _examine(
         self, chunk: ActionChunk, now_ns: int, pose: Float | None

@@ -24,6 +24,7 @@ class Pace:
     def __init__(self, period_ns: int, jump_ns: int) -> None:
         self._period, self._jump = period_ns, jump_ns
         self._last_ns: int | None = None
+        self._counted_ns = 0
         self.at_ns = 0
 
     def advance(self, now_ns: int) -> Literal["tick", "early", "jump"]:
@@ -31,20 +32,21 @@ class Pace:
 
         Returns:
             ``tick``: a command is due. ``early``: it comes less than half a period after the
-            timeline, so that another command would let the motion outrun the clock; nothing has
-            changed. ``jump``: the clock went backwards or further ahead than a late tick explains;
-            a command is due and the timeline starts anew.
+            newest command, or the timeline is that far ahead, so that another command would let the
+            motion outrun the clock; nothing has changed. ``jump``: the clock went backwards or
+            further ahead than a late tick explains; a command is due and the timeline starts anew.
         """
         last, self._last_ns = self._last_ns, now_ns
         if last is None:
-            self.at_ns = now_ns
+            self.at_ns = self._counted_ns = now_ns
             return "tick"
         if now_ns < last or now_ns - last > self._jump or now_ns - self.at_ns > 2 * self._jump:
-            self.at_ns = now_ns
+            self.at_ns = self._counted_ns = now_ns
             return "jump"
         late = now_ns - self.at_ns - self._period
-        if late < -self._period / 2:
+        if late < -self._period / 2 or now_ns - self._counted_ns < self._period / 2:
             return "early"
+        self._counted_ns = now_ns
         far = max(abs(late) - self._period / 2, 0.0) * (1 if late > 0 else -1)
         step = self._period + _DRAWN * late + _DRAWN_WHEN_FAR * far
         self.at_ns += round(min(max(step, _SLOWEST * self._period), _FASTEST * self._period))

@@ -13,10 +13,13 @@ from typing import Protocol
 import numpy as np
 
 from dreamzero_policy.control.interpolation import Motion, Point, Trajectory
+from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.types import NS_PER_S, Float
 
-PEAK_OVER_MEAN = 1.875
-"""Greatest speed of the quintic that fades a gap, as a multiple of gap over time."""
+_SHARE = 0.5
+"""Share of a joint's acceleration and jerk that a fade may take; the chunk needs the rest."""
+
+_LONGEST_S = 5.0
 
 
 class Seam(Protocol):
@@ -32,7 +35,7 @@ class Seam(Protocol):
             following: what was followed up to now; None after a hold.
             new: the new chunk, which covers ``at_ns``.
             at_ns: instant of the seam.
-            fade_ns: time that the change may take.
+            fade_ns: least time that the change takes.
         """
 
 
@@ -47,12 +50,19 @@ class CrossFade:
     command is followed as it is. The old chunk's own later rows take no part: the new chunk has
     seen more than they had.
 
+    The fade takes longer than asked for where the remainder would otherwise close faster than the
+    given speed, or take more than half of a joint's acceleration or jerk.
+
     Args:
-        sharp: [A] bool, columns that change over at once (grippers and bases).
+        limits: of the joints; grippers and bases change over at once.
+        speed: [A] fastest closing of a gap.
     """
 
-    def __init__(self, sharp: np.ndarray) -> None:
-        self._sharp = np.asarray(sharp, dtype=bool)
+    def __init__(self, limits: Limits, speed: Float) -> None:
+        self._sharp = limits.gripper | limits.base
+        self._speed = np.asarray(speed, dtype=np.float64)
+        self._acceleration = limits.acceleration * _SHARE
+        self._jerk = limits.jerk * _SHARE
 
     def join(
         self, present: Point, following: Motion | None, new: Trajectory, at_ns: int, fade_ns: int
@@ -64,13 +74,18 @@ class CrossFade:
             raise ValueError(
                 f"seam: expected an instant in [{new.start_ns}, {new.end_ns}] ns, got {at_ns}"
             )
-        fade_ns = max(int(fade_ns), 1)
-        seconds = fade_ns / NS_PER_S
-        gap = (
-            np.where(self._sharp, 0.0, present.position - there.position),
-            np.where(self._sharp, 0.0, present.velocity - there.velocity) * seconds,
-            np.where(self._sharp, 0.0, present.acceleration - there.acceleration) * seconds**2 / 2,
+        away, rate, push = (
+            np.where(self._sharp, 0.0, here - then)
+            for here, then in (
+                (present.position, there.position),
+                (present.velocity, there.velocity),
+                (present.acceleration, there.acceleration),
+            )
         )
+        seconds = max(fade_ns / NS_PER_S, self._least_seconds(abs(away), abs(rate), abs(push)))
+        fade_ns = max(round(seconds * NS_PER_S), 1)
+        seconds = fade_ns / NS_PER_S
+        gap = (away, rate * seconds, push * seconds**2 / 2.0)
         powers = np.stack(
             (
                 *gap,
@@ -80,6 +95,22 @@ class CrossFade:
             )
         )
         return Faded(new, powers, at_ns, fade_ns)
+
+    def _least_seconds(self, away: Float, rate: Float, push: Float) -> float:
+        """Time in which the quintic from a gap and its rates keeps the speed and the shares.
+
+        The factors are the quintic's greatest derivatives over a fade of one second, from a gap of
+        one in position, velocity and acceleration alone.
+        """
+        bounds = (
+            1.875 * away / self._speed,
+            np.sqrt(5.774 * away / self._acceleration),
+            np.cbrt(60.0 * away / self._jerk),
+            3.2 * rate / self._acceleration,
+            np.sqrt(36.0 * rate / self._jerk),
+            9.0 * push / self._jerk,
+        )
+        return min(float(np.max(bounds)), _LONGEST_S)
 
 
 @dataclass(frozen=True)
