@@ -19,14 +19,16 @@ ALLOWED = {
     "data": {"types", "normalize", "embodiments", "observation"},
     "training": {"types", "normalize", "embodiments", "observation", "model", "data"},
     "nodes": {"types", "normalize", "embodiments", "observation", "control", "model", "inference"},
+    "golden": {"types", "normalize", "embodiments", "observation", "model", "inference",
+               "training"},
     "cli": {"types", "normalize", "embodiments", "observation", "control", "model", "inference",
-            "data", "training"},
+            "data", "training", "golden"},
 }  # fmt: skip
 
 ROS = {"rclpy", "std_msgs", "std_srvs", "sensor_msgs", "builtin_interfaces", "dreamzero_msgs",
        "cv_bridge", "ament_index_python"}  # fmt: skip
 TORCH = {"torch", "torchvision", "transformers", "diffusers", "accelerate"}
-TORCH_FOLDERS = {"model", "inference", "training"}
+TORCH_FOLDERS = {"model", "inference", "training", "golden"}
 # Besides nodes/ these speak ROS, and may use what every node stands on; a node nobody imports.
 ROS_PACKAGES = {"dreamzero_bringup"}  # and every driver's package
 NODE_BASE = {"lifecycle", "parameters", "qos", "messages"}

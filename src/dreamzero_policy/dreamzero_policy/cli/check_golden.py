@@ -36,7 +36,6 @@ def run(args: argparse.Namespace) -> int:
     """
     import sys
 
-    import torch
     from rich.console import Console
 
     from dreamzero_policy.golden.checks import cases, run
@@ -46,10 +45,9 @@ def run(args: argparse.Namespace) -> int:
     unknown = sorted(set(args.case or ()) - set(names))
     if unknown:
         raise ValueError(f"--case: expected some of {', '.join(names)}; got {', '.join(unknown)}")
-    torch.set_num_threads(1)  # the cases are small: more threads only wait for each other
     console = Console(width=None if sys.stdout.isatty() else 120)
     with console.status("comparing"):
-        checked = list(run(args.folder, tuple(args.case or names)))
+        checked = list(run(args.folder, tuple(args.case or names), threads=1))
     console.print(table(checked, every=args.all))
     console.print(summary(checked))
     return 0 if all(case.passed for case in checked) else 1

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from dreamzero_policy.golden import encoders, loops, network, samplers, vectors
 from dreamzero_policy.golden.report import Case, Row
 
@@ -61,13 +63,17 @@ def cases(folder: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def run(folder: Path, names: tuple[str, ...]) -> Iterator[Checked]:
+def run(folder: Path, names: tuple[str, ...], threads: int | None = None) -> Iterator[Checked]:
     """Runs cases one after the other; one that cannot be run is a failed one.
 
     Args:
         folder: where they are.
         names: some of ``cases(folder)``.
+        threads: CPU threads of the whole process from now on; small cases are fastest with 1, more
+            only wait for each other. None leaves them as they are.
     """
+    if threads is not None:
+        torch.set_num_threads(threads)
     for name in names:
         check = _check(name)
         if check is None:
@@ -78,7 +84,7 @@ def run(folder: Path, names: tuple[str, ...]) -> Iterator[Checked]:
             case = Case.read(folder, name)
             rows = case.rows
             check(case)
-        except (ValueError, KeyError, IndexError, RuntimeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
             yield Checked(name, tuple(rows), f"{type(error).__name__}: {error}")
         else:
             yield Checked(name, tuple(rows))
