@@ -31,3 +31,6 @@ STATUS = QoSProfile(
 
 PICTURE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 """Images for people: reliable, since viewers ask for that by default."""
+
+PREDICTION = QoSProfile(depth=32, reliability=ReliabilityPolicy.RELIABLE)
+"""Predicted canvases: a whole chunk's worth comes at once."""

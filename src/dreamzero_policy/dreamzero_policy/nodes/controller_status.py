@@ -1,4 +1,4 @@
-"""What nodes say of themselves, as messages."""
+"""What the controller says of itself, as a message."""
 
 from __future__ import annotations
 

@@ -1,0 +1,297 @@
+"""Canvases and states in, action chunks out, while an instruction is in force.
+
+Callbacks only keep what came and hand the newest window of it to the worker's thread, where the
+model runs; nothing here waits for it. The model is loaded and warmed up in a thread as well, and
+until that is done the status says so and instructions are refused.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from typing import NamedTuple
+
+from sensor_msgs.msg import Image
+
+from dreamzero_msgs import msg as dz
+from dreamzero_msgs.action import RunPolicy
+from dreamzero_policy import embodiments
+from dreamzero_policy.inference import device
+from dreamzero_policy.inference.engine import Engine, Inference
+from dreamzero_policy.inference.session import Session
+from dreamzero_policy.inference.worker import Worker
+from dreamzero_policy.model import checkpoint
+from dreamzero_policy.nodes import qos
+from dreamzero_policy.nodes.lifecycle import STOP_SECONDS, ExitCode, Node, run
+from dreamzero_policy.nodes.messages import (
+    canvas_from_message,
+    chunk_message,
+    image_message,
+    proprioception_from_message,
+)
+from dreamzero_policy.nodes.policy_parameters import PolicyParameters
+from dreamzero_policy.nodes.policy_status import PolicyRecord
+from dreamzero_policy.nodes.run_policy import RunPolicyServer
+from dreamzero_policy.observation.assemble import ObservationWindow
+from dreamzero_policy.types import NS_PER_S, Int
+from dreamzero_policy.types import Image as Pixels
+
+_LOOK_S = 0.1
+_STATUS_NS = NS_PER_S
+_MOST_FAILURES = 3
+"""Calls in a row that may raise before the instruction is given up."""
+
+Status = dz.PolicyStatus
+
+
+class Loaded(NamedTuple):
+    """What there is once the model has been loaded and warmed up."""
+
+    engine: Engine
+    worker: Worker
+    window: ObservationWindow
+
+
+class PolicyNode(Node[PolicyParameters]):
+    """Follows instructions with a model."""
+
+    def __init__(self) -> None:
+        """Declares the parameters."""
+        super().__init__("policy", PolicyParameters)
+        self._loaded: Loaded | None = None
+        self._actions: RunPolicyServer | None = None
+
+    def _setup(self) -> None:
+        """Makes the topics and begins to load the model."""
+        self._robot = embodiments.get(self.settings.robot)
+        self._device = device.find(self.settings.device)
+        # Session, record and failure are shared with the worker's thread.
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._record = PolicyRecord()
+        self._failure = ""
+        self._offered_ns = self._reported_ns = self._last_id = 0
+        self._newest_ns: dict[str, int] = {}
+        self._shown = -1
+        self._chunks = self.create_publisher(dz.ActionChunk, "action_chunk", qos.CHUNK)
+        self._statuses = self.create_publisher(Status, "policy_status", qos.STATUS)
+        self._predicted = self.create_publisher(Image, "predicted_canvas", qos.PREDICTION)
+        self.create_subscription(dz.Canvas, "canvas", self._take_canvas, qos.CANVAS)
+        self.create_subscription(
+            dz.Proprioception, "proprioception", self._take_state, qos.STATE_INPUT
+        )
+        self._actions = RunPolicyServer(self, self._refusal, self._instructed)
+        self.create_timer(_LOOK_S, self._look_around)
+        self._loader = threading.Thread(target=self._load, name="policy-loader", daemon=True)
+        self._loader.start()
+
+    def _stop(self) -> None:
+        """Ends the instruction; the call that runs has its result dropped."""
+        self._actions.end(RunPolicy.Result.FAILED, "the policy was stopped")
+
+    def _teardown(self) -> None:
+        """Ends the threads and lets go of the model."""
+        self._loader = None
+        if self._actions is not None:
+            self._actions.close()
+            self._actions = None
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None and not loaded.worker.stop(STOP_SECONDS):
+            self.get_logger().warning("a call of the model is still running")
+
+    def _load(self) -> None:
+        """Loads, warms up and reports ready; runs in its own thread."""
+        settings = self.settings
+        try:
+            weights = checkpoint.load(settings.checkpoint, self._robot, device=self._device)
+            engine = Engine(weights, self._robot, settings.engine())
+            engine.warm_up()
+            worker = Worker(
+                engine,
+                self._publish,
+                self._note_failure,
+                replan_frames=settings.replan_frames,
+                on_prediction=self._publish_prediction,
+                wants_prediction=self._predictions_wanted,
+            )
+        except ValueError as error:
+            self.fail(str(error), ExitCode.CONFIGURATION)
+            return
+        except Exception:  # noqa: BLE001  # the process must not go on without its model
+            self.fail(f"the model could not be loaded:\n{traceback.format_exc()}")
+            return
+        if threading.current_thread() is not self._loader:
+            return
+        worker.start()
+        window = ObservationWindow(self._robot, engine.time_base)
+        self._loaded = Loaded(engine, worker, window)
+        say = self.get_logger().warning if engine.untrained else self.get_logger().info
+        say(f"ready on {self._device}; weights: {engine.description}")
+
+    # Observations, in the executor's thread
+
+    def _take_canvas(self, message: dz.Canvas) -> None:
+        """Keeps a canvas and offers the window that ends with it."""
+        try:
+            canvas = canvas_from_message(message, self._robot.canvas_size)
+            self._keep("canvas", canvas.stamp_ns, "add_canvas", canvas.image)
+        except ValueError as error:
+            self._complain(str(error))
+
+    def _take_state(self, message: dz.Proprioception) -> None:
+        """Keeps a state; one at a canvas instant may complete the window."""
+        try:
+            state = proprioception_from_message(message)
+            if state.names != self._robot.state_joints:
+                raise ValueError(
+                    f"proprioception: expected joints {', '.join(self._robot.state_joints)}, "
+                    f"got {', '.join(state.names)}"
+                )
+            self._keep("proprioception", state.stamp_ns, "add_state", state.positions)
+        except ValueError as error:
+            self._complain(str(error))
+
+    def _keep(self, what: str, stamp_ns: int, add: str, value: Pixels) -> None:
+        """Adds to the window; a clock that was set back empties it first."""
+        if self._loaded is None:
+            return
+        window, newest = self._loaded.window, self._newest_ns.get(what, stamp_ns)
+        if stamp_ns < newest - NS_PER_S:
+            self._complain(f"{what}: the clock was set back by {(newest - stamp_ns) / NS_PER_S} s")
+            window.clear()
+            self._newest_ns.clear()
+            self._offered_ns = 0
+        if getattr(window, add)(stamp_ns, value):
+            self._newest_ns[what] = stamp_ns
+            self._offer()
+
+    def _offer(self) -> None:
+        """Hands the newest window to the worker, if it is new and an instruction is in force."""
+        instruction, loaded = self._actions.current, self._loaded
+        if instruction is None or loaded is None or not self.accepting:
+            return
+        observation = loaded.window.observation(instruction.prompt)
+        if observation is None or observation.newest_ns == self._offered_ns or self._stale():
+            return
+        self._offered_ns = observation.newest_ns
+        loaded.worker.submit(self._session, observation)
+
+    def _stale(self) -> str:
+        """Which input is missing or old, in words; empty when both are fresh."""
+        now_ns, most = self.now_ns(), self.settings.observation_max_age_s
+        for what in ("canvas", "proprioception"):
+            if what not in self._newest_ns:
+                return f"no {what} has come yet"
+            age = (now_ns - self._newest_ns[what]) / NS_PER_S
+            if age > most:
+                return f"the newest {what} is {age:.2f} s old, at most {most} s"
+        return ""
+
+    def _complain(self, what: str) -> None:
+        self.get_logger().warning(what, throttle_duration_sec=1.0)
+
+    # Results, in the worker's thread
+
+    def _publish(self, session: Session, inference: Inference) -> None:
+        """Sends a chunk, unless its instruction has ended meanwhile."""
+        with self._lock:
+            if session is not self._session:
+                return
+            self._chunks.publish(chunk_message(inference.chunk))
+            self._record.note(session, inference, self.now_ns())
+            self._failure = ""
+            instruction = self._actions.current
+        if instruction is not None:
+            instruction.chunks += 1
+        self._report()
+
+    def _note_failure(self, session: Session, error: Exception) -> None:
+        """Says what a call raised; the next call restarts the window."""
+        lines = "".join(traceback.format_exception(error))
+        self.get_logger().error(f"the model failed:\n{lines}")
+        with self._lock:
+            if session is self._session:
+                self._record.failures += 1
+                self._failure = f"{type(error).__name__}: {error}"
+        self._report()
+
+    def _predictions_wanted(self) -> bool:
+        """Whether anybody listens."""
+        return self.settings.predictions and self._predicted.get_subscription_count() > 0
+
+    def _publish_prediction(self, session: Session, stamps_ns: Int, frames: Pixels) -> None:
+        """Sends predicted canvases, each stamped with the instant that it predicts."""
+        for stamp_ns, frame in zip(stamps_ns.tolist(), frames, strict=True):
+            self._predicted.publish(image_message(stamp_ns, "predicted_canvas", frame))
+
+    # Instructions and status
+
+    def _refusal(self, prompt: str) -> str:
+        """Why an instruction cannot be taken; empty to take it."""
+        if not self.accepting:
+            return "the policy is not active"
+        if self._loaded is None:
+            return "the model is still being loaded"
+        return "" if prompt.strip() else "the instruction is empty"
+
+    def _instructed(self) -> None:
+        """Begins or ends a session; a changed instruction goes on in the same one."""
+        running, loaded = self._actions.current is not None, self._loaded
+        with self._lock:
+            if not running or loaded is None:
+                self._session, self._failure = None, ""
+            elif self._session is None:
+                self._last_id = max(self.now_ns(), self._last_id + 1)
+                self._session = loaded.engine.new_session(self._last_id)
+                self._record = PolicyRecord(self._last_id)
+        self._offered_ns = 0
+        if running:
+            self._offer()
+        elif loaded is not None:
+            loaded.worker.clear()
+        self._report()
+
+    def _look_around(self) -> None:
+        """Keeps time limits, gives up on a model that fails, and reports once a second."""
+        record = self._record
+        self._actions.check_time(self.now_ns(), record.session_id)
+        if record.failures >= _MOST_FAILURES:
+            self._actions.end(RunPolicy.Result.FAILED, self._failure)
+            record.failures = 0
+        if self._state()[0] != self._shown or self.now_ns() - self._reported_ns >= _STATUS_NS:
+            self._report()
+
+    def _state(self) -> tuple[int, str]:
+        """State and message of the status."""
+        instruction = self._actions.current if self._actions is not None else None
+        if self._loaded is None:
+            return Status.WARMING_UP, "the model is being loaded and warmed up"
+        if instruction is None:
+            return Status.IDLE, "ready" if self.accepting else "ready; not active"
+        if self._failure:
+            return Status.FAILED, self._failure
+        stale = self._stale()
+        return (Status.WAITING, stale) if stale else (Status.RUNNING, "")
+
+    def _report(self) -> None:
+        """Publishes a status; callable from any thread."""
+        state, text = self._state()
+        actions, loaded, now_ns = self._actions, self._loaded, self.now_ns()
+        instruction = actions.current if actions is not None else None
+        self._shown, self._reported_ns = state, now_ns
+        with self._lock:
+            message = self._record.message(
+                state=state,
+                text=text,
+                weights=loaded.engine.description if loaded else self.settings.checkpoint,
+                untrained=loaded.engine.untrained if loaded else False,
+                prompt=instruction.prompt if instruction else "",
+                skipped=loaded.worker.statistics().superseded if loaded else 0,
+                now_ns=now_ns,
+            )
+            self._statuses.publish(message)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the policy."""
+    return run(PolicyNode, argv)

@@ -1,0 +1,55 @@
+"""What an installation may set of the policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dreamzero_policy.inference.engine import EngineOptions
+from dreamzero_policy.nodes.parameters import NodeParameters, parameter
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyParameters(NodeParameters):
+    """What an installation may set."""
+
+    checkpoint: str = parameter(
+        "random:tiny", "Folder of a checkpoint, or random:PRESET for untrained weights."
+    )
+    device: str = parameter("auto", "Where the model runs: auto, cpu, cuda or cuda:N.")
+    threads: int = parameter(
+        1, "CPU threads of the model; 0 for the library's own choice.", at_least=0, at_most=256
+    )
+    guidance_scale: float = parameter(
+        5.0,
+        "How far the video is pushed from the negative prompt; 1 is off and halves the work.",
+        at_least=1.0,
+        at_most=20.0,
+    )
+    evaluations: int = parameter(
+        8, "Of 16 timesteps, those at which the network runs.", choices=(5, 6, 7, 8, 16)
+    )
+    dynamic_evaluations: bool = parameter(
+        False, "Decide at each timestep whether the network runs, instead of a fixed number."
+    )
+    fresh_noise: bool = parameter(
+        False, "Draw other noise for every chunk; the reference draws the same."
+    )
+    replan_frames: int = parameter(
+        4, "A new chunk every so many canvases, and at every boundary.", at_least=1, at_most=64
+    )
+    observation_max_age_s: float = parameter(
+        0.6, "A newest canvas with a state that is older is stale [s].", at_least=0.1, at_most=10.0
+    )
+    predictions: bool = parameter(
+        True, "Publish what the model expects to see, between calls, while somebody listens."
+    )
+
+    def engine(self) -> EngineOptions:
+        """How the model is run."""
+        static = "all" if self.evaluations == 16 else self.evaluations
+        return EngineOptions(
+            guidance_scale=self.guidance_scale,
+            evaluations="dynamic" if self.dynamic_evaluations else static,
+            fresh_noise=self.fresh_noise,
+            threads=self.threads or None,
+        )

@@ -1,0 +1,101 @@
+"""What the policy node counts, and the status message that it makes of it."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+
+from dreamzero_msgs import msg as dz
+from dreamzero_policy.inference.engine import Inference
+from dreamzero_policy.inference.session import Session
+from dreamzero_policy.nodes.messages import duration_message, time_message
+from dreamzero_policy.types import NS_PER_S
+
+
+class PolicyRecord:
+    """Counts of one session and figures of its last call.
+
+    Attributes:
+        session_id: which session.
+        failures: calls in a row that raised.
+    """
+
+    def __init__(self, session_id: int = 0) -> None:
+        self.session_id = session_id
+        self.failures = 0
+        self._chunks = self._replans = self._refreshes = self._blocks = self._frames = 0
+        self._resets: Counter[str] = Counter()
+        self._last_reset = ""
+        self._last: Inference | None = None
+        self._canvas_age_ns = self._latency_ns = 0
+
+    def note(self, session: Session, inference: Inference, published_ns: int) -> None:
+        """Takes the figures of a call whose chunk was published.
+
+        Args:
+            session: after the call.
+            inference: what it gave.
+            published_ns: ROS time just after the chunk was published.
+        """
+        self.failures = 0
+        self._chunks += 1
+        self._replans += inference.kind == "lookahead"
+        if inference.reset_reason is not None:
+            self._last_reset = str(inference.reset_reason)
+            self._resets[self._last_reset] += 1
+        else:
+            self._refreshes += session.blocks - self._blocks
+        self._blocks = session.blocks
+        self._frames = session.window.frames if session.window is not None else 0
+        self._last = inference
+        self._latency_ns = round(inference.stages["total"] * NS_PER_S)
+        self._canvas_age_ns = published_ns - self._latency_ns - inference.chunk.observation_ns
+
+    def message(
+        self,
+        *,
+        state: int,
+        text: str,
+        weights: str,
+        untrained: bool,
+        prompt: str,
+        skipped: int,
+        now_ns: int,
+    ) -> dz.PolicyStatus:
+        """The status now.
+
+        Args:
+            state: a constant of PolicyStatus.
+            text: one line for a person.
+            weights: which weights run.
+            untrained: whether they are random.
+            prompt: the instruction in force, empty for none.
+            skipped: observations superseded by newer ones.
+            now_ns: ROS time.
+        """
+        last = self._last
+        message = dz.PolicyStatus(
+            state=state,
+            message=text,
+            weights=weights,
+            untrained=untrained,
+            prompt=prompt,
+            session_id=self.session_id,
+            sequence=last.chunk.sequence if last else 0,
+            frame_index=self._frames,
+            chunks=self._chunks,
+            replans=self._replans,
+            kv_refreshes=self._refreshes,
+            resets=self._resets.total(),
+            last_reset_reason=self._last_reset,
+            reset_reasons=list(self._resets),
+            reset_counts=array("I", self._resets.values()),
+            evaluations=last.evaluations if last else 0,
+            canvas_age=duration_message(self._canvas_age_ns),
+            latency=duration_message(self._latency_ns),
+            stages=list(last.stages) if last else [],
+            stage_seconds=array("f", last.stages.values() if last else ()),
+            observations_skipped=skipped,
+        )
+        message.header.stamp = time_message(now_ns)
+        return message
