@@ -133,7 +133,7 @@ class CameraTiler(Node[CameraTilerParameters]):
                 self._publish(aligned)
             else:
                 self._withhold("; ".join(map(str, aligned.problems)))
-        self._timer.timer_period_ns = self._instants.wait_ns(self.now_ns())
+        self._timer.timer_period_ns = self._instants.wait_ns(self.now_ns(), early=True)
         self._timer.reset()
 
     def _publish(self, aligned: Alignment[Image | CompressedImage]) -> None:

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 from dreamzero_policy.embodiments.embodiment import TimeBase
@@ -100,6 +101,13 @@ class TimeBuffer(Generic[Value]):
         """The newest (stamp, value)."""
         return (self._stamps[-1], self._values[-1]) if self._stamps else None
 
+    @property
+    def period_ns(self) -> int | None:
+        """The shortest time between two neighbours; None with fewer than three values."""
+        if len(self._stamps) < 3:
+            return None
+        return min(later - earlier for earlier, later in pairwise(self._stamps))
+
     def at_or_before(self, stamp_ns: int) -> tuple[int, Value] | None:
         """The newest (stamp, value) not later than ``stamp_ns``."""
         index = bisect_right(self._stamps, stamp_ns) - 1
@@ -183,10 +191,18 @@ class Instants:
             else:
                 self.skipped += 1
 
-    def wait_ns(self, now_ns: int) -> int:
-        """How long until the next instant must be served, settled or not; at least 1 ms."""
+    def wait_ns(self, now_ns: int, early: bool = False) -> int:
+        """How long until ``due`` is to be called again though nothing came; at least 1 ms.
+
+        Args:
+            now_ns: the time.
+            early: whether an instant may be settled without anything coming after it, so that it is
+                to be looked at when it comes and not only at the end of its wait.
+        """
         index = self._grid.index_at(now_ns) + 1 if self._next is None else self._next
-        return max(self._grid.instant(index) + self._settle_ns - now_ns, NS_PER_S // 1000)
+        instant = self._grid.instant(index)
+        wake = instant if early and now_ns < instant else instant + self._settle_ns
+        return max(wake - now_ns, NS_PER_S // 1000)
 
 
 @dataclass(frozen=True)
@@ -281,7 +297,15 @@ def align(
 
 
 def settled(buffers: Mapping[str, TimeBuffer[Value]], instant_ns: int) -> bool:
-    """Whether no stream can still bring a value for ``instant_ns``: each has one at or after it."""
-    return all(
-        buffer.newest is not None and buffer.newest[0] >= instant_ns for buffer in buffers.values()
-    )
+    """Whether no stream can still bring a newer value for ``instant_ns``.
+
+    Each has one at or after it, or its last one is so fresh that the next falls after it: less than
+    four fifths of the stream's period old.
+    """
+    for buffer in buffers.values():
+        newest, period = buffer.newest, buffer.period_ns
+        if newest is None or (
+            newest[0] < instant_ns and (not period or instant_ns - newest[0] >= period * 4 // 5)
+        ):
+            return False
+    return True

@@ -122,6 +122,16 @@ def test_an_instant_takes_the_newest_image_not_later():
     assert not settled(buffers, 105)
 
 
+def test_a_fresh_image_is_not_waited_upon():
+    """At 15 Hz the next image comes 67 ms after the last; nothing can come for a time between."""
+    stream = filled([0, 67, 133])
+    assert stream.period_ns == 66
+    assert settled({"a": stream}, 133 + 51)
+    assert not settled({"a": stream}, 133 + 52)
+    assert filled([0, 67]).period_ns is None
+    assert not settled({"a": filled([0, 67])}, 68)
+
+
 def test_missing_and_stale_views_are_named_and_not_filled():
     buffers = {"wrist": filled([]), "left": filled([0]), "right": filled([10**9])}
     found = align(buffers, 10**9, max_age_ns=200_000_000)
@@ -153,7 +163,9 @@ def test_an_instant_is_served_once_at_the_end_of_its_wait():
     schedule = instants()
     assert due(schedule, 10, settled=True) == []  # 0 ms lies before the start
     assert schedule.wait_ns(10 * MS) == 230 * MS
+    assert schedule.wait_ns(10 * MS, early=True) == 190 * MS
     assert due(schedule, 200) == []
+    assert schedule.wait_ns(200 * MS, early=True) == 40 * MS
     assert due(schedule, 239) == []
     assert due(schedule, 240) == [200]
     assert due(schedule, 241, settled=True) == []
