@@ -79,8 +79,6 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _make_random(args: argparse.Namespace) -> int:
-    import torch
-
     from dreamzero_policy import embodiments
     from dreamzero_policy.model.random_checkpoint import make_random
 
@@ -90,7 +88,7 @@ def _make_random(args: argparse.Namespace) -> int:
         embodiments.get(args.robot),
         seed=args.seed,
         changes=args.set,
-        dtype=getattr(torch, args.dtype),
+        dtype=args.dtype,
         progress=sys.stderr.isatty(),
     )
     print(f"wrote {args.path}: untrained, random weights")

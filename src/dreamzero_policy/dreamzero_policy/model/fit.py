@@ -72,10 +72,8 @@ def mismatches(
     )
     for size in sorted({size for size in facts.native_sizes if size is not None}):
         compare("recorded view (height, width)", embodiment.native_size, size)
-    if facts.crop is not None:
-        compare("crop", _CROP, facts.crop)
-    if facts.view_size is not None:
-        compare("view in the canvas (height, width)", embodiment.view_size, facts.view_size)
+    compare("crop", _CROP, facts.crop)
+    compare("view in the canvas (height, width)", embodiment.view_size, facts.view_size)
     found += _modes(facts)
     found += _times(config, facts, expected)
     for what, width, most in (

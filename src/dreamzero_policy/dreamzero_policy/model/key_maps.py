@@ -48,20 +48,19 @@ class Slot:
 
     def join(self, tensors: dict[str, Tensor]) -> Tensor:
         """The checkpoint's tensor from our parameters by name."""
-        return (
-            torch.cat([tensors[name] for name in self.parameters]).reshape(self.shape)
-            if len(self.parameters) > 1
-            else tensors[self.parameters[0]].reshape(self.shape)
-        )
+        parts = [tensors[name] for name in self.parameters]
+        whole = torch.cat(parts) if len(parts) > 1 else parts[0]
+        return whole.reshape(self.shape)
 
 
 def layout(model: nn.Module) -> dict[str, Slot]:
     """Every tensor of a checkpoint of this model, by its name there.
 
     Args:
-        model: a ``DreamZero``; may be on the meta device.
+        model: a ``DreamZero``, or a module with some of its parts; may be on the meta device.
     """
-    levels = model.vae.config.num_res_blocks, model.vae.config.residual
+    vae = getattr(model, "vae", None)
+    levels = (vae.config.num_res_blocks, vae.config.residual) if vae else (0, False)
     slots: dict[str, Slot] = {}
     fused: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
     for name, parameter in model.named_parameters():

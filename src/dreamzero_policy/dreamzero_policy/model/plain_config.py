@@ -177,10 +177,12 @@ def from_plain(kind: type[Plain], value: object, where: str) -> Plain:
         CheckpointError: a field is missing, unknown, or of another type.
     """
     if dataclasses.is_dataclass(kind):
-        names = [field.name for field in dataclasses.fields(kind)]
-        if not isinstance(value, dict) or set(value) != set(names):
-            got = sorted(map(str, value)) if isinstance(value, dict) else value
-            raise CheckpointError(f"{where}: expected {sorted(names)}, got {str(got)[:300]}")
+        names = {field.name for field in dataclasses.fields(kind)}
+        if not isinstance(value, dict):
+            raise CheckpointError(f"{where}: expected a mapping, got {str(value)[:100]!r}")
+        missing, unknown = sorted(names - set(value)), sorted(map(str, set(value) - names))
+        if missing or unknown:
+            raise CheckpointError(f"{where}: missing {missing}, unknown {unknown}"[:1000])
         hints = typing.get_type_hints(kind)
         fields = {n: from_plain(hints[n], value[n], f"{where}.{n}") for n in names}
         try:

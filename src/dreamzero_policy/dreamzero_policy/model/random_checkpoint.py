@@ -33,6 +33,7 @@ from dreamzero_policy.model.upstream_config import CONFIG, config_json
 SHARD_BYTES = 5_000_000_000
 """Size of the released shards."""
 
+_DTYPES = {name: getattr(torch, name) for name in ("bfloat16", "float16", "float32")}
 _WORKERS = 8  # threads that draw numbers
 _AHEAD = 1 << 30  # bytes drawn before they are written
 
@@ -44,7 +45,7 @@ def make_random(
     *,
     seed: int = 0,
     changes: Sequence[str] = (),
-    dtype: torch.dtype = torch.bfloat16,
+    dtype: str = "bfloat16",
     shard_bytes: int = SHARD_BYTES,
     progress: bool = False,
 ) -> ModelConfig:
@@ -57,7 +58,7 @@ def make_random(
         seed: the same seed gives the same bytes.
         changes: sizes other than the preset's, as ``NAME=NUMBER`` with names as in ``ModelConfig``,
             those of the encoders behind a dot (``vae.base_dim=8``).
-        dtype: to store.
+        dtype: to store, by torch's name: bfloat16, float16 or float32.
         shard_bytes: size of a shard.
         progress: whether to show a bar on standard error.
 
@@ -69,6 +70,8 @@ def make_random(
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise CheckpointError(f"{path}: expected a new or an empty directory")
+    if dtype not in _DTYPES:
+        raise CheckpointError(f"dtype: expected one of {', '.join(_DTYPES)}, got {dtype!r}")
     if shard_bytes < 1:
         raise CheckpointError(f"shard_bytes: expected at least 1, got {shard_bytes}")
     config = changed(preset(name), changes)
@@ -80,8 +83,8 @@ def make_random(
     path.mkdir(parents=True, exist_ok=True)
     _write_settings(path, config, embodiment, f"random weights, {sizes}")
     shards: dict[str, list[str]] = {}
-    stored = {key: (dtype, slots[key].shape) for key in sorted(slots)}
-    total = sum(prod(shape) for _, shape in stored.values()) * dtype.itemsize
+    stored = {key: (_DTYPES[dtype], slots[key].shape) for key in sorted(slots)}
+    total = sum(prod(shape) for _, shape in stored.values()) * _DTYPES[dtype].itemsize
     with tqdm(total=total, unit="B", unit_scale=True, desc="writing", disable=not progress) as bar:
         for shard, plan in plan_shards(stored, shard_bytes):
             shards[shard] = [key for key, _, _ in plan]

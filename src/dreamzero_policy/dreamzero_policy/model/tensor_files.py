@@ -10,6 +10,7 @@ are opened and are refused.
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ DTYPES = {
 
 _LARGEST_HEADER = 100_000_000  # bytes, the format's own bound
 _LARGEST_JSON = 64_000_000  # bytes, far above any index
+_FILE_NAME = re.compile(r"\w[\w.-]{0,200}", re.ASCII)
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -241,7 +243,7 @@ def _open_index(directory: Path) -> dict[str, StoredTensor]:
     shards: dict[str, dict[str, StoredTensor]] = {}
     problems: list[str] = []
     for shard in sorted({str(shard) for shard in shard_of.values()}):
-        if Path(shard).name != shard or shard in (".", "..") or "\0" in shard:
+        if not _FILE_NAME.fullmatch(shard):
             problems.append(f"{shard!r:.100} is not the name of a file beside the index")
         elif not (directory / shard).is_file():
             problems.append(f"shard {shard} is missing")

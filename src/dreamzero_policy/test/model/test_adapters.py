@@ -25,7 +25,7 @@ LAYER = "blocks.0.self_attn.q"
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     path = tmp_path_factory.mktemp("adapters") / "base"
-    make_random("tiny", path, ROBOT, changes=SMALL, dtype=torch.float32)
+    make_random("tiny", path, ROBOT, changes=SMALL, dtype="float32")
     return path
 
 
@@ -124,13 +124,13 @@ def test_without_their_base_adapters_are_refused(adapters):
 
 def test_on_another_base_adapters_are_refused(adapters, tmp_path):
     other = tmp_path / "base"  # of the same name, layout and sizes
-    make_random("tiny", other, ROBOT, changes=SMALL, dtype=torch.float32, seed=1)
+    make_random("tiny", other, ROBOT, changes=SMALL, dtype="float32", seed=1)
     with pytest.raises(CheckpointError, match="is not the checkpoint that the adapters"):
         checkpoint.load(adapters, ROBOT, base=other)
 
 
 def test_the_same_base_in_other_shards_is_the_same(base, adapters, tmp_path):
-    make_random("tiny", tmp_path / "other", ROBOT, changes=SMALL, dtype=torch.float32,
+    make_random("tiny", tmp_path / "other", ROBOT, changes=SMALL, dtype="float32",
                 shard_bytes=300_000)  # fmt: skip
     checkpoint.load(adapters, ROBOT, base=tmp_path / "other")
 

@@ -1,0 +1,126 @@
+"""A checkpoint for another robot is refused, and everything that differs is named."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from dreamzero_policy.embodiments.embodiment import Key, TimeBase
+from dreamzero_policy.model.config import preset
+from dreamzero_policy.model.errors import CheckpointError
+from dreamzero_policy.model.fit import mismatches, time_base
+from dreamzero_policy.model.random_checkpoint import invented_facts
+from dreamzero_policy.normalize import Statistics
+
+from dreamzero_policy import embodiments
+
+ROBOT = embodiments.get("droid")
+CONFIG = preset("droid_14b")
+FACTS = invented_facts(CONFIG, ROBOT)
+
+
+def differ(facts=FACTS, config=CONFIG, expected=ROBOT.time_base):
+    return mismatches(config, facts, ROBOT, expected)
+
+
+def statistics(low, high):
+    low, high = np.atleast_1d(low).astype(float), np.atleast_1d(high).astype(float)
+    return Statistics(q01=low, q99=high, min=low, max=high, mean=low, std=high - low)
+
+
+@pytest.mark.parametrize("name", embodiments.names())
+def test_what_was_made_for_a_robot_fits_it(name):
+    robot = embodiments.get(name)
+    config = replace(CONFIG, num_action_per_block=robot.time_base.rows_per_chunk)
+    assert mismatches(config, invented_facts(config, robot), robot, robot.time_base) == []
+
+
+def test_the_time_base_is_the_checkpoint_s():
+    assert time_base(CONFIG, FACTS) == TimeBase(15, 3, 24)
+    fast = replace(FACTS, rates=(30.0,) * 3)
+    assert time_base(preset("agibot_14b"), fast) == TimeBase(30, 6, 48)
+    with pytest.raises(CheckpointError, match=r"got \[15.0, 30.0\]"):
+        time_base(CONFIG, replace(FACTS, rates=(15.0, 30.0, 15.0)))
+    with pytest.raises(CheckpointError, match="a whole control rate"):
+        time_base(CONFIG, replace(FACTS, rates=(14.985,) * 3))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"views": FACTS.views[::-1]}, "view order: expected [exterior_image_1_left, ext"),
+        (
+            {"state_keys": (*FACTS.state_keys, Key("waist_position", 2))},
+            "state keys: expected [joint_position 7, gripper_position 1] as the robot has, got "
+            "[joint_position 7, gripper_position 1, waist_position 2]",
+        ),
+        ({"action_keys": FACTS.action_keys[::-1]}, "action keys: expected"),
+        (
+            {"action_keys": tuple(replace(key, relative=True) for key in FACTS.action_keys)},
+            "relative action keys: expected [joint_position] as the robot has, got "
+            "[joint_position, gripper_position]",
+        ),
+        (
+            {"modes": dict(FACTS.modes) | {"state.gripper_position": "min_max"}},
+            "normalisation of state.gripper_position: expected q99, got min_max",
+        ),
+        ({"modes": {}}, "normalisation of action.joint_position: expected q99, got None"),
+        ({"native_sizes": ((360, 640),) * 3}, "recorded view (height, width): expected (180, 320)"),
+        ({"view_size": (160, 320)}, "view in the canvas (height, width): expected (176, 320)"),
+        ({"view_size": None}, "view in the canvas (height, width): expected (176, 320)"),
+        ({"crop": 0.9}, "crop: expected 0.95 as the robot has, got 0.9"),
+        ({"action_rows": 48}, "chunk length: the model has 24 rows, the data were cut in 48"),
+        ({"rates": (30.0,) * 3}, "chunk length: expected 24 rows at 15 Hz (1.6 s, a frame every 3"),
+        ({"tag": "agibot"}, "embodiment tag: expected oxe_droid as the robot has, got agibot"),
+    ],
+)
+def test_a_difference_is_named(change, message):
+    found = differ(replace(FACTS, **change))
+    assert any(message in line for line in found), found
+
+
+def test_all_differences_are_named_at_once():
+    facts = replace(FACTS, views=FACTS.views[::-1], modes={}, crop=0.9, rates=(30.0,) * 3)
+    assert len(differ(facts)) == 1 + 4 + 1 + 1
+
+
+def test_another_chunk_length_needs_to_be_asked_for():
+    config = replace(CONFIG, num_action_per_block=48)
+    facts = replace(FACTS, action_rows=48, rates=(30.0,) * 3)
+    assert any("to run at the checkpoint's, pass it" in line for line in differ(facts, config))
+    assert differ(facts, config, TimeBase(30, 6, 48)) == []
+
+
+def test_statistics_per_row_must_have_the_chunk_s_rows():
+    rows = Statistics(*(np.tile(v, (16, 1)) for v in (
+        [-0.1] * 7, [0.1] * 7, [-0.1] * 7, [0.1] * 7, [0.0] * 7, [0.1] * 7)))  # fmt: skip
+    facts = replace(FACTS, action_statistics={**FACTS.action_statistics, "joint_position": rows})
+    assert any("action.joint_position has statistics for 16" in line for line in differ(facts))
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(35.0, 119.0), (0.0, 0.08), (0.0, 255.0), (-1.0, 1.0), (0.0, 0.04)]
+)
+def test_a_gripper_in_another_scale_is_named(low, high):
+    known = {**FACTS.state_statistics, "gripper_position": statistics(low, high)}
+    found = differ(replace(FACTS, state_statistics=known))
+    assert len(found) == 1
+    assert found[0].startswith("gripper scale of state.gripper_position (panda_finger_joint1)")
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.02, 0.98), (0.0, 0.6), (0.3, 0.3)])
+def test_a_gripper_that_saw_a_part_of_its_range_is_fine(low, high):
+    known = {**FACTS.state_statistics, "gripper_position": statistics(low, high)}
+    assert differ(replace(FACTS, state_statistics=known)) == []
+
+
+def test_degrees_are_named():
+    known = {**FACTS.state_statistics, "joint_position": statistics([-120] * 7, [120] * 7)}
+    found = differ(replace(FACTS, state_statistics=known))
+    assert len(found) == 7
+    assert all(line.startswith("unit of state.joint_position (panda_joint") for line in found)
+
+
+def test_more_joints_than_the_model_has_columns():
+    found = differ(config=replace(CONFIG, max_state_dim=4, max_action_dim=4))
+    assert "state width: the robot has 8, the model takes at most 4" in found
+    assert "action width: the robot has 8, the model takes at most 4" in found
