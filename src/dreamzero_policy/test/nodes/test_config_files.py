@@ -1,0 +1,32 @@
+"""The files in config/ name every parameter of their node, with the defaults of the code."""
+
+from dataclasses import MISSING, fields
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import yaml
+from dreamzero_policy.nodes.parameters import resolve
+
+CONFIG = Path(__file__).resolve().parents[4] / "config"
+NODES = {
+    "camera_tiler": ("camera_tiler_node", "CameraTilerParameters"),
+    "proprioception": ("proprioception_node", "ProprioceptionParameters"),
+    "controller": ("controller_parameters", "ControllerParameters"),
+    "policy": ("policy_parameters", "PolicyParameters"),
+}
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_a_file_states_the_defaults(node):
+    module, name = NODES[node]
+    cls = getattr(import_module(f"dreamzero_policy.nodes.{module}"), name)
+    path = CONFIG / f"{node}.yaml"
+    stated = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
+    made = resolve(cls, {"robot": "droid", **stated})
+    assert made == cls(robot="droid")
+    text = path.read_text()
+    for field in fields(cls):
+        if field.default is not MISSING and field.name not in ("robot", "autostart"):
+            # A list is empty by default, which YAML gives no type: it stands in a comment.
+            assert f"{field.name}:" in text, f"{path}: {field.name} is not mentioned"
