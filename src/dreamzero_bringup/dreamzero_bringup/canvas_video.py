@@ -96,7 +96,7 @@ def _side_by_side(
 
 
 def _fitted(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
 
 
 def _write(image: np.ndarray, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:

@@ -115,6 +115,8 @@ class Demo:
                 self._close_loop(supervisor, interrupts, usage)
             except NotClosed as reason:
                 trouble = str(reason)
+                self.recording.ended_ns = time.time_ns()
+                usage.sample(share=True)
             supervisor.stop(interrupts.second)
         if supervisor.failure is not None:
             report_failure(supervisor.failure, self._say)
@@ -153,7 +155,7 @@ class Demo:
                 if supervisor.poll() is not None or interrupts.first.is_set():
                     raise NotClosed(f"the run ended while waiting for {what}")
                 if time.monotonic() > deadline:
-                    raise NotClosed(f"expected {what} within {patience_s:g} s; {self._missing()}")
+                    raise NotClosed(f"expected {what} within {patience_s:g} s; {self._heard()}")
                 time.sleep(_LOOK_S)
 
         with spinning("demo_recorder", supervisor.domain_id) as node:
@@ -201,7 +203,7 @@ class Demo:
         ready = recording.policy and recording.policy[-1].state not in ("WARMING_UP", "FAILED")
         return bool(ready and recording.seen and recording.states and recording.controller)
 
-    def _missing(self) -> str:
+    def _heard(self) -> str:
         """Which parts have not spoken, and what the others say."""
         recording = self.recording
         spoken = {

@@ -141,9 +141,9 @@ class Recording:
         self.commands.append(Command(received_ns, positions))
 
     def window(self) -> tuple[int, int]:
-        """First command to end of the closed loop [ns]; to the last command while it runs."""
-        last = self.commands[-1].received_ns if self.commands else self.first_command_ns
-        return self.first_command_ns, self.ended_ns or last
+        """First command to end of the closed loop [ns]; the whole run where no command came."""
+        last = self.commands[-1].received_ns if self.commands else self.started_ns
+        return self.first_command_ns or self.started_ns, self.ended_ns or last
 
     def commands_in_window(self) -> tuple[np.ndarray, np.ndarray]:
         """Receive times [N] int64 ns and positions [N, A] of the commands of the closed loop."""

@@ -142,7 +142,9 @@ def checks(recording: Recording, death: str | None) -> list[Check]:
     """
     start, end = recording.window()
     final = recording.last_controller_report()
-    chunks = [c for c in recording.chunks if c.received_ns <= end]
+    refused = ""
+    if final is not None and final.chunks_refused:
+        refused = f", {final.chunks_refused} refused, the last: {final.last_refusal}"
     moved = motion(recording)
     arms = {name: m for name, m in moved.items() if _unit(recording, name) != "0..1"}
     widest = max(arms.items(), key=lambda item: item[1]["measured_range"], default=None)
@@ -153,8 +155,8 @@ def checks(recording: Recording, death: str | None) -> list[Check]:
         Check("no node died", death is None, death or "all nodes ran to the end"),
         Check(
             "chunks flowed",
-            len(chunks) >= 2 and accepted >= 2,
-            f"{len(chunks)} published, {accepted} accepted by the controller",
+            len(recording.chunks) >= 2 and accepted >= 2,
+            f"{len(recording.chunks)} published, {accepted} accepted by the controller" + refused,
         ),
         Check(
             "commands were sent",

@@ -158,14 +158,23 @@ class Worker:
             )
 
     def _run(self) -> None:
-        """The thread: take the newest, answer it, and decode while idle."""
+        """The thread: take the newest, answer it, and decode while idle.
+
+        Canvases that are not due come while a call runs; the newest answer waits until they have
+        been passed over.
+        """
+        newest: Inference | None = None
+        session: Session | None = None
         while (item := self._take()) is not None:
             try:
                 inference = self._answer(item)
-                if inference is not None and self._idle():
-                    self._predict(item.session, inference)
+                if inference is not None or item.session is not session:
+                    newest, session = inference, item.session
+                if newest is not None and self._idle():
+                    decoded, newest = newest, None
+                    self._predict(session, decoded)
                     if self._idle():
-                        self._engine.prepare(item.session)
+                        self._engine.prepare(session)
             except Exception as error:  # noqa: BLE001 - reported, and the next call may do better
                 self._fail(item.session, error)
 

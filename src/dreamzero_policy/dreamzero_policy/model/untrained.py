@@ -12,8 +12,12 @@ import numpy as np
 from dreamzero_policy.embodiments.embodiment import Embodiment, Joint, Key
 from dreamzero_policy.normalize import Statistics
 
-_RELATIVE_REACH = {"revolute": 0.12, "prismatic": 0.02, "gripper": 0.2}
-"""Largest relative action by kind of joint, in rad, m and parts of the range."""
+_RELATIVE_REACH = {"revolute": 0.03, "prismatic": 0.02, "gripper": 0.2}
+"""Largest relative action by kind of joint, in rad, m and parts of the range.
+
+Rows of an untrained model are noise of about this size: they must differ by less than a controller
+lets one row differ from the next, and leave a joint's range by less than it lets a chunk leave it.
+"""
 
 
 def state_statistics(embodiment: Embodiment) -> dict[str, Statistics]:

@@ -181,6 +181,19 @@ def test_predictions_are_decoded_when_nothing_waits(make):
     assert run.predictions == ["chunk of a"]
 
 
+def test_predictions_are_decoded_after_observations_that_are_not_due(make):
+    run = make(on_prediction=lambda *arguments: run.prediction(*arguments))
+    run.session.due = lambda observation, replan: observation == "a"
+    run.submit("a")
+    run.wait(run.engine.started)
+    run.submit("b")
+    run.engine.go.release(1)
+    run.wait(run.called)
+    run.wait(run.called)
+    assert run.predictions == ["chunk of a"]
+    assert run.worker.statistics().not_due == 1
+
+
 def test_stopping_is_bounded_and_takes_no_new_work(make):
     run = make()
     run.submit("a")
