@@ -82,6 +82,7 @@ class PolicyNode(Node[PolicyParameters]):
         )
         self._actions = RunPolicyServer(self, self._refusal, self._instructed)
         self.create_timer(_LOOK_S, self._look_around)
+        self._report()
         self._loader = threading.Thread(target=self._load, name="policy-loader", daemon=True)
         self._loader.start()
 
@@ -122,11 +123,11 @@ class PolicyNode(Node[PolicyParameters]):
             return
         if threading.current_thread() is not self._loader:
             return
+        say = self.get_logger().warning if engine.untrained else self.get_logger().info
+        say(f"ready on {self._device}; weights: {engine.description}")
         worker.start()
         window = ObservationWindow(self._robot, engine.time_base)
         self._loaded = Loaded(engine, worker, window)
-        say = self.get_logger().warning if engine.untrained else self.get_logger().info
-        say(f"ready on {self._device}; weights: {engine.description}")
 
     # Observations, in the executor's thread
 

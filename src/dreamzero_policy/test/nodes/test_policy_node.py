@@ -1,0 +1,165 @@
+"""The policy as a process over DDS, with the untrained tiny model."""
+
+import time
+
+import numpy as np
+import pytest
+from dreamzero_policy.nodes import messages, qos
+from dreamzero_policy.observation.sync import Grid
+from rclpy.action import ActionClient
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+
+from dreamzero_msgs import msg as dz
+from dreamzero_msgs.action import RunPolicy
+from dreamzero_policy import embodiments
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
+
+ROBOT = embodiments.get("droid")
+GRID = Grid.of_frames(ROBOT.time_base)
+Status, Result = dz.PolicyStatus, RunPolicy.Result
+
+
+class Robot:
+    """Cameras and joints on the grid, and an operator."""
+
+    def __init__(self, bench):
+        self.bench, node = bench, bench.node
+        self.statuses = bench.listen(Status, "policy_status", qos.STATUS)
+        self.chunks = bench.listen(dz.ActionChunk, "action_chunk", QoSProfile(depth=100))
+        self.canvases = node.create_publisher(dz.Canvas, "canvas", qos.CANVAS)
+        self.states = node.create_publisher(dz.Proprioception, "proprioception", qos.STATE)
+        self.operator = ActionClient(node, RunPolicy, "run_policy")
+        self.image = np.random.default_rng(0).integers(0, 256, (352, 640, 3), dtype=np.uint8)
+        self.pose = ROBOT.state_at_home()
+        self.sees = True
+        self._newest = 0
+        node.create_timer(0.02, self.observe)
+
+    def observe(self):
+        index = GRID.index_at(self.bench.now_ns())
+        if index == self._newest or not self.sees:
+            return
+        self._newest, stamp = index, GRID.instant(index)
+        views = dict.fromkeys((view.name for view in ROBOT.views), stamp)
+        self.canvases.publish(messages.canvas_message(messages.Canvas(stamp, self.image, views)))
+        state = messages.Proprioception(stamp, ROBOT.state_joints, self.pose, np.zeros(8), {})
+        self.states.publish(messages.proprioception_message(state))
+
+    def instruct(self, prompt, time_limit=0.0):
+        """The accepted goal, or None."""
+        goal = RunPolicy.Goal(prompt=prompt, time_limit=time_limit)
+        sent = self.operator.send_goal_async(goal)
+        self.bench.spin_until(sent.done)
+        return sent.result() if sent.result().accepted else None
+
+    def result(self, goal):
+        future = goal.get_result_async()
+        self.bench.spin_until(future.done)
+        return future.result().result
+
+    def wait_for_state(self, state, seconds=20.0):
+        self.bench.spin_until(lambda: self.statuses and self.statuses[-1].state == state, seconds)
+
+    def wait_for_chunks(self, count):
+        start = len(self.chunks)
+        self.bench.spin_until(lambda: len(self.chunks) >= start + count, 60.0)
+
+
+@pytest.fixture
+def robot(start, bench):
+    process = start("policy_node", robot="droid")
+    made = Robot(bench)
+    made.process = process
+    return made
+
+
+def test_an_instruction_from_warm_up_to_its_end(robot):
+    """Loaded, run, replaced, timed out, waiting, cancelled, and ended by Ctrl-C in a call."""
+    bench = robot.bench
+    robot.wait_for_state(Status.IDLE, 90.0)
+    assert robot.operator.wait_for_server(20.0)
+    status = robot.statuses[-1]
+    assert status.untrained
+    assert status.weights.startswith("untrained")
+    assert "untrained" in robot.process.log
+    assert robot.instruct("  ") is None
+    bench.spin(0.5)
+    assert not robot.chunks
+
+    first = robot.instruct("pick up the red block")
+    robot.wait_for_chunks(2)
+    robot.wait_for_state(Status.RUNNING)
+    chunk = messages.chunk_from_message(robot.chunks[-1])
+    assert chunk.rows.shape == (24, 8)
+    assert chunk.names == ROBOT.action_joints
+    assert chunk.step_ns == ROBOT.time_base.row_ns
+    assert chunk.observation_ns == chunk.start_ns
+    assert GRID.is_instant(chunk.observation_ns)
+    # Untrained rows are relative to the state that went in, within the invented 0.12 rad.
+    assert np.all(np.abs(chunk.rows[:, :7] - robot.pose[:7]) < 0.25)
+    assert [message.sequence for message in robot.chunks[:2]] == [0, 1]
+    status = robot.statuses[-1]
+    assert status.session_id == chunk.session
+    assert status.prompt == "pick up the red block"
+    assert "first_call" in status.reset_reasons
+    assert messages.nanoseconds(status.latency) > 0
+    assert 0 <= messages.nanoseconds(status.canvas_age) < 10**9
+    assert {"denoise", "total"} <= set(status.stages)
+
+    second = robot.instruct("stack the blocks", time_limit=6.0)
+    assert robot.result(first).outcome == Result.REPLACED
+    ended = robot.result(second)
+    assert ended.outcome == Result.TIME_LIMIT, ended.message
+    assert ended.chunks >= 1
+    assert "prompt_changed" in robot.statuses[-1].reset_reasons
+    assert {message.session_id for message in robot.chunks} == {chunk.session}
+    robot.wait_for_state(Status.IDLE)
+
+    robot.sees = False
+    third = robot.instruct("look away")
+    robot.wait_for_state(Status.WAITING)
+    assert "old, at most 0.6 s" in robot.statuses[-1].message
+    predicted = bench.listen(Image, "predicted_canvas", qos.PREDICTION)
+    robot.sees = True
+    robot.wait_for_chunks(1)
+    assert robot.chunks[-1].session_id > chunk.session
+    # A decode waits for the model to be idle: two canvases and silence leave it nothing to do.
+    robot.sees = False
+    bench.spin_until(lambda: len(predicted) >= 8, 60.0)
+    stamps = [messages.nanoseconds(image.header.stamp) for image in predicted[:8]]
+    assert np.allclose(np.diff(stamps), ROBOT.time_base.frame_ns, atol=2)
+    assert len(messages.rgb_pixels(predicted[0])) > 0
+
+    cancelled = third.cancel_goal_async()
+    bench.spin_until(cancelled.done)
+    assert robot.result(third).outcome == Result.CANCELLED
+    robot.wait_for_state(Status.IDLE)
+    count = len(robot.chunks)
+    robot.sees = True
+    bench.spin(1.0)
+    assert len(robot.chunks) == count
+
+    robot.instruct("be stopped in the middle")
+    bench.spin(0.3)
+    began = time.monotonic()
+    assert robot.process.stop() == 0, robot.process.log
+    assert time.monotonic() - began < 6.0
+    assert "Traceback" not in robot.process.log
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"checkpoint": "random:huge"}, "huge"),
+        ({"checkpoint": "/no/such/folder"}, "/no/such/folder"),
+        ({"device": "cuda:77"}, "device: expected one of"),
+        ({"evaluations": 9}, "evaluations: expected one of 5, 6, 7, 8, 16, got 9"),
+    ],
+)
+def test_a_wrong_configuration_is_one_line_and_code_2(start, parameters, expected):
+    process = start("policy_node", robot="droid", **parameters)
+    assert process.wait() == 2, process.log
+    assert expected in process.log
+    assert "Traceback" not in process.log
