@@ -86,8 +86,8 @@ def test_moves_holds_when_the_policy_dies_and_leaves_nothing():
         pids = dict(supervisor.pids)
         with spinning("end_to_end_test", supervisor.domain_id) as node:
             watcher, operator = Watcher(node), OperatorClient(node)
-            watcher.until("policy_status", lambda m: m.state == PolicyStatus.IDLE, 120.0)
-            status = watcher.until("policy_status", lambda m: m.weights, 5.0)[1]
+            ready = ("policy_status", lambda m: m.state == PolicyStatus.IDLE, 120.0)
+            status = watcher.until(*ready)[1]
             assert status.untrained
             assert "untrained" in status.weights
             start = arm(watcher.until("proprioception", lambda m: True, 10.0)[1])
