@@ -13,7 +13,7 @@ from dreamzero_policy.types import NS_PER_S
 
 from dreamzero_bringup import report
 from dreamzero_bringup.console import console, is_alarming, log_files
-from dreamzero_bringup.graph import Options, build
+from dreamzero_bringup.graph import Options, build, setting
 from dreamzero_bringup.process_usage import ProcessUsage
 from dreamzero_bringup.recording import Recording
 from dreamzero_bringup.status_line import LiveStatus, PlainStatus, status_text
@@ -127,7 +127,9 @@ class Demo:
             verdict.insert(0, report.Check("the loop was closed to the end", False, trouble))
         from dreamzero_bringup.demo_folder import write_folder  # takes matplotlib a second
 
-        write_folder(self.out, self.recording, self.instruction, verdict, usage.result())
+        controller = next(node for node in nodes if node.name == "controller")
+        period_s = 1 / float(setting(controller, "rate_hz") or 30)
+        write_folder(self.out, self.recording, self.instruction, verdict, usage.result(), period_s)
         for check in verdict:
             mark = "ok  " if check.holds else "FAIL"
             self._say("dreamzero", f"{mark} {check.name}: {check.detail}")

@@ -11,9 +11,6 @@ from dreamzero_bringup import canvas_video, machine, report, timeline_plot
 from dreamzero_bringup.process_usage import Usage
 from dreamzero_bringup.recording import Recording
 
-NOMINAL_PERIOD_S = 1 / 30
-"""Control period that deviations are counted from."""
-
 
 def write_folder(
     folder: Path,
@@ -21,6 +18,7 @@ def write_folder(
     instruction: str,
     verdict: Sequence[report.Check],
     processes: Mapping[str, Usage],
+    nominal_period_s: float,
 ) -> None:
     """Writes ``summary.json``; ``timeline.png`` and ``canvas.mp4`` if there is something to show.
 
@@ -30,6 +28,7 @@ def write_folder(
         instruction: that the policy was given.
         verdict: the conditions of a closed loop.
         processes: what each process used.
+        nominal_period_s: control period that deviations are counted from.
     """
     for name in ("summary.json", "timeline.png", "canvas.mp4"):
         (folder / name).unlink(missing_ok=True)
@@ -38,7 +37,7 @@ def write_folder(
         "instruction": instruction,
         "loop_closed": all(check.holds for check in verdict),
         "checks": [asdict(check) for check in verdict],
-        **report.summarise(recording, NOMINAL_PERIOD_S),
+        **report.summarise(recording, nominal_period_s),
         **_processes(processes),
         "machine": machine.describe(),
         "versions": machine.versions(),

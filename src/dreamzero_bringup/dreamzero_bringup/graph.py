@@ -172,6 +172,18 @@ def build(options: Options) -> list[NodeSpec]:
     ]
 
 
+def setting(node: NodeSpec, parameter: str) -> Value | None:
+    """What a node of a built graph will find for a parameter; None where nothing sets it."""
+    if parameter in node.parameters:
+        return node.parameters[parameter]
+    for path in reversed(node.parameter_files):
+        sections = _read(path)
+        for section in (_SECTION.format(node=node.name), "/**"):
+            if parameter in sections.get(section, {}):
+                return sections[section][parameter]
+    return None
+
+
 def _nodes(sim: bool, driver: str, robot_file: Path) -> Iterable[NodeSpec]:
     """The table's nodes; without simulation the driver is the one that the robot's file names."""
     yield from _NODES[:1] if sim else ()

@@ -113,6 +113,7 @@ def action(node: NodeSpec) -> Node:
         package=node.package,
         executable=node.executable,
         name=node.name,
+        exec_name=node.name,
         parameters=[*map(str, node.parameter_files), dict(node.parameters)],
         remappings=list(node.remappings),
         prefix=f"nice -n {node.nice}" if node.nice else None,

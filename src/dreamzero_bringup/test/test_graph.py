@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
-from dreamzero_bringup.graph import NodeSpec, Options, build
+from dreamzero_bringup.graph import NodeSpec, Options, build, setting
 
 
 @pytest.fixture
@@ -51,6 +51,18 @@ def test_overrides_reach_their_node_with_yaml_types(config):
     assert graph["controller"].parameters["rate_hz"] == 25
     assert graph["sim_driver"].parameters["seed"] == 7
     assert "rate_hz" not in graph["policy"].parameters
+
+
+def test_a_setting_is_found_where_the_strongest_source_has_it(config):
+    assert setting(nodes(config)["controller"], "rate_hz") == 30.0
+    assert setting(nodes(config)["controller"], "seed") is None
+    assert (
+        setting(nodes(config, overrides=("controller.rate_hz=25",))["controller"], "rate_hz") == 25
+    )
+    (config / "robots" / "droid.yaml").write_text(
+        "/**/controller:\n  ros__parameters:\n    rate_hz: 20.0\n"
+    )
+    assert setting(nodes(config)["controller"], "rate_hz") == 20.0
 
 
 def test_checkpoint_is_given_to_the_policy_alone(config, tmp_path):
