@@ -156,8 +156,7 @@ def fill(
     total = sum(weight.stored.nbytes for weight in found.values())
     finite = FiniteCheck()
     with tqdm(total=total, unit="B", unit_scale=True, desc="weights", disable=not progress) as bar:
-        for name, tensor in read_all(found):
-            tensor = tensor.to(device=device, dtype=dtype)
+        for name, tensor in read_all(found, device, dtype):
             finite.add(name, tensor)
             assign(model, slots[name], tensor, device, dtype)
             bar.update(found[name].stored.nbytes)

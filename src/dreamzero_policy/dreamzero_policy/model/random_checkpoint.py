@@ -161,18 +161,14 @@ def _write_settings(path: Path, config: ModelConfig, embodiment: Embodiment, not
 
 def _drawn(plan: Plan, seed: int) -> Iterator[tuple[str, Tensor]]:
     """(name, tensor) of a shard in order, drawn ahead by threads but never far."""
-
-    def draw(name: str, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
-        return random_tensor(name, shape, seed).to(dtype)
-
     waiting: list[tuple[str, int, Future[Tensor]]] = []
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="draw") as workers:
         for name, dtype, shape in plan:
-            size = prod(shape) * 4
+            size = prod(shape) * dtype.itemsize
             while waiting and size + sum(item[1] for item in waiting) > _AHEAD:
                 first = waiting.pop(0)
                 yield first[0], first[2].result()
-            waiting.append((name, size, workers.submit(draw, name, dtype, shape)))
+            waiting.append((name, size, workers.submit(random_tensor, name, shape, seed, dtype)))
         while waiting:
             first = waiting.pop(0)
             yield first[0], first[2].result()

@@ -18,23 +18,33 @@ _OUTPUT_GAIN = 0.05
 """Of the two layers that give velocities: small, as when training starts."""
 
 
-def random_tensor(name: str, shape: tuple[int, ...], seed: int) -> Tensor:
+_PIECE = 1 << 24
+"""Numbers drawn at once: what a large tensor takes beside itself."""
+
+
+def random_tensor(
+    name: str, shape: tuple[int, ...], seed: int, dtype: torch.dtype = torch.float32
+) -> Tensor:
     """One tensor of an untrained checkpoint.
 
     Args:
         name: in the checkpoint.
         shape: in the checkpoint.
         seed: of the whole checkpoint.
+        dtype: of the result; the numbers are drawn in float32 and rounded.
 
     Returns:
-        A float32 tensor on the CPU.
+        A tensor on the CPU.
     """
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
     mean, std = _distribution(name, shape)
     if std == 0.0:
-        return torch.full(shape, mean)
-    return torch.empty(shape).normal_(mean, std, generator=generator)
+        return torch.full(shape, mean, dtype=dtype)
+    tensor = torch.empty(shape, dtype=dtype)
+    for piece in tensor.view(-1).split(_PIECE):
+        piece.copy_(torch.empty(len(piece)).normal_(mean, std, generator=generator))
+    return tensor
 
 
 def _distribution(name: str, shape: tuple[int, ...]) -> tuple[float, float]:

@@ -49,17 +49,21 @@ class Weight:
         """Shape of the tensor."""
         return self.stored.shape
 
-    def read(self) -> Tensor:
-        """The tensor on the CPU, its adapter merged in float32.
+    def read(self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Tensor:
+        """The tensor on a device and in a dtype, its adapter merged in float32.
+
+        Args:
+            device: where it goes.
+            dtype: what it becomes; None: as it is stored, or float32 with an adapter.
 
         Raises:
             CheckpointError: it cannot be read, or the adapter does not fit it.
         """
-        tensor = self.stored.read()
         if self.a is None or self.b is None:
-            return tensor
+            return self.stored.read(device, dtype)
+        parts = [part.read(device, torch.float32) for part in (self.stored, self.a, self.b)]
         try:
-            return merged(tensor, self.a.read(), self.b.read(), self.scale)
+            return merged(*parts, self.scale).to(dtype or torch.float32)
         except ValueError as error:
             raise CheckpointError(f"adapter of {self.stored.name}: {error}") from error
 
@@ -231,8 +235,17 @@ def check_layout(directory: Path, slots: Mapping[str, Slot], found: Mapping[str,
         )
 
 
-def read_all(found: Mapping[str, Weight]) -> Iterator[tuple[str, Tensor]]:
+def read_all(
+    found: Mapping[str, Weight],
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Iterator[tuple[str, Tensor]]:
     """(name, tensor) of every weight in order, read ahead by threads but never far.
+
+    Args:
+        found: the weights.
+        device: where they go.
+        dtype: what they become; None: as they are stored.
 
     Raises:
         CheckpointError: one of them cannot be read.
@@ -245,7 +258,7 @@ def read_all(found: Mapping[str, Weight]) -> Iterator[tuple[str, Tensor]]:
                 while waiting and size + sum(item[1] for item in waiting) > _READ_AHEAD:
                     first = waiting.pop(0)
                     yield first[0], first[2].result()
-                waiting.append((name, size, readers.submit(weight.read)))
+                waiting.append((name, size, readers.submit(weight.read, device, dtype)))
             while waiting:
                 first = waiting.pop(0)
                 yield first[0], first[2].result()

@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 import re
 import struct
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from io import RawIOBase
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -35,8 +37,19 @@ DTYPES = {
 
 _LARGEST_HEADER = 100_000_000  # bytes, the format's own bound
 _LARGEST_JSON = 64_000_000  # bytes, far above any index
+_PIECE = 1 << 26  # bytes, of the buffer
 _FILE_NAME = re.compile(r"\w[\w.-]{0,200}", re.ASCII)
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+_buffers = threading.local()
+
+
+def _buffer(count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Room for ``count`` numbers, the same for every call of a thread; pinned for a GPU."""
+    if not hasattr(_buffers, "bytes"):
+        _buffers.bytes = torch.empty(_PIECE, dtype=torch.uint8, pin_memory=device.type == "cuda")
+    return _buffers.bytes[: count * dtype.itemsize].view(dtype)
 
 
 @dataclass(frozen=True)
@@ -61,30 +74,43 @@ class StoredTensor:
         """Size in bytes."""
         return prod(self.shape) * self.dtype.itemsize
 
-    def read(self) -> Tensor:
-        """The tensor, on the CPU and as it is stored.
+    def read(self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Tensor:
+        """The tensor, on a device and in a dtype.
+
+        Where either differs from how it is stored, it passes piece by piece through a small buffer,
+        so that no second copy of it is ever held.
+
+        Args:
+            device: where it goes.
+            dtype: what it becomes; None: as it is stored.
 
         Raises:
             CheckpointError: the file ends too early or cannot be read.
         """
-        tensor = torch.empty(self.shape, dtype=self.dtype)
-        target = memoryview(tensor.view(-1).view(torch.uint8).numpy()) if self.nbytes else b""
-        done = 0
+        tensor = torch.empty(self.shape, dtype=dtype or self.dtype, device=device)
+        flat = tensor.view(-1)
+        direct = tensor.device.type == "cpu" and tensor.dtype == self.dtype
+        pieces = flat.split(_PIECE // self.dtype.itemsize) if self.nbytes else ()
         try:
             with self.path.open("rb", buffering=0) as file:
                 file.seek(self.start)
-                while done < self.nbytes:
-                    count = file.readinto(target[done : done + (1 << 30)])
-                    if not count:
-                        break
-                    done += count
+                for piece in pieces:
+                    buffer = piece if direct else _buffer(len(piece), self.dtype, tensor.device)
+                    self._fill(file, buffer)
+                    if not direct:
+                        piece.copy_(buffer)
         except OSError as error:
             raise CheckpointError(f"{self.path}: cannot be read ({error})") from error
-        if done < self.nbytes:
-            raise CheckpointError(
-                f"{self.path}: truncated: {self.name} needs {self.nbytes} bytes, got {done}"
-            )
         return tensor
+
+    def _fill(self, file: RawIOBase, buffer: Tensor) -> None:
+        """Reads as many bytes as a buffer on the CPU has."""
+        target = memoryview(buffer.view(torch.uint8).numpy())
+        while len(target):
+            count = file.readinto(target)
+            if not count:
+                raise CheckpointError(f"{self.path}: truncated in the middle of {self.name}")
+            target = target[count:]
 
     def sample(self, count: int = 4096) -> bytes:
         """The first and the last ``count`` bytes of the tensor, or all if there are fewer."""

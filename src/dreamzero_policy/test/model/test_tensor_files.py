@@ -3,10 +3,12 @@
 import json
 import pickle
 import struct
+import threading
 from contextlib import suppress
 
 import pytest
 import torch
+from dreamzero_policy.model import tensor_files
 from dreamzero_policy.model.errors import CheckpointError
 from dreamzero_policy.model.tensor_files import INDEX, open_tensors, read_header
 from dreamzero_policy.model.tensor_writer import ShardWriter, plan_shards, write_index
@@ -186,3 +188,24 @@ def test_no_index_does_anything_but_a_named_error(tmp_path_factory, index):
     (folder / INDEX).write_text(json.dumps({"weight_map": index}))
     with pytest.raises(CheckpointError):
         open_tensors(folder)
+
+
+@pytest.mark.parametrize("piece", [16, 24, 1 << 26])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_cast_through_a_small_buffer_is_the_cast_of_the_whole(
+    tmp_path, monkeypatch, piece, dtype
+):
+    monkeypatch.setattr(tensor_files, "_PIECE", piece)
+    monkeypatch.setattr(tensor_files, "_buffers", threading.local())
+    header = read_header(plain(tmp_path / "x.safetensors"))
+    for name, tensor in TENSORS.items():
+        assert torch.equal(header[name].read("cpu", dtype), tensor.to(dtype))
+
+
+def test_a_file_that_shrinks_after_its_header_was_read(tmp_path):
+    path = plain(tmp_path / "x.safetensors")
+    header = read_header(path)
+    last = max(header.values(), key=lambda tensor: tensor.start)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match=f"truncated in the middle of {last.name}"):
+        last.read()
