@@ -286,7 +286,8 @@ class Controller:
             return Tick(None, mode, hold.reason, hold.message, wanted=asked)
         if self._starting:
             self._starting = self._following = False
-            command = self._limiter.position
+            # The robot may have been pushed since it was enabled.
+            command = self._limiter.position if stale else self._limiter.reset(self._measured)
         elif hold is None:
             command = self._limiter.step(wanted.position, wanted.velocity, wanted.acceleration)
         else:

@@ -54,6 +54,7 @@ class Story:
         self.rng = np.random.default_rng(seed)
         self.period_ns = self.controller.settings.period_ns
         self.now, self.pose = NOW, np.array(embodiment.home)
+        self.reported = self.pose
         self.columns = [embodiment.action_joints.index(n) for n in embodiment.state_joints]
         self.session, self.sequence = NOW, 0
         self.follows, self.states, self.jitter_ns = 1.0, "good", 0
@@ -157,7 +158,8 @@ class Story:
         elif self.states == "other_state":
             names = names[::-1]
         if self.states != "no_state":
-            self.controller.on_state(self.now, names, positions)
+            refusal = self.controller.on_state(self.now, names, positions)
+            self.reported = self.pose if refusal is None else self.reported
 
     def tick(self) -> None:
         """One tick, judged."""
@@ -178,7 +180,7 @@ class Story:
             return
         if not self.sending:
             assert enabled, "a command without enable"
-            np.testing.assert_array_equal(tick.command[self.columns], self.pose[self.columns])
+            np.testing.assert_array_equal(tick.command[self.columns], self.reported[self.columns])
             self.runs.append([])
             self.sending, self.quiet = True, 0
         self.quiet = 0 if tick.mode == Mode.ACTIVE else self.quiet + 1
