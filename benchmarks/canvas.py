@@ -6,10 +6,10 @@ import argparse
 import time
 
 import numpy as np
-from dreamzero_policy.observation.views import Tiler
-from results import percentiles, save, show
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.observation.views import Tiler
+from results import percentiles, save, show
 
 
 def measure(robot: str, count: int) -> dict[str, float]:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 
+from dreamzero_policy import embodiments
+from dreamzero_policy.checkpoint.load import load
 from dreamzero_policy.inference.engine import Engine, EngineOptions
-from dreamzero_policy.model.checkpoint import load
 from dreamzero_policy.types import Observation
 from results import percentiles, save, show
-
-from dreamzero_policy import embodiments
 
 
 def measure(robot: str, windows: int, threads: int) -> dict:

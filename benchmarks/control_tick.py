@@ -10,12 +10,12 @@ import time
 from dataclasses import replace
 
 import numpy as np
+
+from dreamzero_policy import embodiments
 from dreamzero_policy.control.controller import Controller
 from dreamzero_policy.embodiments.embodiment import Embodiment, Key
 from dreamzero_policy.types import NS_PER_S, ActionChunk
 from results import percentiles, save, show
-
-from dreamzero_policy import embodiments
 
 
 def widened(joints: int) -> Embodiment:

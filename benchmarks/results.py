@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from dreamzero_bringup.machine import commit, describe, versions
 from rich.console import Console
 from rich.table import Table
+
+from dreamzero_bringup.machine import commit, describe, versions
 
 FOLDER = Path(__file__).resolve().parent / "results"
 

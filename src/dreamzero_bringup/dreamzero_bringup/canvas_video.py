@@ -9,9 +9,9 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from dreamzero_policy.types import NS_PER_S
 
 from dreamzero_bringup.recording import Picture
+from dreamzero_policy.types import NS_PER_S
 
 _HEADER, _GAP, _SCALE = 44, 8, 0.6
 _WHITE, _GREY, _AMBER = (245, 245, 245), (150, 150, 150), (255, 180, 60)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TextIO
 
 import psutil
-from dreamzero_policy.types import NS_PER_S
 
 from dreamzero_bringup import report
 from dreamzero_bringup.console import console, is_alarming, log_files
@@ -19,6 +18,7 @@ from dreamzero_bringup.recording import Recording
 from dreamzero_bringup.status_line import LiveStatus, PlainStatus, status_text
 from dreamzero_bringup.supervisor import Interrupts, NodeExit, Supervisor, report_failure
 from dreamzero_policy import embodiments
+from dreamzero_policy.types import NS_PER_S
 
 _READY_S, _MOTION_S = 180.0, 30.0
 _LOOK_S = 0.05

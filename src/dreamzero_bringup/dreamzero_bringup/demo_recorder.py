@@ -7,9 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from dreamzero_policy.nodes import qos
-from dreamzero_policy.nodes.messages import chunk_from_message, nanoseconds, rgb_pixels
-from dreamzero_policy.types import NS_PER_S
+from dreamzero_msgs import msg as messages
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
@@ -23,7 +21,9 @@ from dreamzero_bringup.recording import (
     Recording,
     State,
 )
-from dreamzero_msgs import msg as messages
+from dreamzero_policy.nodes import qos
+from dreamzero_policy.nodes.messages import chunk_from_message, nanoseconds, rgb_pixels
+from dreamzero_policy.types import NS_PER_S
 
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
 _ROOM = 100

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import rclpy
+from dreamzero_msgs.action import RunPolicy
 from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -19,7 +20,6 @@ from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
 from dreamzero_bringup import domain
-from dreamzero_msgs.action import RunPolicy
 
 _PATIENCE_S = 5.0
 _OUTCOMES = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.types import ActionChunk, Float
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from dreamzero_policy.types import NS_PER_S, Float
 
 from dreamzero_bringup.recording import ControllerReport, Recording
+from dreamzero_policy.types import NS_PER_S, Float
 
 MOTION = 0.02
 """Least range [rad or m] of some joint, commanded and measured, that counts as motion."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TextIO
 
-from dreamzero_policy.types import NS_PER_S
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from dreamzero_bringup.recording import Recording
+from dreamzero_policy.types import NS_PER_S
 
 _RECENT_NS = 2 * NS_PER_S
 

@@ -10,13 +10,13 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from dreamzero_policy.embodiments.embodiment import Joint
-from dreamzero_policy.types import NS_PER_S
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from dreamzero_bringup.recording import Recording
 from dreamzero_bringup.report import unit
+from dreamzero_policy.embodiments.embodiment import Joint
+from dreamzero_policy.types import NS_PER_S
 
 _CHUNKS = ("#e08a3c", "#3ca37a")  # two colours in turn, so that a seam can be seen
 _COMMAND, _MEASURED, _ARRIVAL, _LIMIT = "#1f4fd8", "#111111", "#999999", "#c22f2f"

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+
 from dreamzero_bringup.recording import (
     ControllerReport,
     Picture,

@@ -2,9 +2,9 @@
 
 import av
 import pytest
-from dreamzero_policy.embodiments.droid import DROID
 
 from dreamzero_bringup import canvas_video
+from dreamzero_policy.embodiments.droid import DROID
 
 
 def frames(path):

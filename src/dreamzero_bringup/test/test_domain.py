@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from dreamzero_bringup.domain import DomainClaim, running
 
 from dreamzero_bringup import domain
+from dreamzero_bringup.domain import DomainClaim, running
 
 
 def test_two_claims_never_meet(tmp_path):

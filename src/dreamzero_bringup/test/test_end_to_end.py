@@ -8,9 +8,9 @@ import time
 import numpy as np
 import psutil
 import pytest
+
 from dreamzero_bringup.graph import Options, build
 from dreamzero_bringup.supervisor import Supervisor
-
 from dreamzero_policy import embodiments
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -22,10 +22,10 @@ class Watcher:
     """What the graph said, by topic, with the time at which it came."""
 
     def __init__(self, node):
-        from dreamzero_policy.nodes import qos
+        from dreamzero_msgs.msg import ActionChunk, ControllerStatus, PolicyStatus, Proprioception
         from sensor_msgs.msg import JointState
 
-        from dreamzero_msgs.msg import ActionChunk, ControllerStatus, PolicyStatus, Proprioception
+        from dreamzero_policy.nodes import qos
 
         self.seen = {}
         self._changed = threading.Condition()
@@ -75,9 +75,9 @@ def model_units(command):
 
 
 def test_moves_holds_when_the_policy_dies_and_leaves_nothing():
-    from dreamzero_bringup.operator_client import OperatorClient, spinning
-
     from dreamzero_msgs.msg import ControllerStatus, PolicyStatus
+
+    from dreamzero_bringup.operator_client import OperatorClient, spinning
 
     log = []
     nodes = build(Options("droid", sim=True))

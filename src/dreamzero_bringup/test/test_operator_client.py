@@ -9,12 +9,8 @@ pytest.importorskip("rclpy", reason="needs rclpy and the built workspace")
 
 import rclpy
 from builtin_interfaces.msg import Duration
-from dreamzero_bringup.demo_recorder import DemoRecorder
-from dreamzero_bringup.domain import DomainClaim
-from dreamzero_bringup.operator_client import OperatorClient, domain_of_run, spinning
-from dreamzero_bringup.recording import Recording
-from dreamzero_policy.embodiments.droid import DROID
-from dreamzero_policy.nodes import qos
+from dreamzero_msgs import msg as messages
+from dreamzero_msgs.action import RunPolicy
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import MultiThreadedExecutor
@@ -22,8 +18,12 @@ from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import SetBool, Trigger
 
 from dreamzero_bringup import domain, operator_client
-from dreamzero_msgs import msg as messages
-from dreamzero_msgs.action import RunPolicy
+from dreamzero_bringup.demo_recorder import DemoRecorder
+from dreamzero_bringup.domain import DomainClaim
+from dreamzero_bringup.operator_client import OperatorClient, domain_of_run, spinning
+from dreamzero_bringup.recording import Recording
+from dreamzero_policy.embodiments.droid import DROID
+from dreamzero_policy.nodes import qos
 
 pytestmark = pytest.mark.ros
 

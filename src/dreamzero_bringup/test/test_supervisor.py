@@ -11,10 +11,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from dreamzero_bringup.graph import NodeSpec
-from dreamzero_bringup.supervisor import Interrupts, Supervisor, run
 
 from dreamzero_bringup import domain
+from dreamzero_bringup.graph import NodeSpec
+from dreamzero_bringup.supervisor import Interrupts, Supervisor, run
 
 LIVES = "import time\nprint('alive', flush=True)\ntime.sleep(60)\n"
 DEAF = (

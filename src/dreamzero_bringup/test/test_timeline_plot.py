@@ -1,10 +1,10 @@
 """The picture of a run."""
 
 import cv2
-from dreamzero_bringup.recording import Recording
-from dreamzero_policy.embodiments.droid import DROID
 
 from dreamzero_bringup import timeline_plot
+from dreamzero_bringup.recording import Recording
+from dreamzero_policy.embodiments.droid import DROID
 
 
 def test_a_run_is_drawn_with_a_panel_per_joint(recording, tmp_path):

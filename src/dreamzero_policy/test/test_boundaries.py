@@ -8,27 +8,29 @@ import pytest
 SOURCES = Path(__file__).resolve().parents[2]  # src/
 
 # Folder or module of dreamzero_policy -> what of dreamzero_policy it may import besides itself.
+_NUMPY = {"types", "normalize", "embodiments"}
+_MODEL = _NUMPY | {"weights", "model", "checkpoint"}
 ALLOWED = {
     "types": set(),
     "embodiments": {"types"},
     "normalize": {"types", "embodiments"},
-    "observation": {"types", "normalize", "embodiments"},
-    "control": {"types", "normalize", "embodiments"},
-    "model": {"types", "normalize", "embodiments"},
-    "inference": {"types", "normalize", "embodiments", "observation", "model"},
-    "data": {"types", "normalize", "embodiments", "observation"},
-    "training": {"types", "normalize", "embodiments", "observation", "model", "data"},
-    "nodes": {"types", "normalize", "embodiments", "observation", "control", "model", "inference"},
-    "golden": {"types", "normalize", "embodiments", "observation", "model", "inference",
-               "training"},
-    "cli": {"types", "normalize", "embodiments", "observation", "control", "model", "inference",
-            "data", "training", "golden"},
-}  # fmt: skip
+    "observation": _NUMPY,
+    "control": _NUMPY,
+    "weights": _NUMPY,
+    "model": _NUMPY | {"weights"},
+    "checkpoint": _MODEL,
+    "inference": _MODEL | {"observation"},
+    "data": _NUMPY | {"observation"},
+    "training": _MODEL | {"observation", "data"},
+    "nodes": _MODEL | {"observation", "control", "inference"},
+    "golden": _MODEL | {"observation", "inference", "training"},
+    "cli": _MODEL | {"observation", "control", "inference", "data", "training", "golden"},
+}
 
 ROS = {"rclpy", "std_msgs", "std_srvs", "sensor_msgs", "builtin_interfaces", "dreamzero_msgs",
        "cv_bridge", "ament_index_python"}  # fmt: skip
 TORCH = {"torch", "torchvision", "transformers", "diffusers", "accelerate"}
-TORCH_FOLDERS = {"model", "inference", "training", "golden"}
+TORCH_FOLDERS = {"weights", "model", "checkpoint", "inference", "training", "golden"}
 # Besides nodes/ these speak ROS, and may use what every node stands on; a node nobody imports.
 ROS_PACKAGES = {"dreamzero_bringup"}  # and every driver's package
 NODE_BASE = {"lifecycle", "parameters", "qos", "messages"}
@@ -70,7 +72,7 @@ def breaches(path, source):
             found.append(f"{path}: {area} imports the node {rest[-1]}")
         if inside and rest[0] != area and rest[0] in ALLOWED and rest[0] not in ALLOWED[area]:
             found.append(f"{path}: {area} imports {rest[0]}")
-        if driver and rest[0] in ("model", "inference", "control"):
+        if driver and rest[0] in ("weights", "model", "checkpoint", "inference", "control"):
             found.append(f"{path}: a driver imports {rest[0]}")
     return sorted(set(found))
 

@@ -2,12 +2,13 @@ import json
 
 import numpy as np
 import pytest
-from dreamzero_policy.embodiments import get
-from dreamzero_policy.embodiments.embodiment import Embodiment, Joint, Key, TimeBase, View
-from dreamzero_policy.normalize import ModelVectors, Normalizer, Statistics, relative_statistics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
+
+from dreamzero_policy.embodiments import get
+from dreamzero_policy.embodiments.embodiment import Embodiment, Joint, Key, TimeBase, View
+from dreamzero_policy.normalize import ModelVectors, Normalizer, Statistics, relative_statistics
 
 ROBOTS = ("oxe_droid", "agibot", "yam")
 

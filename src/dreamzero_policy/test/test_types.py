@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from dreamzero_policy.types import ActionChunk, Observation, frozen
 
 

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 def _inspect(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from dreamzero_policy.model.describe import tables
+    from dreamzero_policy.checkpoint.describe import tables
 
     Console().print(tables(args.path))
     return 0
@@ -67,7 +67,7 @@ def _verify(args: argparse.Namespace) -> int:
     from rich.table import Table
     from rich.text import Text
 
-    from dreamzero_policy.model.verify import verify
+    from dreamzero_policy.checkpoint.verify import verify
 
     findings = verify(args.path, base=args.base, write=args.write, progress=sys.stderr.isatty())
     table = Table("check", "result", "detail", title=Text(str(args.path)), title_justify="left")
@@ -80,7 +80,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _make_random(args: argparse.Namespace) -> int:
     from dreamzero_policy import embodiments
-    from dreamzero_policy.model.random_checkpoint import make_random
+    from dreamzero_policy.checkpoint.random_checkpoint import make_random
 
     make_random(
         args.preset,
@@ -96,7 +96,7 @@ def _make_random(args: argparse.Namespace) -> int:
 
 
 def _merge_lora(args: argparse.Namespace) -> int:
-    from dreamzero_policy.model.adapters import merge_adapters
+    from dreamzero_policy.checkpoint.adapters import merge_adapters
 
     merge_adapters(args.adapters, args.path, base=args.base, progress=sys.stderr.isatty())
     print(f"wrote {args.path}")

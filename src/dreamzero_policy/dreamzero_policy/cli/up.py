@@ -44,9 +44,8 @@ def add_graph_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Starts the graph and waits."""
-    from dreamzero_bringup.console import console
-
     from dreamzero_bringup import graph, supervisor
+    from dreamzero_bringup.console import console
 
     nodes = graph.build(
         graph.Options(

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
+from dreamzero_policy.checkpoint.key_maps import IMAGE, TEXT, VAE, layout
+from dreamzero_policy.checkpoint.load import assign
 from dreamzero_policy.golden.report import ENCODER, Case
 from dreamzero_policy.inference.reference import expand_frames
-from dreamzero_policy.model.checkpoint import assign
 from dreamzero_policy.model.config import MASK_CHANNELS, ImageConfig, TextConfig, VaeConfig
 from dreamzero_policy.model.image_encoder import ImageEncoder
-from dreamzero_policy.model.key_maps import IMAGE, TEXT, VAE, layout
 from dreamzero_policy.model.text_encoder import TextEncoder
 from dreamzero_policy.model.vae import VideoVAE
 

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dreamzero_policy.checkpoint.load import Loaded
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.inference.sampler import Denoised, denoise_block
 from dreamzero_policy.inference.schedule import flow_schedule
 from dreamzero_policy.inference.session import Plan, ResetReason, Session
 from dreamzero_policy.inference.step_cache import GRID, step_cache
 from dreamzero_policy.inference.window import Window
-from dreamzero_policy.model.checkpoint import Loaded
 from dreamzero_policy.normalize import ModelVectors
 from dreamzero_policy.observation.prompt import NEGATIVE_PROMPT, render
 from dreamzero_policy.types import ActionChunk, Image, Int, Observation

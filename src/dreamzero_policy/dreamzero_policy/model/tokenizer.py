@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Protocol
 
-from dreamzero_policy.model.errors import CheckpointError
+from dreamzero_policy.weights.errors import CheckpointError
 
 PAD, END, UNKNOWN = 0, 1, 2
 SPECIAL_TOKENS = 3

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 
+from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import CompressedImage, Image
 
-from dreamzero_msgs import msg as dz
 from dreamzero_policy import embodiments
 from dreamzero_policy.nodes import qos
 from dreamzero_policy.nodes.images import rgb

@@ -14,10 +14,10 @@ import time
 import traceback
 from dataclasses import replace
 
+from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
-from dreamzero_msgs import msg as dz
 from dreamzero_policy import embodiments
 from dreamzero_policy.control.controller import Controller
 from dreamzero_policy.control.limits import Limits
@@ -82,6 +82,7 @@ class ControllerNode(Node[ControllerParameters]):
         period_ns = self.settings.control().period_ns
         self._ticker = Ticker("control", period_ns, self._tick, self._broken)
         self._ticker.start()
+        self.get_logger().info("disarmed: controller/enable allows motion")
 
     def _stop(self) -> None:
         """Brakes to rest inside the limits, then ends the ticks."""

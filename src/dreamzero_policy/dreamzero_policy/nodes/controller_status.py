@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 
 from dreamzero_msgs import msg as dz
+
 from dreamzero_policy.control.report import Report
 from dreamzero_policy.nodes.messages import duration_message, time_message
 from dreamzero_policy.nodes.ticker import Timing

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
+from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import Image, JointState
 
-from dreamzero_msgs import msg as dz
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Float
 from dreamzero_policy.types import Image as Pixels

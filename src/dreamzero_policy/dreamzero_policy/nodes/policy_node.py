@@ -11,16 +11,16 @@ import threading
 import traceback
 from typing import NamedTuple
 
-from sensor_msgs.msg import Image
-
 from dreamzero_msgs import msg as dz
 from dreamzero_msgs.action import RunPolicy
+from sensor_msgs.msg import Image
+
 from dreamzero_policy import embodiments
+from dreamzero_policy.checkpoint import load as checkpoint
 from dreamzero_policy.inference import device
 from dreamzero_policy.inference.engine import Engine, Inference
 from dreamzero_policy.inference.session import Session
 from dreamzero_policy.inference.worker import Worker
-from dreamzero_policy.model import checkpoint
 from dreamzero_policy.nodes import qos
 from dreamzero_policy.nodes.lifecycle import STOP_SECONDS, ExitCode, Node, run
 from dreamzero_policy.nodes.messages import (

@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 
 from dreamzero_msgs import msg as dz
+
 from dreamzero_policy.inference.engine import Inference
 from dreamzero_policy.inference.session import Session
 from dreamzero_policy.nodes.messages import duration_message, time_message

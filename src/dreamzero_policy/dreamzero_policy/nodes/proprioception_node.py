@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
+from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import JointState
 
-from dreamzero_msgs import msg as dz
 from dreamzero_policy import embodiments
 from dreamzero_policy.nodes import qos
 from dreamzero_policy.nodes.lifecycle import Node, run

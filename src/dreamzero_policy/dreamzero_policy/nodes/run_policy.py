@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dreamzero_msgs.action import RunPolicy
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.task import Future
 
-from dreamzero_msgs.action import RunPolicy
 from dreamzero_policy.nodes.lifecycle import Node
 from dreamzero_policy.types import NS_PER_S
 

@@ -3,8 +3,9 @@
 import shutil
 
 import pytest
-from dreamzero_policy.cli.main import main
 from safetensors.torch import load_file, save_file
+
+from dreamzero_policy.cli.main import main
 
 
 @pytest.fixture

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from dreamzero_policy.cli.main import main
-from dreamzero_policy.model import checkpoint, lora
-from dreamzero_policy.model.adapters import save_adapters
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.checkpoint import load as checkpoint
+from dreamzero_policy.checkpoint.adapters import save_adapters
+from dreamzero_policy.cli.main import main
+from dreamzero_policy.model import lora
 
 ROBOT = embodiments.get("droid")
 SIZES = ("--set", "num_layers=1", "--set", "text.num_layers=1", "--set", "image.num_layers=2")

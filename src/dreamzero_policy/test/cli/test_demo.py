@@ -1,6 +1,7 @@
 """``dreamzero demo`` refuses what makes no sense before anything starts."""
 
 import pytest
+
 from dreamzero_policy.cli import main as command_line
 
 

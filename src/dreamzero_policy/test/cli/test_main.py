@@ -5,6 +5,7 @@ import sys
 import types
 
 import pytest
+
 from dreamzero_policy.cli import main as command_line
 
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from dreamzero_policy.cli import main as command_line
 
 from dreamzero_bringup import graph, supervisor
+from dreamzero_policy.cli import main as command_line
 
 
 @pytest.fixture

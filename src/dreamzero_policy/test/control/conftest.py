@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
+
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.embodiments import get
 from dreamzero_policy.embodiments.embodiment import Embodiment, Joint, Key, TimeBase, View
 from dreamzero_policy.types import NS_PER_S, ActionChunk
-from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "fuzz", max_examples=500, deadline=None, suppress_health_check=list(HealthCheck)

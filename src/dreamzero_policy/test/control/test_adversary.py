@@ -6,14 +6,15 @@ default hundred examples are some 20,000 ticks per test and robot.
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from dreamzero_policy.control.chunk_buffer import Accepted
 from dreamzero_policy.control.controller import Controller
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.report import Mode
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.types import ActionChunk
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NOW = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from dreamzero_policy.control.braking import brake
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dreamzero_policy.control.braking import brake
 
 finite = st.floats(-3.0, 3.0)
 

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from dreamzero_policy.control.chunk_buffer import Accepted, ChunkBuffer
 from dreamzero_policy.control.interpolation import Point
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.screening import Refused
 from dreamzero_policy.control.settings import ControllerSettings
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NOW = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from dreamzero_policy.control.chunk_buffer import Accepted
 from dreamzero_policy.control.controller import Controller
 from dreamzero_policy.control.limits import Limits

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from dreamzero_policy.control.interpolation import Trajectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
+from dreamzero_policy.control.interpolation import Trajectory
 
 NO, STEP = np.zeros(3, dtype=bool), 66_666_667
 MIXED = {

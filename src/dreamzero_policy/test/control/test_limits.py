@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from dreamzero_policy.control.limits import Limiter, Limits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dreamzero_policy.control.limits import Limiter, Limits
 
 PERIOD = 1 / 30
 

@@ -1,9 +1,10 @@
 """The command timeline: even under jitter, gentle after a late tick, never ahead of the clock."""
 
 import numpy as np
-from dreamzero_policy.control.pace import Pace
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dreamzero_policy.control.pace import Pace
 
 PERIOD, JUMP = 33_333_333, 250_000_000
 

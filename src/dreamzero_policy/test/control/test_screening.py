@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from dreamzero_policy.control.limits import Limits
-from dreamzero_policy.control.screening import Refused, Screen
-from dreamzero_policy.control.settings import ControllerSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
+from dreamzero_policy.control.limits import Limits
+from dreamzero_policy.control.screening import Refused, Screen
+from dreamzero_policy.control.settings import ControllerSettings
 
 NOW = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000

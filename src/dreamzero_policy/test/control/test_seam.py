@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from dreamzero_policy.control.interpolation import Point, Trajectory
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.seam import CrossFade

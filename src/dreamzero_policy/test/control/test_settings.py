@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 import pytest
+
 from dreamzero_policy.control.settings import ControllerSettings
 
 

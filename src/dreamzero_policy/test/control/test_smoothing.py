@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from dreamzero_policy.control.smoothing import smooth
 from scipy.signal import savgol_coeffs
+
+from dreamzero_policy.control.smoothing import smooth
 
 ALL = np.array([True])
 

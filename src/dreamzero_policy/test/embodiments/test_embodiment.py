@@ -2,9 +2,9 @@ from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
-from dreamzero_policy.embodiments.embodiment import Joint, Key, TimeBase, View, WireScale
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.embodiments.embodiment import Joint, Key, TimeBase, View, WireScale
 
 DROID = embodiments.get("droid")
 

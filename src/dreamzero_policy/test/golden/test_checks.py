@@ -5,9 +5,10 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+
 from dreamzero_policy.golden.checks import cases, run
 from dreamzero_policy.golden.report import Case
-from safetensors.torch import load_file, save_file
 
 
 def copied(golden_dir, folder, *names):

@@ -11,11 +11,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+
 from dreamzero_policy.embodiments import get
 from dreamzero_policy.inference.engine import Engine, EngineOptions
-from dreamzero_policy.model import untrained
 from dreamzero_policy.model.config import preset
 from dreamzero_policy.types import Observation
+from dreamzero_policy.weights import untrained
 
 START_NS = 1_000_000_000_000
 CONFIG = replace(

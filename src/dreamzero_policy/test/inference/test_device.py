@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from dreamzero_policy.inference import device
 
 

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+
+from dreamzero_policy.checkpoint.load import load
 from dreamzero_policy.embodiments import get
 from dreamzero_policy.inference.engine import Engine, EngineOptions
 from dreamzero_policy.inference.session import ResetReason
-from dreamzero_policy.model.checkpoint import load
 from dreamzero_policy.types import Observation
-from safetensors.torch import load_file
 
 
 def test_rows_are_due_from_the_observation_on(fake):

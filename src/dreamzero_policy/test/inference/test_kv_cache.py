@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from dreamzero_policy.inference.kv_cache import KVCache
-from dreamzero_policy.model.config import TINY
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dreamzero_policy.inference.kv_cache import KVCache
+from dreamzero_policy.model.config import TINY
 
 LAYERS, BATCH, HEADS, WIDTH, MOST = 2, 2, 2, 4, 12
 

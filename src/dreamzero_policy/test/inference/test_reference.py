@@ -1,6 +1,7 @@
 """The reference's call protocol: its counter, its restarts and what it encodes."""
 
 import pytest
+
 from dreamzero_policy.inference.reference import ReferenceProtocol, expand_frames
 
 

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+
 from dreamzero_policy.inference.sampler import denoise_block, guided
 from dreamzero_policy.inference.schedule import flow_schedule
 from dreamzero_policy.inference.step_cache import step_cache

@@ -6,6 +6,10 @@ from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
 from dreamzero_policy.inference.schedule import (
     SolverState,
     advance,
@@ -13,9 +17,6 @@ from dreamzero_policy.inference.schedule import (
     euler_step,
     flow_schedule,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from safetensors.torch import load_file
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from dreamzero_policy.inference.session import Plan, ResetReason, Session
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from dreamzero_policy.inference.session import Plan, ResetReason, Session
 
 CHUNK = 8
 

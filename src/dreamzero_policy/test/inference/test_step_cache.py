@@ -2,13 +2,14 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
+
 from dreamzero_policy.inference.step_cache import (
     SimilarSteps,
     StaticSteps,
     similarity,
     step_cache,
 )
-from safetensors.torch import load_file
 
 
 def decisions(cache, velocities):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from dreamzero_policy.inference.window import Window
 from dreamzero_policy.model.config import preset
 from dreamzero_policy.model.dit import CausalDiT

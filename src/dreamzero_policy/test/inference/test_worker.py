@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from dreamzero_policy.inference.worker import Worker
 
 WAIT = 5.0

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
+
 from dreamzero_policy.model.action_tokens import (
     ActionEncoder,
     PooledLinear,

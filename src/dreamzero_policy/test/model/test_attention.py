@@ -1,6 +1,7 @@
 """The attention call is softmax attention, whatever kernel runs."""
 
 import torch
+
 from dreamzero_policy.model.attention import attend
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
+
 from dreamzero_policy.model.attention import attend
 from dreamzero_policy.model.block import Block, CrossAttention, Head, RMSNorm, Run, spread
 from dreamzero_policy.model.config import TINY

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+
 from dreamzero_policy.model.config import PRESETS, TINY, ModelConfig, preset
 from dreamzero_policy.model.encoder_config import UMT5_XXL, WAN21_VAE, WAN22_VAE
 

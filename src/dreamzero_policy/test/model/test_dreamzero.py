@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from dreamzero_policy.model import checkpoint
-from dreamzero_policy.model.config import TINY
-from dreamzero_policy.model.dreamzero import DreamZero
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.checkpoint import load as checkpoint
+from dreamzero_policy.model.config import TINY
+from dreamzero_policy.model.dreamzero import DreamZero
 
 ROBOT = embodiments.get("droid")
 

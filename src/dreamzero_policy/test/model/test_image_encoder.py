@@ -1,12 +1,13 @@
 """CLIP: the reference's numbers, and the way an image gets there."""
 
 import torch
-from dreamzero_policy.model.checkpoint import assign
-from dreamzero_policy.model.encoder_config import ImageConfig
-from dreamzero_policy.model.image_encoder import ImageEncoder
-from dreamzero_policy.model.key_maps import IMAGE, layout
 from safetensors.torch import load_file
 from torch import nn
+
+from dreamzero_policy.checkpoint.key_maps import IMAGE, layout
+from dreamzero_policy.checkpoint.load import assign
+from dreamzero_policy.model.encoder_config import ImageConfig
+from dreamzero_policy.model.image_encoder import ImageEncoder
 
 SMALL = ImageConfig(64, 256, 4, 3, 224, 14, 1024, 1e-5)
 

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from dreamzero_policy.model import lora
 from torch import nn
+
+from dreamzero_policy.model import lora
 
 
 class Block(nn.Module):

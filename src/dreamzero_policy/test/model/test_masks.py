@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+
 from dreamzero_policy.model.masks import Layout, teacher_forcing, teacher_forcing_mask
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from dreamzero_policy.model.rope import (
     RotaryTables,
     axis_pairs,

@@ -2,8 +2,9 @@
 
 import pytest
 import sentencepiece
-from dreamzero_policy.model.errors import CheckpointError
+
 from dreamzero_policy.model.tokenizer import byte_tokens, load
+from dreamzero_policy.weights.errors import CheckpointError
 
 CORPUS = "pick up the red block and put it on the table\nopen the drawer slowly\n" * 40
 

@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from dreamzero_policy.model.checkpoint import assign
-from dreamzero_policy.model.config import TINY
-from dreamzero_policy.model.encoder_config import WAN21_VAE, WAN22_VAE
-from dreamzero_policy.model.key_maps import VAE, layout
-from dreamzero_policy.model.random_weights import random_tensor
-from dreamzero_policy.model.vae import VideoVAE
 from safetensors.torch import load_file
 from torch import nn
+
+from dreamzero_policy.checkpoint.key_maps import VAE, layout
+from dreamzero_policy.checkpoint.load import assign
+from dreamzero_policy.model.config import TINY
+from dreamzero_policy.model.encoder_config import WAN21_VAE, WAN22_VAE
+from dreamzero_policy.model.vae import VideoVAE
+from dreamzero_policy.weights.random_weights import random_tensor
 
 TOLERANCE = 5e-5
 SMALL_21 = replace(WAN21_VAE, base_dim=8, decoder_base_dim=8)

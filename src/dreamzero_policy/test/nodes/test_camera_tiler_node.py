@@ -8,15 +8,15 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from dreamzero_msgs.msg import Canvas
+from sensor_msgs.msg import CompressedImage, Image
+
 from dreamzero_policy.embodiments import get
 from dreamzero_policy.nodes import qos
 from dreamzero_policy.nodes.camera_tiler_node import CameraTilerParameters
 from dreamzero_policy.nodes.messages import image_message, nanoseconds, rgb_pixels, time_message
 from dreamzero_policy.nodes.parameters import resolve
 from dreamzero_policy.observation.views import Tiler
-from sensor_msgs.msg import CompressedImage, Image
-
-from dreamzero_msgs.msg import Canvas
 
 pytestmark = pytest.mark.ros
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from dreamzero_policy.nodes.parameters import resolve
 
 CONFIG = Path(__file__).resolve().parents[4] / "config"

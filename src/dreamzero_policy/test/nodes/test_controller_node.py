@@ -4,14 +4,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from dreamzero_policy.nodes import messages, qos
-from dreamzero_policy.types import ActionChunk
+from dreamzero_msgs import msg as dz
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
-from dreamzero_msgs import msg as dz
 from dreamzero_policy import embodiments
+from dreamzero_policy.nodes import messages, qos
+from dreamzero_policy.types import ActionChunk
 
 pytestmark = pytest.mark.ros
 

@@ -5,13 +5,13 @@ from array import array
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Duration
-from dreamzero_policy.nodes import messages as m
-from dreamzero_policy.types import ActionChunk
 from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import JointState
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.nodes import messages as m
+from dreamzero_policy.types import ActionChunk
 
 ROBOT = embodiments.get("droid")
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 import rclpy
-from dreamzero_policy.nodes.parameters import NodeParameters, declare, parameter, resolve
 from rclpy.parameter import Parameter
+
+from dreamzero_policy.nodes.parameters import NodeParameters, declare, parameter, resolve
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,15 +4,15 @@ import time
 
 import numpy as np
 import pytest
-from dreamzero_policy.nodes import messages, qos
-from dreamzero_policy.observation.sync import Grid
+from dreamzero_msgs import msg as dz
+from dreamzero_msgs.action import RunPolicy
 from rclpy.action import ActionClient
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
-from dreamzero_msgs import msg as dz
-from dreamzero_msgs.action import RunPolicy
 from dreamzero_policy import embodiments
+from dreamzero_policy.nodes import messages, qos
+from dreamzero_policy.observation.sync import Grid
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 

@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+
 from dreamzero_policy.nodes.ticker import Ticker
 
 

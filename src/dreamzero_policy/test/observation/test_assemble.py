@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from dreamzero_policy.embodiments import get
 from dreamzero_policy.observation.assemble import ObservationWindow
 

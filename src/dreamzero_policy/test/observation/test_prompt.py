@@ -2,6 +2,7 @@ import hashlib
 import json
 
 import pytest
+
 from dreamzero_policy.embodiments import get
 from dreamzero_policy.observation.prompt import NEGATIVE_PROMPT, clean_instruction, render
 

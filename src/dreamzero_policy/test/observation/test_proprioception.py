@@ -2,6 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from dreamzero_policy.embodiments import get
 from dreamzero_policy.observation.proprioception import (
     LayoutError,
@@ -10,8 +13,6 @@ from dreamzero_policy.observation.proprioception import (
     StaleSource,
     StateAssembler,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 DROID = get("droid")
 NAMES = DROID.state_joints

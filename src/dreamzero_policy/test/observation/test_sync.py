@@ -2,6 +2,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from dreamzero_policy.embodiments.embodiment import TimeBase
 from dreamzero_policy.observation.sync import (
     Grid,
@@ -12,8 +15,6 @@ from dreamzero_policy.observation.sync import (
     align,
     settled,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 RATES = st.sampled_from([Fraction(5), Fraction(10), Fraction(15), Fraction(30), Fraction(7, 3)])
 NOW = 1_785_000_000_123_456_789  # ns, as large as a real clock's

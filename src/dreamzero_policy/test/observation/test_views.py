@@ -3,10 +3,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
+
 from dreamzero_policy.embodiments import get
 from dreamzero_policy.embodiments.embodiment import View
 from dreamzero_policy.observation.views import Tiler, crop_box, resize, to_native
-from safetensors.numpy import load_file
 
 DROID = get("droid")
 QUARTERS = tuple(View(f"view_{i}", f"view_{i}", row=i % 2, column=i // 2) for i in range(3))

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
+
 from dreamzero_policy.training.loss import (
     Levels,
     NoiseTable,
@@ -10,7 +12,6 @@ from dreamzero_policy.training.loss import (
     indices_of_ratios,
     levels_of_draws,
 )
-from safetensors.torch import load_file
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from types import ModuleType
 
 import mujoco
 import numpy as np
-from dreamzero_policy.types import Float, Image
 
+from dreamzero_policy.types import Float, Image
 from sim_driver.description import SimView
 from sim_driver.hardware import SimulatedRobot
 

@@ -12,13 +12,13 @@ import time
 from array import array
 from collections.abc import Generator
 
+from rclpy.lifecycle import LifecyclePublisher
+from sensor_msgs.msg import Image, JointState
+
 from dreamzero_policy.nodes import qos
 from dreamzero_policy.nodes.lifecycle import Node, run
 from dreamzero_policy.nodes.messages import image_message, time_message
 from dreamzero_policy.types import Image as Pixels
-from rclpy.lifecycle import LifecyclePublisher
-from sensor_msgs.msg import Image, JointState
-
 from sim_driver import robots
 from sim_driver.cameras import film
 from sim_driver.hardware import SimulatedRobot

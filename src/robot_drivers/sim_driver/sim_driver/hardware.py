@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from dreamzero_policy.types import NS_PER_S, Float, frozen
 
+from dreamzero_policy.types import NS_PER_S, Float, frozen
 from sim_driver import scene
 from sim_driver.description import SimRobot
 from sim_driver.servo import Servo

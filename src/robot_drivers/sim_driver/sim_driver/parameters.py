@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dreamzero_policy.nodes.parameters import NodeParameters, parameter
-
 from sim_driver.hardware import COMMAND_TIMEOUT_S
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from dreamzero_policy.types import Float
 
+from dreamzero_policy.types import Float
 from sim_driver.description import SimJoint
 
 RAMP_S = 0.04

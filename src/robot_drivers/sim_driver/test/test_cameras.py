@@ -4,6 +4,7 @@ import colorsys
 
 import numpy as np
 import pytest
+
 from sim_driver import cameras, robots
 from sim_driver.cameras import Cameras, RenderingUnavailableError
 from sim_driver.hardware import SimulatedRobot

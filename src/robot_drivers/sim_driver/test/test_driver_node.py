@@ -12,9 +12,10 @@ from collections import defaultdict
 import numpy as np
 import pytest
 import rclpy
-from dreamzero_policy.nodes import qos
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
+
+from dreamzero_policy.nodes import qos
 from sim_driver import robots
 from sim_driver.cameras import EGL_PACKAGES, Cameras, RenderingUnavailableError
 from sim_driver.hardware import SimulatedRobot

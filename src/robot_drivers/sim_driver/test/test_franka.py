@@ -3,6 +3,7 @@
 import mujoco
 import numpy as np
 import pytest
+
 from dreamzero_policy.embodiments import get as embodiment
 from sim_driver import robots, scene
 from sim_driver.franka import TCP_M

@@ -3,6 +3,7 @@
 import mujoco
 import numpy as np
 import pytest
+
 from sim_driver import robots
 from sim_driver.hardware import SimulatedRobot
 

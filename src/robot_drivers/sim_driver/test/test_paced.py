@@ -5,6 +5,7 @@ import time
 from itertools import pairwise
 
 import pytest
+
 from sim_driver.paced import PacedThread
 
 

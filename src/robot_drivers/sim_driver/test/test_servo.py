@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sim_driver import robots
 from sim_driver.servo import RAMP_S, Servo
 

@@ -6,15 +6,15 @@ from contextlib import suppress
 
 import pytest
 import yaml
-from dreamzero_policy.model.config import preset
-from dreamzero_policy.model.errors import CheckpointError
-from dreamzero_policy.model.fit import mismatches
-from dreamzero_policy.model.random_checkpoint import invented_facts
-from dreamzero_policy.model.robot_facts import CONF, METADATA, Experiment, experiment_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.checkpoint.fit import mismatches
+from dreamzero_policy.checkpoint.random_checkpoint import invented_facts
+from dreamzero_policy.checkpoint.robot_facts import CONF, METADATA, Experiment, experiment_files
+from dreamzero_policy.model.config import preset
+from dreamzero_policy.weights.errors import CheckpointError
 
 ROBOT = embodiments.get("droid")
 CONFIG = preset("droid_14b")

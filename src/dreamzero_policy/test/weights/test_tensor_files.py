@@ -8,13 +8,14 @@ from contextlib import suppress
 
 import pytest
 import torch
-from dreamzero_policy.model import tensor_files
-from dreamzero_policy.model.errors import CheckpointError
-from dreamzero_policy.model.tensor_files import INDEX, open_tensors, read_header
-from dreamzero_policy.model.tensor_writer import ShardWriter, plan_shards, write_index
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+
+from dreamzero_policy.weights import tensor_files
+from dreamzero_policy.weights.errors import CheckpointError
+from dreamzero_policy.weights.tensor_files import INDEX, open_tensors, read_header
+from dreamzero_policy.weights.tensor_writer import ShardWriter, plan_shards, write_index
 
 TENSORS = {
     "a": torch.arange(6.0).reshape(2, 3),

@@ -16,13 +16,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dreamzero_policy.model.errors import CheckpointError
-from dreamzero_policy.model.key_maps import Slot
+from dreamzero_policy.checkpoint.key_maps import Slot
+from dreamzero_policy.checkpoint.plain_config import Section
+from dreamzero_policy.checkpoint.robot_facts import CONF
+from dreamzero_policy.checkpoint.upstream_config import Recorded
 from dreamzero_policy.model.lora import merged, missing_twins, split_name
-from dreamzero_policy.model.plain_config import Section
-from dreamzero_policy.model.robot_facts import CONF
-from dreamzero_policy.model.tensor_files import StoredTensor, listed, open_tensors
-from dreamzero_policy.model.upstream_config import Recorded
+from dreamzero_policy.weights.errors import CheckpointError
+from dreamzero_policy.weights.tensor_files import StoredTensor, listed, open_tensors
 
 _DROPPED = "backbone."  # an identity in every checkpoint; carries nothing
 _READ_AHEAD = 1 << 30  # bytes

@@ -12,14 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from dreamzero_policy import embodiments
-from dreamzero_policy.model.checkpoint import build, describe
-from dreamzero_policy.model.errors import CheckpointError
-from dreamzero_policy.model.fit import mismatches, time_base
-from dreamzero_policy.model.key_maps import COMPONENTS, layout
-from dreamzero_policy.model.plain_config import Section
-from dreamzero_policy.model.robot_facts import CONF, Experiment, RobotFacts
-from dreamzero_policy.model.stored_weights import Contents, Weight, check_layout, read_contents
-from dreamzero_policy.model.upstream_config import Recorded, read_config
+from dreamzero_policy.checkpoint.fit import mismatches, time_base
+from dreamzero_policy.checkpoint.key_maps import COMPONENTS, layout
+from dreamzero_policy.checkpoint.load import build, describe
+from dreamzero_policy.checkpoint.plain_config import Section
+from dreamzero_policy.checkpoint.robot_facts import CONF, Experiment, RobotFacts
+from dreamzero_policy.checkpoint.stored_weights import Contents, Weight, check_layout, read_contents
+from dreamzero_policy.checkpoint.upstream_config import Recorded, read_config
+from dreamzero_policy.weights.errors import CheckpointError
 
 
 def tables(directory: Path) -> RenderableType:

@@ -16,26 +16,26 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
-from dreamzero_policy.model import untrained
-from dreamzero_policy.model.config import PRESETS, ModelConfig, preset
-from dreamzero_policy.model.dreamzero import DreamZero
-from dreamzero_policy.model.errors import CheckpointError
-from dreamzero_policy.model.fit import mismatches
-from dreamzero_policy.model.key_maps import Slot, layout
-from dreamzero_policy.model.random_weights import random_tensor
-from dreamzero_policy.model.robot_facts import Experiment
-from dreamzero_policy.model.stored_weights import (
+from dreamzero_policy.checkpoint.fit import mismatches
+from dreamzero_policy.checkpoint.key_maps import Slot, layout
+from dreamzero_policy.checkpoint.robot_facts import Experiment
+from dreamzero_policy.checkpoint.stored_weights import (
     FiniteCheck,
     Weight,
     check_layout,
     read_all,
     weights,
 )
+from dreamzero_policy.checkpoint.upstream_config import Recorded, read_config
+from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
+from dreamzero_policy.model.config import PRESETS, ModelConfig, preset
+from dreamzero_policy.model.dreamzero import DreamZero
 from dreamzero_policy.model.tokenizer import Tokenizer
 from dreamzero_policy.model.tokenizer import load as load_tokenizer
-from dreamzero_policy.model.upstream_config import Recorded, read_config
 from dreamzero_policy.normalize import Statistics
+from dreamzero_policy.weights import untrained
+from dreamzero_policy.weights.errors import CheckpointError
+from dreamzero_policy.weights.random_weights import random_tensor
 
 __all__ = ["CheckpointError", "Loaded", "load"]
 

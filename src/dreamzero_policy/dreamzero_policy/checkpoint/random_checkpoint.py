@@ -19,16 +19,16 @@ import yaml
 from torch import Tensor
 from tqdm import tqdm
 
+from dreamzero_policy.checkpoint.key_maps import layout
+from dreamzero_policy.checkpoint.load import build
+from dreamzero_policy.checkpoint.robot_facts import CONF, METADATA, RobotFacts, experiment_files
+from dreamzero_policy.checkpoint.upstream_config import CONFIG, config_json
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.model import untrained
-from dreamzero_policy.model.checkpoint import build
 from dreamzero_policy.model.config import ModelConfig, preset
-from dreamzero_policy.model.errors import CheckpointError
-from dreamzero_policy.model.key_maps import layout
-from dreamzero_policy.model.random_weights import random_tensor
-from dreamzero_policy.model.robot_facts import CONF, METADATA, RobotFacts, experiment_files
-from dreamzero_policy.model.tensor_writer import Plan, ShardWriter, plan_shards, write_index
-from dreamzero_policy.model.upstream_config import CONFIG, config_json
+from dreamzero_policy.weights import untrained
+from dreamzero_policy.weights.errors import CheckpointError
+from dreamzero_policy.weights.random_weights import random_tensor
+from dreamzero_policy.weights.tensor_writer import Plan, ShardWriter, plan_shards, write_index
 
 SHARD_BYTES = 5_000_000_000
 """Size of the released shards."""

@@ -15,12 +15,10 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from dreamzero_policy.model.checkpoint import build
-from dreamzero_policy.model.errors import CheckpointError
-from dreamzero_policy.model.key_maps import layout
-from dreamzero_policy.model.lora import trained
-from dreamzero_policy.model.random_checkpoint import SHARD_BYTES
-from dreamzero_policy.model.stored_weights import (
+from dreamzero_policy.checkpoint.key_maps import layout
+from dreamzero_policy.checkpoint.load import build
+from dreamzero_policy.checkpoint.random_checkpoint import SHARD_BYTES
+from dreamzero_policy.checkpoint.stored_weights import (
     FiniteCheck,
     check_layout,
     fingerprint_of,
@@ -28,9 +26,11 @@ from dreamzero_policy.model.stored_weights import (
     read_contents,
     weights,
 )
-from dreamzero_policy.model.tensor_files import SINGLE, read_json
-from dreamzero_policy.model.tensor_writer import ShardWriter, plan_shards, write_index
-from dreamzero_policy.model.upstream_config import CONFIG, OWN, config_json, read_config
+from dreamzero_policy.checkpoint.upstream_config import CONFIG, OWN, config_json, read_config
+from dreamzero_policy.model.lora import trained
+from dreamzero_policy.weights.errors import CheckpointError
+from dreamzero_policy.weights.tensor_files import SINGLE, read_json
+from dreamzero_policy.weights.tensor_writer import ShardWriter, plan_shards, write_index
 
 EXPERIMENT = "experiment_cfg"
 

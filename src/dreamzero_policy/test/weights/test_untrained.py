@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from dreamzero_policy.model import untrained
-from dreamzero_policy.normalize import ModelVectors
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.normalize import ModelVectors
+from dreamzero_policy.weights import untrained
 
 
 @pytest.mark.parametrize("name", embodiments.names())

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dreamzero_policy.embodiments.embodiment import Key, TimeBase
-from dreamzero_policy.model.config import preset
-from dreamzero_policy.model.errors import CheckpointError
-from dreamzero_policy.model.fit import mismatches, time_base
-from dreamzero_policy.model.random_checkpoint import invented_facts
-from dreamzero_policy.normalize import Statistics
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.checkpoint.fit import mismatches, time_base
+from dreamzero_policy.checkpoint.random_checkpoint import invented_facts
+from dreamzero_policy.embodiments.embodiment import Key, TimeBase
+from dreamzero_policy.model.config import preset
+from dreamzero_policy.normalize import Statistics
+from dreamzero_policy.weights.errors import CheckpointError
 
 ROBOT = embodiments.get("droid")
 CONFIG = preset("droid_14b")

@@ -4,10 +4,11 @@ from math import prod
 
 import pytest
 import torch
-from dreamzero_policy.model.checkpoint import build
+
+from dreamzero_policy.checkpoint.key_maps import COMPONENTS, DIT, IMAGE, TEXT, VAE, layout
+from dreamzero_policy.checkpoint.load import build
 from dreamzero_policy.model.config import PRESETS, preset
-from dreamzero_policy.model.key_maps import COMPONENTS, DIT, IMAGE, TEXT, VAE, layout
-from dreamzero_policy.model.random_weights import random_tensor
+from dreamzero_policy.weights.random_weights import random_tensor
 
 RELEASED = {TEXT: (242, 5_680_910_336), IMAGE: (393, 632_076_801)}
 DITS = {"droid_14b": (1317, 16_484_292_448), "wan22_5b": (997, 5_606_692_832)}

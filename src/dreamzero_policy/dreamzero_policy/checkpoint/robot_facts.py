@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dreamzero_policy.checkpoint.plain_config import Section
 from dreamzero_policy.embodiments.embodiment import Embodiment, Key
-from dreamzero_policy.model.errors import CheckpointError
-from dreamzero_policy.model.plain_config import Section
 from dreamzero_policy.normalize import Statistics
+from dreamzero_policy.weights.errors import CheckpointError
 
 CONF = "experiment_cfg/conf.yaml"
 METADATA = "experiment_cfg/metadata.json"

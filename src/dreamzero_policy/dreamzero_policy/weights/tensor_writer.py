@@ -14,7 +14,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from dreamzero_policy.model.tensor_files import DTYPES, INDEX
+from dreamzero_policy.weights.tensor_files import DTYPES, INDEX
 
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 

@@ -4,14 +4,14 @@ import shutil
 
 import pytest
 import torch
-from dreamzero_policy.model.describe import tables
-from dreamzero_policy.model.random_checkpoint import make_random
-from dreamzero_policy.model.robot_facts import CONF
-from dreamzero_policy.model.verify import SUMS, verify
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.checkpoint.describe import tables
+from dreamzero_policy.checkpoint.random_checkpoint import make_random
+from dreamzero_policy.checkpoint.robot_facts import CONF
+from dreamzero_policy.checkpoint.verify import SUMS, verify
 
 ROBOT = embodiments.get("droid")
 SMALL = ("num_layers=1", "text.num_layers=1", "image.num_layers=2")

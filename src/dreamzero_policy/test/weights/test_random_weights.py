@@ -1,10 +1,10 @@
 """Untrained weights: repeatable, distinct, and tame at any depth."""
 
 import torch
-from dreamzero_policy.model import checkpoint
-from dreamzero_policy.model.random_weights import random_tensor
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.checkpoint import load as checkpoint
+from dreamzero_policy.weights.random_weights import random_tensor
 
 
 def test_a_tensor_depends_on_its_name_and_seed_alone():

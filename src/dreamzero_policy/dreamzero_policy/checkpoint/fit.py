@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from dreamzero_policy.checkpoint.robot_facts import RobotFacts
 from dreamzero_policy.embodiments.embodiment import Embodiment, Joint, Key, TimeBase
 from dreamzero_policy.model.config import ModelConfig
-from dreamzero_policy.model.errors import CheckpointError
-from dreamzero_policy.model.robot_facts import RobotFacts
 from dreamzero_policy.normalize import Statistics
+from dreamzero_policy.weights.errors import CheckpointError
 
 _MODE = "q99"  # how every robot's vectors are normalised
 _CROP = 0.95  # what the tiler keeps of a view

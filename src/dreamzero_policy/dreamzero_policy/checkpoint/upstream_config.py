@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dreamzero_policy.checkpoint.plain_config import Section, from_plain, to_plain
 from dreamzero_policy.model.config import PRESETS, WAN21_VAE, WAN22_VAE, ModelConfig
-from dreamzero_policy.model.errors import CheckpointError
-from dreamzero_policy.model.plain_config import Section, from_plain, to_plain
+from dreamzero_policy.weights.errors import CheckpointError
 
 CONFIG = "config.json"
 OWN = "dreamzero_ros"

@@ -6,17 +6,17 @@ import shutil
 import pytest
 import torch
 import yaml
-from dreamzero_policy.embodiments.embodiment import TimeBase
-from dreamzero_policy.model import checkpoint
-from dreamzero_policy.model.errors import CheckpointError
-from dreamzero_policy.model.key_maps import layout
-from dreamzero_policy.model.random_checkpoint import make_random
-from dreamzero_policy.model.robot_facts import CONF, METADATA
-from dreamzero_policy.model.tensor_files import INDEX
-from dreamzero_policy.model.upstream_config import CONFIG, OWN
 from safetensors.torch import load_file, save_file
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.checkpoint import load as checkpoint
+from dreamzero_policy.checkpoint.key_maps import layout
+from dreamzero_policy.checkpoint.random_checkpoint import make_random
+from dreamzero_policy.checkpoint.robot_facts import CONF, METADATA
+from dreamzero_policy.checkpoint.upstream_config import CONFIG, OWN
+from dreamzero_policy.embodiments.embodiment import TimeBase
+from dreamzero_policy.weights.errors import CheckpointError
+from dreamzero_policy.weights.tensor_files import INDEX
 
 ROBOT = embodiments.get("droid")
 SMALL = ("num_layers=1", "text.num_layers=1", "image.num_layers=2")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from dreamzero_policy.model.checkpoint import build
-from dreamzero_policy.model.errors import CheckpointError
-from dreamzero_policy.model.key_maps import layout
-from dreamzero_policy.model.robot_facts import Experiment
-from dreamzero_policy.model.stored_weights import FiniteCheck, check_layout, read_all, weights
-from dreamzero_policy.model.tensor_files import listed
-from dreamzero_policy.model.upstream_config import read_config
+from dreamzero_policy.checkpoint.key_maps import layout
+from dreamzero_policy.checkpoint.load import build
+from dreamzero_policy.checkpoint.robot_facts import Experiment
+from dreamzero_policy.checkpoint.stored_weights import FiniteCheck, check_layout, read_all, weights
+from dreamzero_policy.checkpoint.upstream_config import read_config
+from dreamzero_policy.weights.errors import CheckpointError
+from dreamzero_policy.weights.tensor_files import listed
 
 SUMS = "SHA256SUMS"
 """File of hashes, in the format of ``sha256sum``."""

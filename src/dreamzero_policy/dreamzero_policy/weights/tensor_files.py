@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dreamzero_policy.model.errors import CheckpointError
+from dreamzero_policy.weights.errors import CheckpointError
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"

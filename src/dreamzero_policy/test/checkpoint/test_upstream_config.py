@@ -6,13 +6,14 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from dreamzero_policy.model.checkpoint import build
-from dreamzero_policy.model.config import PRESETS, preset
-from dreamzero_policy.model.errors import CheckpointError
-from dreamzero_policy.model.plain_config import from_plain, to_plain
-from dreamzero_policy.model.upstream_config import CONFIG, OWN, config_json, read_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dreamzero_policy.checkpoint.load import build
+from dreamzero_policy.checkpoint.plain_config import from_plain, to_plain
+from dreamzero_policy.checkpoint.upstream_config import CONFIG, OWN, config_json, read_config
+from dreamzero_policy.model.config import PRESETS, preset
+from dreamzero_policy.weights.errors import CheckpointError
 
 HEAD = ("action_head_cfg", "config")
 DIT = (*HEAD, "diffusion_model_cfg")

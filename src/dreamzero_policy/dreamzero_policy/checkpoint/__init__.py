@@ -1,0 +1,1 @@
+"""A checkpoint directory into a model: the only folder that knows upstream's names and files."""

@@ -1,0 +1,1 @@
+"""Tensors on disk, read and written one at a time, and random ones."""
