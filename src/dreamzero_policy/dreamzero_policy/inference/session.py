@@ -169,6 +169,18 @@ class Session:
             return True
         return newest // self._chunk > 0 or newest // replan_frames > last // replan_frames
 
+    def next_due_ns(self, replan_frames: int) -> int | None:
+        """Instant of the next canvas that will be due; None before the first call.
+
+        Args:
+            replan_frames: as for ``due``.
+        """
+        if self.boundary_ns is None or self.newest_ns is None:
+            return None
+        last = round((self.newest_ns - self.boundary_ns) / self._frame_ns)
+        following = (last // replan_frames + 1) * replan_frames
+        return self.boundary_ns + min(following, self._chunk) * self._frame_ns
+
     def _reset_before_time(self, prompt: str) -> ResetReason | None:
         """A reason to restart that no stamp can change."""
         if self.boundary_ns is None:

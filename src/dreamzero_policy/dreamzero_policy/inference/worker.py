@@ -3,7 +3,7 @@
 Whoever receives canvases calls ``submit`` at each and returns at once. While a call is running, a
 newer observation takes the waiting one's place; the window of canvases inside the newest one still
 holds every frame that the context needs. Between calls the thread may decode what the model expects
-to see, if somebody wants it and nothing is waiting.
+to see, if somebody wants it, nothing is waiting and it will be done before the next call is due.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from dreamzero_policy.inference.engine import Engine, Inference
 from dreamzero_policy.inference.session import Session
-from dreamzero_policy.types import Image, Int, Observation
+from dreamzero_policy.types import NS_PER_S, Image, Int, Observation
 
 OnResult = Callable[[Session, Inference], None]
 OnError = Callable[[Session, Exception], None]
@@ -102,6 +102,8 @@ class Worker:
         self._stopping = False
         self._latencies: deque[float] = deque(maxlen=_RECORD)
         self._chunks = self._failures = self._superseded = self._not_due = self._predictions = 0
+        self._due_at: float | None = None
+        self._decode_s = self._prepare_s = 0.0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -170,11 +172,11 @@ class Worker:
                 inference = self._answer(item)
                 if inference is not None or item.session is not session:
                     newest, session = inference, item.session
-                if newest is not None and self._idle():
+                if newest is not None and self._idle(self._decode_s):
                     decoded, newest = newest, None
-                    self._predict(session, decoded)
-                    if self._idle():
-                        self._engine.prepare(session)
+                    self._decode_s = _timed(self._predict, session, decoded)
+                    if self._idle(self._prepare_s):
+                        self._prepare_s = _timed(self._engine.prepare, session)
             except Exception as error:  # noqa: BLE001 - reported, and the next call may do better
                 self._fail(item.session, error)
 
@@ -193,15 +195,24 @@ class Worker:
             return None
         inference = self._engine.infer(item.session, item.observation)
         self._on_result(item.session, inference)
+        due_ns = item.session.next_due_ns(self._replan_frames)
+        if due_ns is not None:
+            ahead_ns = due_ns - item.observation.newest_ns
+            self._due_at = item.submitted + ahead_ns / NS_PER_S
         with self._changed:
             self._chunks += 1
             self._latencies.append(time.perf_counter() - item.submitted)
         return inference
 
-    def _idle(self) -> bool:
-        """Whether nothing waits and nobody wants to stop."""
+    def _idle(self, seconds: float = 0.0) -> bool:
+        """Whether nothing waits, nobody wants to stop, and nothing is due for so many seconds.
+
+        A due observation is expected as long after its instant as the last one came after its own.
+        """
         with self._changed:
-            return self._slot is None and not self._stopping
+            if self._slot is not None or self._stopping:
+                return False
+        return self._due_at is None or time.perf_counter() + seconds < self._due_at
 
     def _predict(self, session: Session, inference: Inference) -> None:
         """Decodes the predicted frames for whoever wants them."""
@@ -222,3 +233,10 @@ class Worker:
             self._on_error(session, error)
         except Exception:
             _logger.exception("reporting %r failed", error)
+
+
+def _timed(work: Callable[..., None], *arguments: object) -> float:
+    """Seconds that a call takes."""
+    began = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - began

@@ -278,6 +278,19 @@ def test_a_replan_that_was_passed_over_is_made_up_for(fake):
             session.advance(session.plan(observation), observation)
 
 
+def test_the_next_due_instant(fake):
+    frame_ns = fake.robot.time_base.frame_ns
+    session = Session(0, frame_ns, CHUNK, 4)
+    assert session.next_due_ns(4) is None
+    start = fake.observe([0]).newest_ns
+    for newest, following in ((0, 4), (3, 4), (4, 8), (9, 12)):
+        observation = fake.observe(frames_before(newest))
+        session.advance(session.plan(observation), observation)
+        assert session.next_due_ns(4) == start + following * frame_ns
+    assert session.next_due_ns(3) == start + 11 * frame_ns
+    assert session.next_due_ns(64) == start + 16 * frame_ns
+
+
 def test_what_restarts_is_due_at_once(fake):
     session = Session(0, fake.robot.time_base.frame_ns, CHUNK, 4)
     first = fake.observe([20])

@@ -41,7 +41,9 @@ class Run:
         self.engine = Engine()
         self.results, self.errors, self.predictions = [], [], []
         self.called = threading.Semaphore(0)
-        self.session = SimpleNamespace(due=lambda observation, replan: True)
+        self.session = SimpleNamespace(
+            due=lambda observation, replan: True, next_due_ns=lambda replan: None
+        )
         self.worker = Worker(self.engine, self._result, self._error, **options)
         self.worker.start()
 
@@ -193,6 +195,19 @@ def test_predictions_are_decoded_after_observations_that_are_not_due(make):
     run.wait(run.called)
     assert run.predictions == ["chunk of a"]
     assert run.worker.statistics().not_due == 1
+
+
+def test_predictions_give_way_to_a_call_that_is_due_before_they_would_be_done(make):
+    run = make(on_prediction=lambda *arguments: run.prediction(*arguments))
+    run.session.next_due_ns = lambda replan: 1_000_000  # a ms after the observation
+    run.submit(SimpleNamespace(newest_ns=0))
+    run.wait(run.engine.started)
+    time.sleep(0.01)
+    run.engine.go.release(1)
+    run.wait(run.called)
+    assert run.worker.stop(WAIT)
+    assert run.predictions == []
+    assert run.engine.prepared == 0
 
 
 def test_stopping_is_bounded_and_takes_no_new_work(make):
