@@ -166,8 +166,12 @@ class Controller:
         return True, "motion is enabled"
 
     def disable(self) -> None:
-        """Ends motion: a moving robot is braked first, then nothing is sent any more."""
-        self._releasing = self._releasing or (self._enabled and not self._limiter.at_rest)
+        """Ends motion: a moving robot is braked first, then nothing is sent any more.
+
+        Motion can be enabled again after the first tick that sends nothing, so that one run of
+        commands never goes over into another that starts from somewhere else.
+        """
+        self._releasing = self._releasing or self._enabled
         self._enabled = self._following = self._starting = False
 
     def estop(self, reason: str) -> None:
@@ -208,6 +212,8 @@ class Controller:
         self._ticks += 1
         at_ns = self._pace.at_ns + self.settings.period_ns
         stale = self._stale(now_ns)
+        if self._releasing and self._limiter.at_rest:
+            self._releasing = False
         sends = self._enabled or self._releasing
         if not sends and stale is None:
             self._limiter.reset(self._measured)
@@ -297,8 +303,6 @@ class Controller:
             self._limited_ticks += self._limiter.limited
             columns = np.flatnonzero(self._limiter.limited).tolist()
             limited = tuple(self.limits.names[column] for column in columns)
-        if self._releasing and not self._enabled and self._limiter.at_rest:
-            self._releasing = False
         if hold is None:
             return Tick(command, Mode.ACTIVE, "", "", limited, asked)
         mode = Mode.ESTOPPED if self._estop is not None else Mode.HOLDING

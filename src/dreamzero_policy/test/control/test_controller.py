@@ -316,11 +316,13 @@ def test_disabling_brakes_a_moving_robot_and_then_falls_silent(bench, require_wi
         assert ticks < 15
     assert tick.mode == Mode.INACTIVE
     require_within(bench.sent, bench.controller.limits, bench.controller.settings.period_s)
-    # At rest there is nothing to brake.
+    # At rest there is nothing to brake, but one run of commands ends before another begins.
     bench.controller.enable(bench.now)
     bench.tick(1)
     bench.controller.disable()
+    assert not bench.controller.enable(bench.now)[0]
     assert bench.tick().command is None
+    assert bench.controller.enable(bench.now)[0]
 
 
 @pytest.mark.parametrize("jump", [-3600.0, -0.3, -0.001, 0.3, 3600.0])
@@ -359,6 +361,23 @@ def test_every_kind_of_joint_at_once(wheeled, chunk_of, require_within):
     np.testing.assert_allclose(bench.sent[-1], target, atol=1e-3)
     bench.tick(80)  # the chunk ends
     np.testing.assert_allclose(bench.sent[-1], [0.1, 0.32, 1.0, 0.0], atol=1e-3)
+    require_within(bench.sent, bench.controller.limits, bench.controller.settings.period_s)
+
+
+def test_a_driving_base_is_stopped_before_the_commands_end(wheeled, chunk_of, require_within):
+    bench = Bench(wheeled, chunk_of)
+    bench.tick(2)
+    bench.controller.enable(bench.now)
+    bench.chunk(np.array([0.0, 0.3, 1.0, -0.37]))
+    bench.tick(30)
+    assert bench.sent[-1][3] == pytest.approx(-0.37, abs=1e-3)
+    bench.controller.disable()
+    for _ in range(60):
+        if bench.tick().command is None:
+            break
+    else:
+        pytest.fail("the commands never ended")
+    assert abs(bench.sent[-1][3]) < 1e-6
     require_within(bench.sent, bench.controller.limits, bench.controller.settings.period_s)
 
 
