@@ -219,11 +219,12 @@ class Limiter:
 
     @property
     def at_rest(self) -> bool:
-        """Whether nothing moves any more, bases included."""
+        """Whether nothing moves any more, bases included, to a millionth of the limits."""
         now = self._state()
-        rates = np.any(now.velocity) or np.any(now.acceleration)
-        drift = np.abs(now.position - self._rest_for_base)[self.limits.base]
-        return not rates and not np.any(drift > 1e-9)
+        moves = np.abs(now.velocity) > 1e-6 * self._velocity_limit
+        moves |= np.abs(now.acceleration) > 1e-6 * self._most
+        moves |= self.limits.base & (np.abs(now.position - self._rest_for_base) > 1e-6)
+        return not moves.any()
 
     @property
     def limited(self) -> np.ndarray:
