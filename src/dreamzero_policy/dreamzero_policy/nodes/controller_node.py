@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 from dataclasses import replace
 
 from dreamzero_msgs import msg as dz
@@ -33,7 +34,7 @@ from dreamzero_policy.nodes.messages import (
     proprioception_from_message,
 )
 from dreamzero_policy.nodes.ticker import Ticker
-from dreamzero_policy.types import Float
+from dreamzero_policy.types import ActionChunk, Float
 
 _STATUS_S = 0.1
 _SWITCH_S = 0.0005
@@ -60,8 +61,8 @@ class ControllerNode(Node[ControllerParameters]):
         # Held for every use: the control thread ticks, the executor's thread brings messages.
         self._lock = threading.Lock()
         self._controller = Controller(self._robot, settings.control(), limits)
+        self._inbox: deque[ActionChunk] = deque(maxlen=8)
         self._rivals = ""
-        self._refusal = ""
         self._shown: tuple = ()
         self._commands = self.create_publisher(JointState, "joint_commands", qos.COMMAND)
         self._statuses = self.create_publisher(dz.ControllerStatus, "controller_status", qos.STATUS)
@@ -79,10 +80,17 @@ class ControllerNode(Node[ControllerParameters]):
         gc.collect()
         gc.freeze()
         sys.setswitchinterval(_SWITCH_S)
-        period_ns = self.settings.control().period_ns
-        self._ticker = Ticker("control", period_ns, self._tick, self._broken)
+        priority = self.settings.realtime_priority
+        self._ticker = Ticker(
+            "control", self.settings.control().period_ns, self._tick, self._broken, priority
+        )
         self._ticker.start()
         self.get_logger().info("disarmed: controller/enable allows motion")
+        if priority and not self._ticker.realtime:
+            self.get_logger().info(
+                "no real-time priority: on a busy machine commands come a few ms late; to grant it "
+                "add '<user> - rtprio 20' to /etc/security/limits.conf and log in again"
+            )
 
     def _stop(self) -> None:
         """Brakes to rest inside the limits, then ends the ticks."""
@@ -109,18 +117,13 @@ class ControllerNode(Node[ControllerParameters]):
     # Messages
 
     def _take_chunk(self, message: dz.ActionChunk) -> None:
-        """Hands a chunk to the controller; the log says why one was refused."""
+        """Keeps a chunk for the control thread, which takes it up right after its next command."""
         if not self.accepting:
             return
         try:
-            chunk = chunk_from_message(message)
+            self._inbox.append(chunk_from_message(message))
         except ValueError as error:
             self._complain(str(error))
-            return
-        with self._lock:
-            outcome = self._controller.on_chunk(chunk, self.now_ns())
-        if isinstance(outcome, Refused):
-            self._complain(f"{outcome.reason}: {outcome.message}")
 
     def _take_state(self, message: dz.Proprioception) -> None:
         """Hands a measured pose to the controller."""
@@ -188,7 +191,19 @@ class ControllerNode(Node[ControllerParameters]):
                 self._commands.publish(command_message(self._robot, now_ns, tick.command))
                 self._sent = tick.command
             self._sending = tick.command is not None
+        self._take_up_chunks()
         self._report_change(tick)
+
+    def _take_up_chunks(self) -> None:
+        """Hands new chunks to the controller; the log says why one was refused.
+
+        It takes a few milliseconds, so it is done where the next command is furthest away.
+        """
+        while self._inbox:
+            with self._lock:
+                outcome = self._controller.on_chunk(self._inbox.popleft(), self.now_ns())
+            if isinstance(outcome, Refused):
+                self._complain(f"{outcome.reason}: {outcome.message}")
 
     def _report_change(self, tick: Tick) -> None:
         """Publishes a status at once when mode or reason changed."""

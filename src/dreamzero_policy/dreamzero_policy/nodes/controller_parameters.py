@@ -34,6 +34,12 @@ class ControllerParameters(NodeParameters):
         "Tighter limits of single joints, as 'joint.limit=value', limit one of lower, upper, "
         "velocity, acceleration, jerk.",
     )
+    realtime_priority: int = parameter(
+        10,
+        "Real-time priority of the control thread, where the user may have one; 0 for none.",
+        at_least=0,
+        at_most=99,
+    )
     rate_hz: float = _setting("rate_hz", "Commands per second [Hz].")
     state_max_age_s: float = _setting("state_max_age_s", "Age of a stale measured pose [s].")
     chunk_max_age_s: float = _setting("chunk_max_age_s", "Age of a stale chunk [s].")

@@ -1,5 +1,6 @@
 """The control thread: a grid that it keeps, ticks it leaves out, an end that it reports."""
 
+import os
 import threading
 import time
 
@@ -78,3 +79,18 @@ def test_before_two_ticks_there_is_nothing_to_say():
 @pytest.mark.parametrize("period_s", [0.001, 2.0])
 def test_any_rate_keeps_at_least_two_ticks(period_s):
     assert ticker(lambda: None, period_s)._record.maxlen >= 2
+
+
+def test_real_time_priority_is_of_its_thread_alone_or_refused_quietly():
+    seen, enough = [], threading.Event()
+
+    def tick():
+        seen.append(os.sched_getscheduler(0))
+        enough.set()
+
+    made = Ticker("test", 1_000_000, tick, lambda error: None, realtime_priority=1)
+    made.start()
+    assert enough.wait(20.0)
+    assert made.stop(5.0)
+    assert (seen[0] == os.SCHED_FIFO) == made.realtime
+    assert os.sched_getscheduler(0) != os.SCHED_FIFO
