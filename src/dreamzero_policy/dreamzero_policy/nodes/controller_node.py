@@ -76,7 +76,8 @@ class ControllerNode(Node[ControllerParameters]):
     def _start(self) -> None:
         """Begins to tick, disarmed."""
         self.create_timer(_STATUS_S, self._look_around)
-        # What lives now lives until the end: keep the collector from walking over it in a tick.
+        # What lives now lives until the end. A collection that walks over it all takes tens of
+        # milliseconds (150 were seen on a busy machine), one that does not takes 5 microseconds.
         gc.collect()
         gc.freeze()
         sys.setswitchinterval(_SWITCH_S)
