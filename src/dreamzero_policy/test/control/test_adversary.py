@@ -187,6 +187,7 @@ class Story:
         self.quiet = 0 if tick.mode == Mode.ACTIVE else self.quiet + 1
         if self.quiet > self.brake_ticks:
             # A hold has come to rest by now, an emergency stop too: nothing may move any more.
+            assert enabled or self.controller.estopped, "disabled, but commands go on"
             np.testing.assert_allclose(tick.command, self.runs[-1][-1], atol=1e-5)
             assert (np.abs(tick.command[self.limits.base]) < 1e-5).all()
         self.runs[-1].append(tick.command)
