@@ -148,6 +148,8 @@ def build(options: Options) -> list[NodeSpec]:
     robot_file = folder / "robots" / f"{options.robot}.yaml"
     robot = _read(robot_file)
     site = robot.get(_SECTION.format(node="graph"), {})
+    if options.sim and options.side != "policy":
+        _refuse_unsimulated(options.robot)
     nodes = list(_nodes(options.sim, str(site.get("driver", "")), robot_file))
     _refuse_unknown_sections(robot, robot_file)
     known = {node.name: _known_parameters(node.name, folder, robot) for node in nodes}
@@ -195,6 +197,19 @@ def _nodes(sim: bool, driver: str, robot_file: Path) -> Iterable[NodeSpec]:
             )
         yield NodeSpec(package, executable, "driver", "robot")
     yield from _NODES[1:]
+
+
+def _refuse_unsimulated(robot: str) -> None:
+    """Refuses a robot that the simulation does not have, where the simulation is installed."""
+    try:
+        from sim_driver import robots  # only where the simulated robot is wanted
+    except ImportError:
+        return  # whoever starts the nodes says what is not installed
+
+    try:
+        robots.get(robot)
+    except ValueError as error:
+        raise ValueError(f"{error}; without sim the robot's own driver is used") from error
 
 
 def _refuse_unknown_sections(robot: Mapping[str, Mapping], path: Path) -> None:

@@ -8,6 +8,7 @@ differs is named at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,6 +23,13 @@ _CROP = 0.95  # what the tiler keeps of a view
 _SLACK = 0.25  # of a joint's range, by which recorded extremes may exceed it
 _LEAST_GRIPPER_SPAN = 0.2  # of its range: less is another unit
 _HIGHEST_RATE = 1000.0  # Hz
+_VIEW_SIDES = (16, 1024)  # pixels of a view in the canvas
+_BASE_EXCESS = 15.0
+"""How many times faster than our limit a base may have been recorded.
+
+The limit of a base is what a running client allows, not what the base can do; another unit (mm/s,
+degrees/s) is further off than this.
+"""
 
 
 def time_base(config: ModelConfig, facts: RobotFacts) -> TimeBase:
@@ -44,10 +52,68 @@ def time_base(config: ModelConfig, facts: RobotFacts) -> TimeBase:
         raise CheckpointError(str(error)) from error
 
 
+def view_size(config: ModelConfig, embodiment: Embodiment) -> tuple[int, int]:
+    """(height, width) of a view in the canvas with which a model of these sizes is trained.
+
+    A model that takes the canvas as it is leaves no choice. The Wan 2.2 recipe tiles views of the
+    size to which it then resizes the canvas; other models that resize take the robot's own.
+    """
+    if config.target_size is None:
+        return _untouched_view(config, embodiment)
+    return config.target_size if config.model_type == "ti2v" else embodiment.view_size
+
+
+def _untouched_view(config: ModelConfig, embodiment: Embodiment) -> tuple[int, int]:
+    """(height, width) of a view where the canvas goes into the VAE as it is."""
+    tiles = 1 if len(embodiment.views) == 1 else 2
+    height, width = (side * config.vae.spatial_stride // tiles for side in config.latent_size)
+    return height, width
+
+
+def fitted(facts: RobotFacts, embodiment: Embodiment, expected: TimeBase) -> Embodiment:
+    """A robot as a checkpoint sees it, where that is the checkpoint's to say.
+
+    That is the size of a view in the canvas, how time is divided, and whether some columns are one
+    key or one key each.
+
+    Args:
+        facts: what the checkpoint says of the robot.
+        embodiment: the robot.
+        expected: the time base to run with.
+    """
+    split = all(
+        part in {key.name for key in told}
+        for told, ours in (
+            (facts.state_keys, embodiment.state_keys),
+            (facts.action_keys, embodiment.action_keys),
+        )
+        for key in ours
+        for part in key.parts
+    )
+    return replace(
+        embodiment,
+        time_base=expected,
+        view_size=facts.view_size or embodiment.view_size,
+        state_keys=_split(embodiment.state_keys) if split else embodiment.state_keys,
+        action_keys=_split(embodiment.action_keys) if split else embodiment.action_keys,
+    )
+
+
+def _split(keys: tuple[Key, ...]) -> tuple[Key, ...]:
+    """Keys with every key that has parts in its parts."""
+    return tuple(
+        part
+        for key in keys
+        for part in ([Key(name, 1, relative=key.relative) for name in key.parts] or [key])
+    )
+
+
 def mismatches(
     config: ModelConfig, facts: RobotFacts, embodiment: Embodiment, expected: TimeBase
 ) -> list[str]:
     """Everything in which a checkpoint differs from a robot, one sentence each; empty if it fits.
+
+    What ``fitted`` takes over from the checkpoint is no difference.
 
     Args:
         config: the checkpoint's model.
@@ -56,6 +122,7 @@ def mismatches(
         expected: the time base to run with.
     """
     found: list[str] = []
+    embodiment = fitted(facts, embodiment, expected)
 
     def compare(what: str, robot: object, checkpoint: object) -> None:
         if robot != checkpoint:
@@ -73,7 +140,7 @@ def mismatches(
     for size in sorted({size for size in facts.native_sizes if size is not None}):
         compare("recorded view (height, width)", embodiment.native_size, size)
     compare("crop", _CROP, facts.crop)
-    compare("view in the canvas (height, width)", embodiment.view_size, facts.view_size)
+    found += _views(config, facts, embodiment)
     found += _modes(facts)
     found += _times(config, facts, expected)
     for what, width, most in (
@@ -96,6 +163,23 @@ def _named(names: Iterator[str] | tuple[str, ...]) -> str:
 def _keys(keys: tuple[Key, ...]) -> str:
     """Keys and their widths for a message."""
     return _named(tuple(f"{key.name} {key.width}" for key in keys))
+
+
+def _views(config: ModelConfig, facts: RobotFacts, embodiment: Embodiment) -> Iterator[str]:
+    """A view in the canvas that gives no picture, or one that the model cannot take."""
+    size, (least, most) = facts.view_size, _VIEW_SIDES
+    if config.target_size is None:
+        needed = _untouched_view(config, embodiment)
+        if size != needed:
+            yield (
+                f"view in the canvas (height, width): expected {needed} for latents of "
+                f"{config.latent_size}, got {size}"
+            )
+    elif size is None or not all(least <= side <= most for side in size):
+        yield (
+            f"view in the canvas (height, width): expected {least} to {most} pixels a side, "
+            f"got {size}"
+        )
 
 
 def _modes(facts: RobotFacts) -> Iterator[str]:
@@ -129,7 +213,8 @@ def _times(config: ModelConfig, facts: RobotFacts, expected: TimeBase) -> Iterat
     if told != expected:
         yield (
             f"chunk length: expected {_time(expected)}, got {_time(told)}; to run at the "
-            "checkpoint's, pass it as time_base"
+            "checkpoint's, pass it as time_base (of nodes: policy.chunk_rows and, for its frames, "
+            "camera_tiler.frame_hz)"
         )
 
 
@@ -163,6 +248,8 @@ def _units(
             joint = next(columns)
             reach = joint.upper - joint.lower
             lower, upper = (-reach, reach) if key.relative else (joint.lower, joint.upper)
+            if joint.kind == "base":
+                lower, upper = _BASE_EXCESS * lower, _BASE_EXCESS * upper
             slack = _SLACK * reach
             small = joint.kind == "gripper" and not key.relative
             if low < lower - slack or high > upper + slack:

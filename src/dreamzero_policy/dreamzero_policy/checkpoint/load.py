@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from dreamzero_policy.checkpoint.fit import mismatches
+from dreamzero_policy.checkpoint.fit import fitted, mismatches, view_size
 from dreamzero_policy.checkpoint.key_maps import Slot, layout
-from dreamzero_policy.checkpoint.robot_facts import Experiment
+from dreamzero_policy.checkpoint.robot_facts import Experiment, RobotFacts
 from dreamzero_policy.checkpoint.stored_weights import (
     FiniteCheck,
     Weight,
@@ -47,21 +47,29 @@ class Loaded:
     Attributes:
         model: weights in place, in evaluation mode, no gradients.
         config: its sizes.
-        embodiment_tag: of the robot.
+        embodiment: the robot as the checkpoint sees it: size of a view, time base and keys are its.
         state_statistics, action_statistics: by key name, as ``ModelVectors`` takes them.
-        time_base: how the checkpoint divides time.
         description: one line for people.
         untrained: whether the weights are random; whoever runs them says so.
     """
 
     model: DreamZero
     config: ModelConfig
-    embodiment_tag: str
+    embodiment: Embodiment
     state_statistics: Mapping[str, Statistics]
     action_statistics: Mapping[str, Statistics]
-    time_base: TimeBase
     description: str
     untrained: bool
+
+    @property
+    def embodiment_tag(self) -> str:
+        """Tag of the robot."""
+        return self.embodiment.tag
+
+    @property
+    def time_base(self) -> TimeBase:
+        """How the checkpoint divides time."""
+        return self.embodiment.time_base
 
 
 def load(
@@ -94,8 +102,10 @@ def load(
     """
     device = torch.device(device)
     dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
+    time_base = time_base or embodiment.time_base
     match = re.fullmatch(r"random:(\w+)(?::(\d+))?", str(source))
     if match:
+        embodiment = replace(embodiment, time_base=time_base)
         return _random(match[1], int(match[2] or 0), embodiment, device, dtype)
     directory = Path(source).expanduser()
     if not directory.is_dir():
@@ -104,13 +114,7 @@ def load(
             f"{', '.join(PRESETS)}"
         )
     recorded = read_config(directory)
-    facts = Experiment.read(directory).robot(embodiment.tag)
-    time_base = time_base or embodiment.time_base
-    differ = mismatches(recorded.model, facts, embodiment, time_base)
-    if differ:
-        raise CheckpointError(
-            f"{directory} does not fit the robot {embodiment.name}:\n  " + "\n  ".join(differ)
-        )
+    facts = _facts(directory, recorded.model, embodiment, time_base)
     folders = (Path(tokenizer),) if tokenizer else (directory / "tokenizer", directory)
     tokens = load_tokenizer(recorded.model.text.tokenizer, folders)
     found, _ = weights(directory, recorded, Path(base) if base else None)
@@ -121,13 +125,43 @@ def load(
     return Loaded(
         model=finish(model, device),
         config=recorded.model,
-        embodiment_tag=facts.tag,
+        embodiment=fitted(facts, embodiment, time_base),
         state_statistics=facts.state_statistics,
         action_statistics=facts.action_statistics,
-        time_base=time_base,
         description=describe(directory, recorded),
         untrained=recorded.untrained is not None,
     )
+
+
+def _facts(
+    directory: Path, config: ModelConfig, embodiment: Embodiment, time_base: TimeBase
+) -> RobotFacts:
+    """What a checkpoint says of a robot.
+
+    Raises:
+        CheckpointError: it is of another robot; the message has every difference.
+    """
+    experiment = Experiment.read(directory)
+    unknown: list[str] = []
+    tag = embodiment.tag
+    if tag not in experiment.tags:
+        known = ", ".join(experiment.tags) or "none"
+        unknown.append(f"no robot {tag!r}; this checkpoint knows {known}")
+        if len(experiment.tags) != 1:
+            raise CheckpointError(f"{directory}: {unknown[0]}")
+        tag = experiment.tags[0]
+    try:
+        facts = experiment.robot(tag)
+    except CheckpointError as error:
+        if unknown:
+            raise CheckpointError(f"{directory}: {unknown[0]}") from error
+        raise
+    differ = unknown + mismatches(config, facts, embodiment, time_base)
+    if differ:
+        raise CheckpointError(
+            f"{directory} does not fit the robot {embodiment.name}:\n  " + "\n  ".join(differ)
+        )
+    return facts
 
 
 def describe(directory: Path, recorded: Recorded) -> str:
@@ -178,10 +212,9 @@ def _random(
     return Loaded(
         model=finish(model, device),
         config=config,
-        embodiment_tag=embodiment.tag,
+        embodiment=replace(embodiment, view_size=view_size(config, embodiment)),
         state_statistics=untrained.state_statistics(embodiment),
         action_statistics=untrained.action_statistics(embodiment),
-        time_base=embodiment.time_base,
         description=f"untrained: random weights, preset {name}, seed {seed}",
         untrained=True,
     )

@@ -19,6 +19,7 @@ import yaml
 from torch import Tensor
 from tqdm import tqdm
 
+from dreamzero_policy.checkpoint.fit import view_size
 from dreamzero_policy.checkpoint.key_maps import layout
 from dreamzero_policy.checkpoint.load import build
 from dreamzero_policy.checkpoint.robot_facts import CONF, METADATA, RobotFacts, experiment_files
@@ -140,7 +141,7 @@ def invented_facts(config: ModelConfig, embodiment: Embodiment) -> RobotFacts:
         state_statistics=untrained.state_statistics(embodiment),
         action_statistics=untrained.action_statistics(embodiment),
         crop=0.95,
-        view_size=embodiment.view_size,
+        view_size=view_size(config, embodiment),
         action_rows=config.num_action_per_block,
     )
 

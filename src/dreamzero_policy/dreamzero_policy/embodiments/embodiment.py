@@ -95,11 +95,21 @@ class Key:
         width: number of columns.
         relative: for an action, whether the checkpoint predicts it relative to the measured state
             of the same name at the chunk's first row (data.md 2.2). False for a state.
+        parts: one name per column, under which some checkpoints keep the columns as keys of their
+            own; empty where none does.
     """
 
     name: str
     width: int
     relative: bool = False
+    parts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuses parts that are not one per column."""
+        if self.parts and len(self.parts) != self.width:
+            raise ValueError(
+                f"key {self.name}: expected {self.width} parts, one per column, got {self.parts}"
+            )
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ class Engine:
 
     Args:
         loaded: from ``checkpoint.load``.
-        embodiment: the robot.
+        embodiment: the robot as the checkpoint sees it, ``loaded.embodiment``.
         options: how to run it.
 
     Raises:
@@ -137,12 +137,14 @@ class Engine:
 
     def _check_fit(self, loaded: Loaded) -> None:
         """Refuses a checkpoint of another robot or of another division of time."""
-        time_base, config = loaded.time_base, loaded.config
+        time_base, config, ours = loaded.time_base, loaded.config, self.embodiment
         checks = (
-            ("embodiment tag", self.embodiment.tag, loaded.embodiment_tag),
+            ("embodiment tag", ours.tag, loaded.embodiment_tag),
             ("actions per block", config.num_action_per_block, time_base.rows_per_chunk),
             ("frames per block", config.frames_per_block, time_base.frames_per_chunk),
             ("states per block", 1, config.num_state_per_block),
+            ("view size of loaded.embodiment", loaded.embodiment.view_size, ours.view_size),
+            ("time base of loaded.embodiment", time_base, ours.time_base),
         )
         for what, expected, got in checks:
             if expected != got:

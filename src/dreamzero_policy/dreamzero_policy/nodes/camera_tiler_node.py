@@ -7,7 +7,7 @@ image of every view is converted at once: an encoding or a size that cannot be e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 
@@ -15,6 +15,7 @@ from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import CompressedImage, Image
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.nodes import qos
 from dreamzero_policy.nodes.images import rgb
 from dreamzero_policy.nodes.lifecycle import Node, run
@@ -27,6 +28,9 @@ from dreamzero_policy.types import Image as Pixels
 
 _KEPT = 8
 """Images kept per view; at 60 Hz they span more than the longest wait."""
+
+_LEAST_SIDE = 16
+"""Smallest view [pixels]."""
 
 _REPORT_EVERY_S = 2.0
 """Least time between two reports of the same kind."""
@@ -54,6 +58,29 @@ class CameraTilerParameters(NodeParameters):
         at_least=0.0,
         at_most=30.0,
     )
+    view_size: tuple[int, ...] = parameter(
+        (0, 0),
+        "Height and width of a view in the canvas [pixels]; 0, 0 for the robot's own. A checkpoint "
+        "with another size needs it.",
+        at_least=0,
+        at_most=1024,
+    )
+
+    def robot_layout(self) -> Embodiment:
+        """The robot with views of the size that is set.
+
+        Raises:
+            ValueError: an unknown robot, or a size that is not two sides.
+        """
+        robot, size = embodiments.get(self.robot), self.view_size
+        if size == (0, 0):
+            return robot
+        if len(size) != 2 or min(size) < _LEAST_SIDE:
+            raise ValueError(
+                f"parameter view_size: expected height and width of at least {_LEAST_SIDE} pixels, "
+                f"or 0 and 0 for the robot's own, got {list(size)}"
+            )
+        return replace(robot, view_size=size)
 
 
 class CameraTiler(Node[CameraTilerParameters]):
@@ -65,7 +92,7 @@ class CameraTiler(Node[CameraTilerParameters]):
 
     def _setup(self) -> None:
         """Subscribes to every view of the robot."""
-        settings, robot = self.settings, embodiments.get(self.settings.robot)
+        settings, robot = self.settings, self.settings.robot_layout()
         names = [view.name for view in robot.views]
         unknown = sorted(set(settings.compressed_views) - set(names))
         if unknown:

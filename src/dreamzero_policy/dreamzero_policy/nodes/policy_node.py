@@ -17,6 +17,7 @@ from sensor_msgs.msg import Image
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint import load as checkpoint
+from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.inference import device
 from dreamzero_policy.inference.engine import Engine, Inference
 from dreamzero_policy.inference.session import Session
@@ -72,6 +73,7 @@ class PolicyNode(Node[PolicyParameters]):
         self._failure = ""
         self._offered_ns = self._reported_ns = self._last_id = 0
         self._newest_ns: dict[str, int] = {}
+        self._unfit = ""  # what was wrong with the last canvas that could not be taken
         self._shown = -1
         self._chunks = self.create_publisher(dz.ActionChunk, "action_chunk", qos.CHUNK)
         self._statuses = self.create_publisher(Status, "policy_status", qos.STATUS)
@@ -104,8 +106,13 @@ class PolicyNode(Node[PolicyParameters]):
         """Loads, warms up and reports ready; runs in its own thread."""
         settings = self.settings
         try:
-            weights = checkpoint.load(settings.checkpoint, self._robot, device=self._device)
-            engine = Engine(weights, self._robot, settings.engine())
+            weights = checkpoint.load(
+                settings.checkpoint,
+                self._robot,
+                device=self._device,
+                time_base=settings.time_base(self._robot),
+            )
+            engine = Engine(weights, weights.embodiment, settings.engine())
             engine.warm_up()
             worker = Worker(
                 engine,
@@ -124,20 +131,28 @@ class PolicyNode(Node[PolicyParameters]):
         if threading.current_thread() is not self._loader:
             return
         say = self.get_logger().warning if engine.untrained else self.get_logger().info
-        say(f"ready on {self._device}; weights: {engine.description}")
+        seconds = engine.time_base.chunk_ns / NS_PER_S
+        say(
+            f"ready on {self._device}; weights: {engine.description}; chunks of "
+            f"{engine.time_base.rows_per_chunk} rows, {seconds:g} s"
+        )
         worker.start()
-        window = ObservationWindow(self._robot, engine.time_base)
+        window = ObservationWindow(engine.embodiment, engine.time_base)
         self._loaded = Loaded(engine, worker, window)
 
     # Observations, in the executor's thread
 
     def _take_canvas(self, message: dz.Canvas) -> None:
         """Keeps a canvas and offers the window that ends with it."""
+        if self._loaded is None:
+            return
         try:
-            canvas = canvas_from_message(message, self._robot.canvas_size)
+            canvas = canvas_from_message(message)
+            _check_size(canvas.image, self._loaded.engine.embodiment)
             self._keep("canvas", canvas.stamp_ns, "add_canvas", canvas.image)
         except ValueError as error:
-            self._complain(str(error))
+            self._unfit = str(error)
+            self._complain(self._unfit)
 
     def _take_state(self, message: dz.Proprioception) -> None:
         """Keeps a state; one at a canvas instant may complete the window."""
@@ -182,7 +197,8 @@ class PolicyNode(Node[PolicyParameters]):
         now_ns, most = self.now_ns(), self.settings.observation_max_age_s
         for what in ("canvas", "proprioception"):
             if what not in self._newest_ns:
-                return f"no {what} has come yet"
+                unfit = self._unfit if what == "canvas" else ""
+                return unfit or f"no {what} has come yet"
             age = (now_ns - self._newest_ns[what]) / NS_PER_S
             if age > most:
                 return f"the newest {what} is {age:.2f} s old, at most {most} s"
@@ -291,6 +307,21 @@ class PolicyNode(Node[PolicyParameters]):
                 now_ns=now_ns,
             )
             self._statuses.publish(message)
+
+
+def _check_size(canvas: Pixels, embodiment: Embodiment) -> None:
+    """Refuses a canvas of other views than the checkpoint was trained with.
+
+    Raises:
+        ValueError: it says which parameter of the camera tiler to set.
+    """
+    (height, width), got = embodiment.canvas_size, canvas.shape
+    if got[:2] != (height, width):
+        raise ValueError(
+            f"canvas: expected {height} x {width} (height x width) as the checkpoint was trained "
+            f"with, got {got[0]} x {got[1]}: set camera_tiler.view_size to "
+            f"{list(embodiment.view_size)}"
+        )
 
 
 def main(argv: list[str] | None = None) -> int:

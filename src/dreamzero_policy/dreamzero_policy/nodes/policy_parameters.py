@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
 from dreamzero_policy.inference.engine import EngineOptions
 from dreamzero_policy.nodes.parameters import NodeParameters, parameter
 
@@ -14,6 +15,12 @@ class PolicyParameters(NodeParameters):
 
     checkpoint: str = parameter(
         "random:tiny", "Folder of a checkpoint, or random:PRESET for untrained weights."
+    )
+    chunk_rows: int = parameter(
+        0,
+        "Rows of a chunk; 0 for the robot's own. A checkpoint with another time base needs it.",
+        at_least=0,
+        at_most=1024,
     )
     device: str = parameter("auto", "Where the model runs: auto, cpu, cuda or cuda:N.")
     threads: int = parameter(
@@ -43,6 +50,19 @@ class PolicyParameters(NodeParameters):
     predictions: bool = parameter(
         True, "Publish what the model expects to see, between calls, while somebody listens."
     )
+
+    def time_base(self, robot: Embodiment) -> TimeBase:
+        """How the checkpoint divides time: at the robot's control rate, in frames of its number.
+
+        Raises:
+            ValueError: rows that do not divide into the frames of a chunk.
+        """
+        rows, frames = self.chunk_rows, robot.time_base.frames_per_chunk
+        if rows % frames:
+            raise ValueError(f"parameter chunk_rows: expected a multiple of {frames}, got {rows}")
+        if not rows:
+            return robot.time_base
+        return replace(robot.time_base, frame_stride=rows // frames, rows_per_chunk=rows)
 
     def engine(self) -> EngineOptions:
         """How the model is run."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dreamzero_policy import embodiments
-from dreamzero_policy.checkpoint.fit import mismatches, time_base
+from dreamzero_policy.checkpoint.fit import fitted, mismatches, time_base, view_size
 from dreamzero_policy.checkpoint.random_checkpoint import invented_facts
 from dreamzero_policy.embodiments.embodiment import Key, TimeBase
 from dreamzero_policy.model.config import preset
@@ -76,6 +76,82 @@ def test_the_time_base_is_the_checkpoint_s():
 def test_a_difference_is_named(change, message):
     found = differ(replace(FACTS, **change))
     assert any(message in line for line in found), found
+
+
+def test_a_model_that_resizes_its_canvas_may_have_views_of_another_size():
+    config = preset("wan22_5b")
+    facts = replace(FACTS, view_size=(160, 320))
+    assert differ(facts, config) == []
+    robot = fitted(facts, ROBOT, ROBOT.time_base)
+    assert (robot.view_size, robot.canvas_size) == ((160, 320), (320, 640))
+    assert robot == replace(ROBOT, view_size=(160, 320))
+    for size in (None, (0, 320), (160, 4096)):
+        found = differ(replace(FACTS, view_size=size), config)
+        assert found == [
+            f"view in the canvas (height, width): expected 16 to 1024 pixels a side, got {size}"
+        ]
+
+
+def test_views_of_random_weights_are_those_of_the_recipe():
+    assert view_size(preset("droid_14b"), ROBOT) == (176, 320)
+    assert view_size(preset("wan22_5b"), ROBOT) == (160, 320)
+    assert view_size(preset("tiny"), ROBOT) == ROBOT.view_size
+
+
+def waist_in_two(keys):
+    pitch = replace(keys[5], name="waist_pitch", width=1, parts=())
+    return (*keys[:5], pitch, replace(pitch, name="waist_lift"), *keys[6:])
+
+
+def test_a_waist_of_two_keys_is_the_same_waist():
+    robot, config = embodiments.get("agibot_g1"), preset("agibot_14b")
+    facts = invented_facts(config, robot)
+    assert fitted(facts, robot, robot.time_base) == robot
+
+    def halves(found):
+        whole = found["waist_position"]
+        columns = [statistics(whole.q01[i], whole.q99[i]) for i in range(2)]
+        return {**found, "waist_pitch": columns[0], "waist_lift": columns[1]}
+
+    two = replace(
+        facts,
+        state_keys=waist_in_two(robot.state_keys),
+        action_keys=waist_in_two(robot.action_keys),
+        modes=dict(facts.modes)
+        | {f"{k}.{n}": "q99" for k in ("state", "action") for n in ("waist_pitch", "waist_lift")},
+        state_statistics=halves(facts.state_statistics),
+        action_statistics=halves(facts.action_statistics),
+    )
+    assert mismatches(config, two, robot, robot.time_base) == []
+    seen = fitted(two, robot, robot.time_base)
+    assert [key.name for key in seen.state_keys[5:]] == ["waist_pitch", "waist_lift"]
+    assert [key.relative for key in seen.action_keys[5:]] == [True, True, False]
+    swapped = (*two.state_keys[:5], two.state_keys[6], two.state_keys[5])
+    found = mismatches(config, replace(two, state_keys=swapped), robot, robot.time_base)
+    assert found[0].startswith("state keys: expected [")
+    half = mismatches(config, replace(two, action_keys=facts.action_keys), robot, robot.time_base)
+    assert half[0].startswith("state keys: expected [")
+
+
+def test_a_base_may_have_been_recorded_faster_than_it_is_let_but_not_in_another_unit():
+    robot, config = embodiments.get("agibot_g1"), preset("agibot_14b")
+    facts = invented_facts(config, robot)
+    for low, high, count in (([-0.5, -1], [1, 1.5], 0), ([-500, -57], [1000, 57], 2)):
+        known = {**facts.action_statistics, "robot_velocity": statistics(low, high)}
+        found = mismatches(config, replace(facts, action_statistics=known), robot, robot.time_base)
+        assert len(found) == count, found
+        assert all(line.startswith("unit of action.robot_velocity (base_") for line in found)
+
+
+def test_grippers_of_a_g1_in_raw_readings_are_named():
+    robot, config = embodiments.get("agibot_g1"), preset("agibot_14b")
+    facts = invented_facts(config, robot)
+    known = {**facts.state_statistics, "left_effector_position": statistics(35, 119)}
+    found = mismatches(config, replace(facts, state_statistics=known), robot, robot.time_base)
+    assert len(found) == 1
+    assert found[0].startswith(
+        "gripper scale of state.left_effector_position (left_gripper_joint1)"
+    )
 
 
 def test_all_differences_are_named_at_once():

@@ -47,7 +47,7 @@ def test_every_subcommand_can_run():
 def test_what_the_user_got_wrong_is_one_line_and_exit_code_2(capsys):
     assert command_line.main(["up", "nao", "--sim"]) == 2
     error = capsys.readouterr().err
-    assert error == "dreamzero: error: unknown robot 'nao'; known robots: droid\n"
+    assert error == "dreamzero: error: unknown robot 'nao'; known robots: agibot_g1, droid, yam\n"
 
 
 def test_no_subcommand_is_refused():

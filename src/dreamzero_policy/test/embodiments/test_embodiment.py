@@ -38,8 +38,8 @@ def test_every_robot_states_its_time_base_and_home(robot):
 def test_every_joint_scale_has_its_inverse(robot):
     for joint in robot.joints:
         for scale in (joint.state_wire, joint.command_wire):
-            for value in (joint.lower, 0.3, joint.upper):
-                assert scale.to_model(scale.to_wire(value)) == pytest.approx(value)
+            for value in np.linspace(joint.lower, joint.upper, 7):
+                assert abs(scale.to_model(scale.to_wire(value)) - value) < 1e-12
 
 
 def test_droid_is_as_its_checkpoints_know_it():
@@ -125,6 +125,7 @@ def test_a_robot_that_contradicts_itself_is_refused(changes, message):
         (lambda: Joint("a", "revolute", 1.0, 1.0, 1.0, 1.0, 1.0), r"a: range \[1.0, 1.0\]"),
         (lambda: TimeBase(15, 3, 23), "but a chunk has 23"),
         (lambda: TimeBase(0, 3, 24), "must be at least 1"),
+        (lambda: Key("waist", 2, parts=("pitch",)), "key waist: expected 2 parts"),
     ],
 )
 def test_parts_that_make_no_sense_are_refused(make, message):

@@ -100,6 +100,7 @@ def loaded(model):
     return SimpleNamespace(
         model=model,
         config=model.config,
+        embodiment=ROBOT,
         embodiment_tag=ROBOT.tag,
         state_statistics=untrained.state_statistics(ROBOT),
         action_statistics=untrained.action_statistics(ROBOT),

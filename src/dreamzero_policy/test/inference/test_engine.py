@@ -149,6 +149,8 @@ def test_a_checkpoint_of_another_robot_or_time_base_is_refused(fake):
         other = type(fake.loaded)(**{**vars(fake.loaded), **change})
         with pytest.raises(ValueError, match=message):
             Engine(other, fake.robot)
+    with pytest.raises(ValueError, match=r"view size of loaded.embodiment: expected \(2, 2\)"):
+        Engine(fake.loaded, replace(fake.robot, view_size=(4, 4)))
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,12 @@ from dreamzero_policy.observation.prompt import NEGATIVE_PROMPT, clean_instructi
 pytest.importorskip("ftfy")
 
 
-def template_of(scalars):
-    """The template inside a golden prompt: its lower-cased instruction is known."""
-    instruction = scalars["instruction"].lower()
-    return scalars["prompt_inference"][1].replace(instruction, "{}")
-
-
-@pytest.mark.parametrize("tag", ["oxe_droid", "agibot", "yam"])
-def test_prompts_are_those_of_the_reference(golden_dir, tag):
+@pytest.mark.parametrize(
+    ("robot", "tag"), [("droid", "oxe_droid"), ("agibot_g1", "agibot"), ("yam", "yam")]
+)
+def test_prompts_are_those_of_the_reference(golden_dir, robot, tag):
     scalars = json.loads((golden_dir / f"transforms_{tag}.json").read_text())["scalars"]
-    template = get("droid").prompt if tag == "oxe_droid" else template_of(scalars)
+    template = get(robot).prompt
     negative, positive = scalars["prompt_inference"]
     assert negative == NEGATIVE_PROMPT
     assert render(template, scalars["instruction"]) == positive
@@ -34,6 +30,16 @@ def test_prompts_are_those_of_the_reference(golden_dir, tag):
             get("droid").prompt,
             395,
             "3be460f0ed0431534cfe7e3cc6dc49845067ef0521d80a271a81cb306f931d03",
+        ),
+        (
+            get("agibot_g1").prompt,
+            338,
+            "88515ac238a8d3017a7534ef7533fd2256cda0ffa6746d56120a735a5400a82a",
+        ),
+        (
+            get("yam").prompt,
+            261,
+            "2640c4bb358f2f7308a60e4903cf9208fc894f624df6ef282d5f0dbc9a3e2589",
         ),
     ],
 )
