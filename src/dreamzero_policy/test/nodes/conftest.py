@@ -46,7 +46,7 @@ class Process:
 
     def wait(self):
         """The exit code of a process that ends by itself."""
-        return self.child.wait(20)
+        return self.child.wait(60)
 
     def stop(self):
         """The exit code after a Ctrl-C."""

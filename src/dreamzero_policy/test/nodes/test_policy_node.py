@@ -11,7 +11,10 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.checkpoint.random_checkpoint import make_random
+from dreamzero_policy.embodiments.embodiment import TimeBase
 from dreamzero_policy.nodes import messages, qos
+from dreamzero_policy.nodes.policy_parameters import PolicyParameters
 from dreamzero_policy.observation.sync import Grid
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
@@ -24,14 +27,14 @@ Status, Result = dz.PolicyStatus, RunPolicy.Result
 class Robot:
     """Cameras and joints on the grid, and an operator."""
 
-    def __init__(self, bench):
+    def __init__(self, bench, canvas_size=ROBOT.canvas_size):
         self.bench, node = bench, bench.node
         self.statuses = bench.listen(Status, "policy_status", qos.STATUS)
         self.chunks = bench.listen(dz.ActionChunk, "action_chunk", QoSProfile(depth=100))
         self.canvases = node.create_publisher(dz.Canvas, "canvas", qos.CANVAS)
         self.states = node.create_publisher(dz.Proprioception, "proprioception", qos.STATE)
         self.operator = ActionClient(node, RunPolicy, "run_policy")
-        self.image = np.random.default_rng(0).integers(0, 256, (352, 640, 3), dtype=np.uint8)
+        self.image = np.random.default_rng(0).integers(0, 256, (*canvas_size, 3), dtype=np.uint8)
         self.pose = ROBOT.state_at_home()
         self.sees = True
         self._newest = 0
@@ -69,7 +72,10 @@ class Robot:
 
 @pytest.fixture
 def robot(start, bench):
-    process = start("policy_node", robot="droid")
+    # Small calls, far apart: predictions are decoded only where they delay nothing.
+    process = start(
+        "policy_node", robot="droid", guidance_scale=1.0, evaluations=5, replan_frames=8
+    )
     made = Robot(bench)
     made.process = process
     return made
@@ -125,8 +131,6 @@ def test_an_instruction_from_warm_up_to_its_end(robot):
     robot.sees = True
     robot.wait_for_chunks(1)
     assert robot.chunks[-1].session_id > chunk.session
-    # A decode waits for the model to be idle: two canvases and silence leave it nothing to do.
-    robot.sees = False
     bench.spin_until(lambda: len(predicted) >= 8, 60.0)
     stamps = [messages.nanoseconds(image.header.stamp) for image in predicted[:8]]
     assert np.allclose(np.diff(stamps), ROBOT.time_base.frame_ns, atol=2)
@@ -149,12 +153,46 @@ def test_an_instruction_from_warm_up_to_its_end(robot):
     assert "Traceback" not in robot.process.log
 
 
+def test_a_checkpoint_with_other_views_says_what_to_set_and_runs_once_it_is(start, bench, tmp_path):
+    sizes = ("dim=48", "ffn_dim=64", "num_heads=4", "num_layers=1", "hidden_size=16")
+    sizes += ("text_dim=32", "text.dim=32", "text.num_layers=1", "text.vocab_size=259")
+    sizes += ("clip_dim=32", "image.dim=32", "image.num_layers=2", "image.num_heads=2")
+    sizes += ("vae.base_dim=4", "vae.decoder_base_dim=4", "vae.num_res_blocks=1")
+    make_random("wan22_5b", tmp_path / "small", ROBOT, changes=sizes, dtype="float32")
+    process = start("policy_node", robot="droid", checkpoint=tmp_path / "small")
+    robot = Robot(bench)
+    robot.wait_for_state(Status.IDLE, 90.0)
+    assert "chunks of 24 rows, 1.6 s" in process.log
+    robot.instruct("look closely")
+    said = (
+        "canvas: expected 320 x 640 (height x width) as the checkpoint was trained with, "
+        "got 352 x 640: set camera_tiler.view_size to [160, 320]"
+    )
+    bench.spin_until(lambda: robot.statuses[-1].message == said)
+    assert robot.statuses[-1].state == Status.WAITING
+    assert said in process.log
+    assert not robot.chunks
+    robot.image = robot.image[:320]
+    robot.wait_for_chunks(2)
+    assert messages.chunk_from_message(robot.chunks[-1]).rows.shape == (24, 8)
+    assert process.stop() == 0, process.log
+
+
+@pytest.mark.parametrize("rows", [24, 48])
+def test_a_chunk_length_is_the_checkpoint_s(rows):
+    robot = embodiments.get("agibot_g1")
+    set_to = PolicyParameters(robot="agibot_g1", chunk_rows=rows).time_base(robot)
+    assert set_to == TimeBase(control_hz=30, frame_stride=rows // 8, rows_per_chunk=rows)
+    assert PolicyParameters(robot="agibot_g1").time_base(robot) == robot.time_base
+
+
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [
         ({"checkpoint": "random:huge"}, "huge"),
         ({"checkpoint": "/no/such/folder"}, "/no/such/folder"),
         ({"device": "cuda:77"}, "device: expected one of"),
+        ({"chunk_rows": 20}, "chunk_rows: expected a multiple of 8, got 20"),
         ({"evaluations": 9}, "evaluations: expected one of 5, 6, 7, 8, 16, got 9"),
     ],
 )
