@@ -2,6 +2,7 @@
 
 import time
 from array import array
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -144,6 +145,11 @@ def test_a_first_image_that_cannot_be_used_ends_the_node(bench, start, image, co
             "got ['head']",
         ),
         ({"robot": "droid", "max_image_age_s": 0.05}, "parameter max_image_age_s: expected"),
+        (
+            {"robot": "droid", "view_size": "[160]"},
+            "parameter view_size: expected height and width of at least 16 pixels, or 0 and 0 for "
+            "the robot's own, got [160]",
+        ),
         ({"robot": "droid", "compresed_views": "[wrist]"}, "did you mean compressed_views?"),
     ],
 )
@@ -151,6 +157,25 @@ def test_a_wrong_setting_is_refused_at_start(start, parameters, complaint):
     process = start("camera_tiler_node", **parameters)
     assert process.wait() == 2
     assert complaint in process.log
+
+
+def test_views_of_another_checkpoint_s_size(bench, start):
+    cameras = Cameras(bench)
+    canvases = bench.listen(Canvas, "canvas", qos.CANVAS)
+    process = start("camera_tiler_node", robot="droid", view_size="[160, 320]")
+    bench.spin_until(lambda: canvases)
+    stamps = [nanoseconds(stamp) for stamp in canvases[0].view_stamps]
+    views = {v: cameras.picture(v, stamp) for v, stamp in zip(VIEWS, stamps, strict=True)}
+    expected = Tiler(replace(DROID, view_size=(160, 320))).canvas(views)
+    assert expected.shape == (320, 640, 3)
+    np.testing.assert_array_equal(rgb_pixels(canvases[0].image), expected)
+    assert process.stop() == 0
+
+
+@pytest.mark.parametrize("size", [(), (160,), (160, 320, 3), (0, 320), (8, 320)])
+def test_a_size_that_no_view_has_is_refused(size):
+    with pytest.raises(ValueError, match="parameter view_size: expected height and width of"):
+        CameraTilerParameters(robot="droid", view_size=size).robot_layout()
 
 
 def test_the_installed_settings_are_the_defaults():
