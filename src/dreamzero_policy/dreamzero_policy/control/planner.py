@@ -14,6 +14,10 @@ from dreamzero_policy.types import Float
 _SHARE = 0.999
 """Share of the limits that a plan uses, so that its own brake at the end still fits inside them."""
 
+_JERK_SHARE = 0.8
+"""Share of the jerk limit that a plan uses: the pieces of a step switch at fixed times, and with
+nothing to spare they can miss a near goal by the same bit step after step."""
+
 _FRAME_SHARE = 0.9
 """Fastest frame as a share of the velocity limit; some is left to catch up with."""
 
@@ -35,7 +39,7 @@ class Planner:
     def __init__(self, velocity: Float, acceleration: Float, jerk: Float, period_s: float) -> None:
         self._velocity = (velocity * _SHARE).tolist()
         self._acceleration = (acceleration * _SHARE).tolist()
-        self._jerk = np.minimum(jerk * _SHARE, acceleration / period_s).tolist()
+        self._jerk = np.minimum(jerk * _JERK_SHARE, acceleration / period_s).tolist()
         self._period_s = period_s
         self._ruckig = ruckig.Ruckig(1)
         self._question, self._answer = ruckig.InputParameter(1), ruckig.Trajectory(1)
