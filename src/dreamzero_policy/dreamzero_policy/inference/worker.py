@@ -29,6 +29,8 @@ OnPrediction = Callable[[Session, Int, Image], None]
 _logger = logging.getLogger(__name__)
 _RECORD = 1000
 """Calls whose latency is remembered."""
+_FORGET = 0.9
+"""What is left of the last time that decoding took, whenever there was no time for it."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,8 @@ class Worker:
                     self._decode_s = _timed(self._predict, session, decoded)
                     if self._idle(self._prepare_s):
                         self._prepare_s = _timed(self._engine.prepare, session)
+                elif newest is not None:
+                    self._decode_s *= _FORGET  # one slow time must not end predictions for good
             except Exception as error:  # noqa: BLE001 - reported, and the next call may do better
                 self._fail(item.session, error)
 

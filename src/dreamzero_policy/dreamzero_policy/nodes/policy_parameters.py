@@ -42,7 +42,7 @@ class PolicyParameters(NodeParameters):
         False, "Draw other noise for every chunk; the reference draws the same."
     )
     replan_frames: int = parameter(
-        4, "A new chunk every so many canvases, and at every boundary.", at_least=1, at_most=64
+        3, "A new chunk every so many canvases, and at every boundary.", at_least=1, at_most=64
     )
     observation_max_age_s: float = parameter(
         0.6, "A newest canvas with a state that is older is stale [s].", at_least=0.1, at_most=10.0
