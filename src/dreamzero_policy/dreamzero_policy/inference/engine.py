@@ -36,7 +36,8 @@ class EngineOptions:
     Attributes:
         guidance_scale: how far the video is pushed from the negative prompt; 1 is off and halves
             the work.
-        evaluations: timesteps at which the network runs: 5 to 8 of 16, ``"all"`` or ``"dynamic"``.
+        evaluations: timesteps at which the network runs: 5 to 8 of 16, ``"all"`` or ``"dynamic"``;
+            None: as many as the model's configuration says.
         timesteps: solver steps per block.
         shift: of the noise levels.
         final_video_sigma: noise level at which the video stops being denoised; None: none is left.
@@ -50,7 +51,7 @@ class EngineOptions:
     """
 
     guidance_scale: float = 5.0
-    evaluations: int | str = 8
+    evaluations: int | str | None = None
     timesteps: int = GRID
     shift: float = 5.0
     final_video_sigma: float | None = None
@@ -125,7 +126,8 @@ class Engine:
             loaded.config.max_state_dim,
             loaded.config.max_action_dim,
         )
-        self._step_cache = step_cache(options.evaluations, options.timesteps)
+        runs = options.evaluations or loaded.config.evaluations
+        self._step_cache = step_cache(runs, options.timesteps)
         self._action_schedule = flow_schedule(options.timesteps, options.shift)
         self._video_schedule = flow_schedule(
             options.timesteps, options.shift, options.final_video_sigma

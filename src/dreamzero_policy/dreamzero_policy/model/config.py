@@ -55,6 +55,8 @@ class ModelConfig:
             is not.
         num_frames: image frames that the first-frame condition covers.
         vae, text, image: the frozen encoders; None where a network stands without one.
+        evaluations: of 16 timesteps, those at which the network runs unless its user says
+            otherwise; 8 is the reference's default.
 
     Raises:
         ValueError: numbers that do not fit together; the message says which.
@@ -88,6 +90,7 @@ class ModelConfig:
     vae: VaeConfig | None
     text: TextConfig | None
     image: ImageConfig | None
+    evaluations: int = 8
 
     def __post_init__(self) -> None:
         """Checks that the parts fit together."""
@@ -102,7 +105,7 @@ class ModelConfig:
             *("dim", "ffn_dim", "num_heads", "num_layers", "in_dim", "out_dim", "frame_seqlen"),
             *("num_frame_per_block", "num_action_per_block", "num_state_per_block"),
             *("max_chunk_size", "max_state_dim", "max_action_dim", "hidden_size", "text_dim"),
-            *("text_len", "freq_dim", "clip_dim", "num_frames"),
+            *("text_len", "freq_dim", "clip_dim", "num_frames", "evaluations"),
         )
         for name in sizes:
             value = getattr(self, name)
@@ -376,6 +379,7 @@ TINY = ModelConfig(
         projection_dim=64,
         eps=1e-5,
     ),
+    evaluations=5,
 )
 """The same model in miniature, for a CPU: a canvas of 352x640 is resized to 96x160."""
 

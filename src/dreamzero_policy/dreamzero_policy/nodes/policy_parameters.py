@@ -33,7 +33,9 @@ class PolicyParameters(NodeParameters):
         at_most=20.0,
     )
     evaluations: int = parameter(
-        8, "Of 16 timesteps, those at which the network runs.", choices=(5, 6, 7, 8, 16)
+        0,
+        "Of 16 timesteps, those at which the network runs; 0 for as many as the model says.",
+        choices=(0, 5, 6, 7, 8, 16),
     )
     dynamic_evaluations: bool = parameter(
         False, "Decide at each timestep whether the network runs, instead of a fixed number."
@@ -66,7 +68,7 @@ class PolicyParameters(NodeParameters):
 
     def engine(self) -> EngineOptions:
         """How the model is run."""
-        static = "all" if self.evaluations == 16 else self.evaluations
+        static = "all" if self.evaluations == 16 else self.evaluations or None
         return EngineOptions(
             guidance_scale=self.guidance_scale,
             evaluations="dynamic" if self.dynamic_evaluations else static,

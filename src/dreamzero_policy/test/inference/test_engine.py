@@ -52,7 +52,7 @@ def test_without_guidance_there_is_one_branch(fake):
     session = engine.new_session(0)
     inference = engine.infer(session, fake.observe([0]))
     assert len(session.window.caches) == 1
-    assert len(fake.model.dit.seen) == inference.evaluations == 8
+    assert len(fake.model.dit.seen) == inference.evaluations == fake.config.evaluations
     assert len(fake.model.prompts) == 1
     assert engine.infer(session, fake.observe(range(9))).kind == "commit"
 
