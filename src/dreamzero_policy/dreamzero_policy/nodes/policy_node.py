@@ -39,6 +39,8 @@ from dreamzero_policy.types import Image as Pixels
 
 _LOOK_S = 0.1
 _STATUS_NS = NS_PER_S
+_AHEAD_NS = 300_000_000
+"""Predicted instants this far ahead are enough; decoding more takes time from the next call."""
 _MOST_FAILURES = 3
 """Calls in a row that may raise before the instruction is given up."""
 
@@ -71,7 +73,7 @@ class PolicyNode(Node[PolicyParameters]):
         self._session: Session | None = None
         self._record = PolicyRecord()
         self._failure = ""
-        self._offered_ns = self._reported_ns = self._last_id = 0
+        self._offered_ns = self._reported_ns = self._last_id = self._predicted_ns = 0
         self._newest_ns: dict[str, int] = {}
         self._unfit = ""  # what was wrong with the last canvas that could not be taken
         self._shown = -1
@@ -176,7 +178,7 @@ class PolicyNode(Node[PolicyParameters]):
             self._complain(f"{what}: the clock was set back by {(newest - stamp_ns) / NS_PER_S} s")
             window.clear()
             self._newest_ns.clear()
-            self._offered_ns = 0
+            self._offered_ns = self._predicted_ns = 0
         if getattr(window, add)(stamp_ns, value):
             self._newest_ns[what] = stamp_ns
             self._offer()
@@ -233,13 +235,18 @@ class PolicyNode(Node[PolicyParameters]):
         self._report()
 
     def _predictions_wanted(self) -> bool:
-        """Whether anybody listens."""
-        return self.settings.predictions and self._predicted.get_subscription_count() > 0
+        """Whether anybody listens and what was predicted last has come to pass, nearly."""
+        return (
+            self.settings.predictions
+            and self._predicted_ns - self.now_ns() < _AHEAD_NS
+            and self._predicted.get_subscription_count() > 0
+        )
 
     def _publish_prediction(self, session: Session, stamps_ns: Int, frames: Pixels) -> None:
         """Sends predicted canvases, each stamped with the instant that it predicts."""
         for stamp_ns, frame in zip(stamps_ns.tolist(), frames, strict=True):
             self._predicted.publish(image_message(stamp_ns, "predicted_canvas", frame))
+        self._predicted_ns = int(stamps_ns[-1])
 
     # Instructions and status
 
