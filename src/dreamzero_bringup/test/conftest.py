@@ -4,14 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
-from dreamzero_bringup.recording import (
+from dreamzero_bringup.demo.recording import (
     ControllerReport,
     Picture,
     PolicyReport,
     Recording,
     State,
 )
-from dreamzero_bringup.recording import ReceivedChunk as Received
+from dreamzero_bringup.demo.recording import ReceivedChunk as Received
 from dreamzero_policy.embodiments.droid import DROID
 from dreamzero_policy.types import NS_PER_S, ActionChunk
 

@@ -18,10 +18,10 @@ from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import SetBool, Trigger
 
 from dreamzero_bringup import domain, operator_client
-from dreamzero_bringup.demo_recorder import DemoRecorder
+from dreamzero_bringup.demo.recorder import DemoRecorder
+from dreamzero_bringup.demo.recording import Recording
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_bringup.operator_client import OperatorClient, domain_of_run, spinning
-from dreamzero_bringup.recording import Recording
 from dreamzero_policy.embodiments.droid import DROID
 from dreamzero_policy.nodes import qos
 

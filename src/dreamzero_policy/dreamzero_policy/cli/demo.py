@@ -35,7 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the demo."""
-    from dreamzero_bringup.demo import Demo
+    from dreamzero_bringup.demo.loop import Demo
 
     demo = Demo(
         robot=args.robot,

@@ -2,10 +2,10 @@
 
 import json
 
-from dreamzero_bringup.demo_folder import write_folder
-from dreamzero_bringup.process_usage import Usage
-from dreamzero_bringup.recording import Recording
-from dreamzero_bringup.report import checks
+from dreamzero_bringup.demo.folder import write_folder
+from dreamzero_bringup.demo.process_usage import Usage
+from dreamzero_bringup.demo.recording import Recording
+from dreamzero_bringup.demo.report import checks
 from dreamzero_policy.embodiments.droid import DROID
 
 PROCESSES = {"policy": Usage(80.0, 700.0, 500.0), "controller": Usage(10.0, 100.0, 50.0)}

@@ -2,7 +2,7 @@
 
 import os
 
-from dreamzero_bringup.process_usage import ProcessUsage
+from dreamzero_bringup.demo.process_usage import ProcessUsage
 
 
 def test_a_busy_process_has_cpu_and_memory_and_a_dead_one_is_left_out():

@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from dreamzero_bringup.recording import Recording
-from dreamzero_bringup.report import unit
+from dreamzero_bringup.demo.recording import Recording
+from dreamzero_bringup.demo.report import unit
 from dreamzero_policy.embodiments.embodiment import Joint
 from dreamzero_policy.types import NS_PER_S
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dreamzero_bringup.recording import ControllerReport, Recording
+from dreamzero_bringup.demo.recording import ControllerReport, Recording
 from dreamzero_policy.types import NS_PER_S, Float
 
 MOTION = 0.02

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from dreamzero_bringup.recording import Recording
+from dreamzero_bringup.demo.recording import Recording
 from dreamzero_policy.types import NS_PER_S
 
 _RECENT_NS = 2 * NS_PER_S

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from dreamzero_bringup import canvas_video, machine, report, timeline_plot
-from dreamzero_bringup.process_usage import Usage
-from dreamzero_bringup.recording import Recording
+from dreamzero_bringup import machine
+from dreamzero_bringup.demo import canvas_video, report, timeline_plot
+from dreamzero_bringup.demo.process_usage import Usage
+from dreamzero_bringup.demo.recording import Recording
 
 
 def write_folder(

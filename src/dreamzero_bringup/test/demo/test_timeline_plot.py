@@ -2,8 +2,8 @@
 
 import cv2
 
-from dreamzero_bringup import timeline_plot
-from dreamzero_bringup.recording import Recording
+from dreamzero_bringup.demo import timeline_plot
+from dreamzero_bringup.demo.recording import Recording
 from dreamzero_policy.embodiments.droid import DROID
 
 

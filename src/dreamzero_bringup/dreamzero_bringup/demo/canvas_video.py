@@ -10,7 +10,7 @@ import av
 import cv2
 import numpy as np
 
-from dreamzero_bringup.recording import Picture
+from dreamzero_bringup.demo.recording import Picture
 from dreamzero_policy.types import NS_PER_S
 
 _HEADER, _GAP, _SCALE = 44, 8, 0.6

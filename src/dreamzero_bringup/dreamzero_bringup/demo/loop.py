@@ -1,4 +1,4 @@
-"""The demo: a graph in simulation, closed loop for a while, ``demo_folder.py`` for the rest."""
+"""The demo: a graph in simulation, closed loop for a while, ``folder.py`` for the rest."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TextIO
 
 import psutil
 
-from dreamzero_bringup import report
 from dreamzero_bringup.console import console, is_alarming, log_files
+from dreamzero_bringup.demo import report
+from dreamzero_bringup.demo.process_usage import ProcessUsage
+from dreamzero_bringup.demo.recording import Recording
+from dreamzero_bringup.demo.status_line import LiveStatus, PlainStatus, status_text
 from dreamzero_bringup.graph import Options, build, setting
-from dreamzero_bringup.process_usage import ProcessUsage
-from dreamzero_bringup.recording import Recording
-from dreamzero_bringup.status_line import LiveStatus, PlainStatus, status_text
 from dreamzero_bringup.supervisor import Interrupts, NodeExit, Supervisor, report_failure
 from dreamzero_policy import embodiments
 from dreamzero_policy.types import NS_PER_S
@@ -125,7 +125,7 @@ class Demo:
         verdict = report.checks(self.recording, _death(supervisor.failure))
         if trouble is not None:
             verdict.insert(0, report.Check("the loop was closed to the end", False, trouble))
-        from dreamzero_bringup.demo_folder import write_folder  # takes matplotlib a second
+        from dreamzero_bringup.demo.folder import write_folder  # takes matplotlib a second
 
         controller = next(node for node in nodes if node.name == "controller")
         period_s = 1 / float(setting(controller, "rate_hz") or 30)
@@ -146,7 +146,7 @@ class Demo:
         Raises:
             NotClosed: a step did not succeed.
         """
-        from dreamzero_bringup.demo_recorder import DemoRecorder
+        from dreamzero_bringup.demo.recorder import DemoRecorder
         from dreamzero_bringup.operator_client import OperatorClient, spinning
 
         recording = self.recording

@@ -3,7 +3,7 @@
 import av
 import pytest
 
-from dreamzero_bringup import canvas_video
+from dreamzero_bringup.demo import canvas_video
 from dreamzero_policy.embodiments.droid import DROID
 
 

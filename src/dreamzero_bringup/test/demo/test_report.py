@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from dreamzero_bringup.recording import Recording, State
-from dreamzero_bringup.report import checks, motion, spread, summarise
+from dreamzero_bringup.demo.recording import Recording, State
+from dreamzero_bringup.demo.report import checks, motion, spread, summarise
 from dreamzero_policy.embodiments.droid import DROID
 
 HERE = {"period": 1 / 30}

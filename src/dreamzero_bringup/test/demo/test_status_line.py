@@ -2,7 +2,7 @@
 
 import io
 
-from dreamzero_bringup.status_line import LiveStatus, PlainStatus, status_text
+from dreamzero_bringup.demo.status_line import LiveStatus, PlainStatus, status_text
 from dreamzero_policy.types import NS_PER_S
 
 

@@ -13,7 +13,7 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image, JointState
 
-from dreamzero_bringup.recording import (
+from dreamzero_bringup.demo.recording import (
     ControllerReport,
     Picture,
     PolicyReport,

@@ -1,0 +1,1 @@
+"""The demo: a closed loop in simulation, watched, judged and drawn."""
