@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from launch import LaunchContext, LaunchDescription
 from launch.action import Action
 from launch.actions import (
     DeclareLaunchArgument,
@@ -19,7 +20,6 @@ from launch_ros.actions import Node
 
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_bringup.graph import SIDES, NodeSpec, Options, build
-from launch import LaunchContext, LaunchDescription
 
 _ARGUMENTS = (
     DeclareLaunchArgument(

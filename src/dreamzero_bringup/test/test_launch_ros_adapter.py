@@ -13,13 +13,13 @@ pytest.importorskip(
     reason="launch_ros is not on PyPI; `dreamzero up` starts the same graph without it",
 )
 
+from launch import LaunchContext
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_bringup.graph import Options, build
 from dreamzero_bringup.launch_ros_adapter import describe, options
-from launch import LaunchContext
 
 pytestmark = pytest.mark.ros
 
