@@ -247,17 +247,21 @@ class Node(LifecycleNode, Generic[Settings]):
 
 @contextlib.contextmanager
 def _signals(received: Callable[[], None]) -> Iterator[None]:
-    """Calls ``received`` from its own thread on SIGINT or SIGTERM, even while C++ code waits."""
+    """Calls ``received`` from its own thread on SIGINT or SIGTERM, even while C++ code waits.
+
+    Afterwards both are ignored: the process is about to end, and a second one (a terminal and
+    ros2 launch send one each for the same Ctrl-C) must not cut its stop off.
+    """
     reader, writer = socket.socketpair()
     writer.setblocking(False)
-    before = {
-        number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
     wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
 
     def watch() -> None:
         while number := reader.recv(1):
-            if number[0] in before:
+            if number[0] in numbers:
                 received()
 
     thread = threading.Thread(target=watch, name="signals", daemon=True)
@@ -265,9 +269,9 @@ def _signals(received: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
         signal.set_wakeup_fd(wakeup)
-        for number, handler in before.items():
-            signal.signal(number, handler)
         writer.close()
         thread.join(1.0)
         reader.close()

@@ -118,6 +118,17 @@ def test_a_signal_stops_in_order_at_once(probe, number):
     assert "Traceback" not in one.log
 
 
+def test_more_signals_do_not_cut_a_stop_off(probe):
+    one = probe()
+    one.wait_for("running")
+    while one.child.poll() is None:
+        one.child.send_signal(signal.SIGINT)
+        time.sleep(0.0005)
+    assert one.child.returncode == 0, one.log
+    assert one.said[-3:] == STOPPED
+    assert "Traceback" not in one.log
+
+
 @pytest.mark.parametrize(
     ("fault", "code", "said", "text"),
     [
