@@ -19,6 +19,7 @@ from torch import Tensor
 
 from dreamzero_policy.checkpoint.load import Loaded
 from dreamzero_policy.embodiments.embodiment import Embodiment
+from dreamzero_policy.inference.onednn import prefer_onednn
 from dreamzero_policy.inference.sampler import Denoised, denoise_block
 from dreamzero_policy.inference.schedule import flow_schedule
 from dreamzero_policy.inference.session import Plan, ResetReason, Session
@@ -136,6 +137,8 @@ class Engine:
         self._decoder = threading.Lock()  # its causal memory belongs to one clip at a time
         if options.threads is not None:
             torch.set_num_threads(options.threads)
+        if self._model.device.type == "cpu":
+            prefer_onednn(self._model.vae)
 
     def _check_fit(self, loaded: Loaded) -> None:
         """Refuses a checkpoint of another robot or of another division of time."""

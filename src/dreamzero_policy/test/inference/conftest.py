@@ -67,6 +67,7 @@ class FakeModel:
     def __init__(self):
         self.config, self.dit = CONFIG, FakeDiT()
         self.device, self.dtype = torch.device("cpu"), torch.float32
+        self.vae = torch.nn.Identity()
         self.prompts, self.encoded, self.decoded = [], [], []
 
     def encode_prompt(self, prompt):
