@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dreamzero_bringup import machine
 from dreamzero_bringup.demo import canvas_video, report, timeline_plot
+from dreamzero_bringup.demo.goals import Goal, goals
 from dreamzero_bringup.demo.process_usage import Usage
 from dreamzero_bringup.demo.recording import Recording
 
@@ -20,7 +21,7 @@ def write_folder(
     verdict: Sequence[report.Check],
     processes: Mapping[str, Usage],
     nominal_period_s: float,
-) -> None:
+) -> list[Goal]:
     """Writes ``summary.json``; ``timeline.png`` and ``canvas.mp4`` if there is something to show.
 
     Args:
@@ -30,6 +31,9 @@ def write_folder(
         verdict: the conditions of a closed loop.
         processes: what each process used.
         nominal_period_s: control period that deviations are counted from.
+
+    Returns:
+        The goals of the run, as in the summary.
     """
     for name in ("summary.json", "timeline.png", "canvas.mp4"):
         (folder / name).unlink(missing_ok=True)
@@ -44,6 +48,8 @@ def write_folder(
         "versions": machine.versions(),
         "commit": machine.commit(),
     }
+    aims = goals(summary)
+    summary["goals"] = [asdict(goal) for goal in aims]
     untrained = bool(summary["untrained"])
     if recording.commands or recording.chunks:
         weights = " with UNTRAINED weights" if untrained else ""
@@ -59,6 +65,7 @@ def write_folder(
             untrained=untrained,
         )
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    return aims
 
 
 def _processes(processes: Mapping[str, Usage]) -> dict[str, object]:

@@ -129,7 +129,12 @@ class Demo:
 
         controller = next(node for node in nodes if node.name == "controller")
         period_s = 1 / float(setting(controller, "rate_hz") or 30)
-        write_folder(self.out, self.recording, self.instruction, verdict, usage.result(), period_s)
+        aims = write_folder(
+            self.out, self.recording, self.instruction, verdict, usage.result(), period_s
+        )
+        for goal in aims:
+            mark = "goal" if goal.reached else "MISS"
+            self._say("dreamzero", f"{mark} {goal.name}: {goal.measured}, at most {goal.most:g}")
         for check in verdict:
             mark = "ok  " if check.holds else "FAIL"
             self._say("dreamzero", f"{mark} {check.name}: {check.detail}")

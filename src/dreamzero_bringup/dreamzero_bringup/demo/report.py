@@ -13,6 +13,10 @@ from dreamzero_policy.types import NS_PER_S, Float
 MOTION = 0.02
 """Least range [rad or m] of some joint, commanded and measured, that counts as motion."""
 
+MOST_WITHOUT = 0.05
+"""Share of control ticks after the first chunk that may be without one: a machine that stalls for
+a moment makes the controller hold for a moment. The goal is none; ``goals.py`` shows it."""
+
 _LAGS_S = np.arange(0.0, 0.51, 0.01)
 
 
@@ -176,11 +180,11 @@ def checks(recording: Recording, death: str | None) -> list[Check]:
             f"error {widest[1]['error_rms']}",
         ),
         Check(
-            "no tick without a valid chunk after the first",
-            final is not None and accepted > 0 and without == 0,
+            "chunks kept coming",
+            final is not None and accepted > 0 and without <= MOST_WITHOUT * final.ticks,
             "no report from the controller"
             if final is None
-            else f"{without} of {final.ticks} ticks without one"
+            else f"{without} of {final.ticks} ticks after the first chunk were without a valid one"
             + (f"; last hold: {_last_hold(recording)}" if without else ""),
         ),
     ]

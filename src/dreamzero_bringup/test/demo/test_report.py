@@ -86,14 +86,21 @@ def test_commands_that_stand_still_fail(recording):
     assert "commands moved the joints" in failed(recording)
 
 
-def test_a_tick_without_a_chunk_fails_and_says_why(recording):
+@pytest.mark.parametrize(("without", "holds"), [(9, True), (10, False)])
+def test_more_than_a_twentieth_of_the_ticks_without_a_chunk_fails(recording, without, holds):
+    last = dataclasses.replace(recording.controller[-1], ticks=180, ticks_without_chunk=without)
+    recording.controller[-1] = last
+    assert failed(recording) == ([] if holds else ["chunks kept coming"])
+
+
+def test_ticks_without_a_chunk_are_explained(recording):
     last = recording.controller[-1]
     recording.controller[-1] = dataclasses.replace(
-        last, ticks_without_chunk=4, hold_reason="stale_chunk", message="2.1 s old"
+        last, ticks_without_chunk=40, hold_reason="stale_chunk", message="2.1 s old"
     )
     (check,) = [check for check in checks(recording, None) if not check.holds]
-    assert check.name == "no tick without a valid chunk after the first"
-    assert "4 of" in check.detail
+    assert check.name == "chunks kept coming"
+    assert "40 of" in check.detail
     assert "stale_chunk (2.1 s old)" in check.detail
 
 
