@@ -29,6 +29,9 @@ OnPrediction = Callable[[Session, Int, Image], None]
 _logger = logging.getLogger(__name__)
 _RECORD = 1000
 """Calls whose latency is remembered."""
+
+_MOST_OF_A_FRAME, _NEXT_FRAME = 0.6, 1.25
+"""Shares of a frame: after the first the next one is worth waiting for, until the second."""
 _FORGET = 0.9
 """What is left of the last time that decoding took, whenever there was no time for it."""
 
@@ -76,6 +79,8 @@ class Worker:
             on every boundary (``Session.due``).
         on_prediction: takes stamps and predicted canvases, decoded while nothing waits.
         wants_prediction: asked before decoding; None: always, if there is ``on_prediction``.
+        frame_s: time between two observations [s]; one that has waited for most of it when the
+            thread gets to it is passed over for the next, which is about to come. 0: never.
         name: of the thread.
 
     Raises:
@@ -91,6 +96,7 @@ class Worker:
         replan_frames: int = 8,
         on_prediction: OnPrediction | None = None,
         wants_prediction: Callable[[], bool] | None = None,
+        frame_s: float = 0.0,
         name: str = "policy-worker",
     ) -> None:
         if replan_frames < 1:
@@ -98,7 +104,7 @@ class Worker:
         self._engine = engine
         self._on_result, self._on_error = on_result, on_error
         self._on_prediction, self._wants_prediction = on_prediction, wants_prediction
-        self._replan_frames = replan_frames
+        self._replan_frames, self._frame_s = replan_frames, frame_s
         self._changed = threading.Condition()
         self._slot: _Item | None = None
         self._stopping = False
@@ -188,6 +194,14 @@ class Worker:
         """Waits for an observation; None to end."""
         with self._changed:
             self._changed.wait_for(lambda: self._slot is not None or self._stopping)
+            old = self._slot
+            if old is not None and self._frame_s:
+                waited = time.perf_counter() - old.submitted
+                if waited > _MOST_OF_A_FRAME * self._frame_s:
+                    patience = max(0.0, _NEXT_FRAME * self._frame_s - waited)
+                    self._changed.wait_for(
+                        lambda: self._slot is not old or self._stopping, patience
+                    )
             item, self._slot = self._slot, None
             return None if self._stopping else item
 

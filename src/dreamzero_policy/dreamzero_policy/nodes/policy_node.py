@@ -123,6 +123,7 @@ class PolicyNode(Node[PolicyParameters]):
                 replan_frames=settings.replan_frames,
                 on_prediction=self._publish_prediction,
                 wants_prediction=self._predictions_wanted,
+                frame_s=engine.time_base.frame_ns / NS_PER_S,
             )
         except ValueError as error:
             self.fail(str(error), ExitCode.CONFIGURATION)

@@ -241,3 +241,35 @@ def test_stopping_before_starting_and_clearing(make):
 def test_nonsense_is_refused():
     with pytest.raises(ValueError, match="replan_frames"):
         Worker(Engine(), print, print, replan_frames=0)
+
+
+def busy_until_the_next_has_waited(run, seconds):
+    """One call runs; "old" is offered meanwhile and has waited for ``seconds`` when it ends."""
+    run.submit("first")
+    run.wait(run.engine.started)
+    run.submit("old")
+    time.sleep(seconds)
+    run.engine.go.release()
+    run.wait(run.called)
+
+
+def test_an_observation_that_waited_for_most_of_a_frame_makes_way_for_the_next(make):
+    run = make(frame_s=0.4)
+    busy_until_the_next_has_waited(run, 0.3)
+    run.submit("new")
+    run.wait(run.engine.started)
+    assert run.engine.asked == ["first", "new"]
+
+
+def test_it_is_taken_after_all_where_nothing_newer_comes(make):
+    run = make(frame_s=0.2)
+    busy_until_the_next_has_waited(run, 0.15)
+    run.wait(run.engine.started)
+    assert run.engine.asked == ["first", "old"]
+
+
+def test_a_fresh_one_is_taken_at_once(make):
+    run = make(frame_s=30.0)
+    busy_until_the_next_has_waited(run, 0.0)
+    run.wait(run.engine.started)
+    assert run.engine.asked == ["first", "old"]
