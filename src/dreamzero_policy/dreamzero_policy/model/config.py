@@ -55,8 +55,7 @@ class ModelConfig:
             is not.
         num_frames: image frames that the first-frame condition covers.
         vae, text, image: the frozen encoders; None where a network stands without one.
-        evaluations: of 16 timesteps, those at which the network runs unless its user says
-            otherwise; 8 is the reference's default.
+        evaluations: of 16 timesteps, those at which the network runs by default.
 
     Raises:
         ValueError: numbers that do not fit together; the message says which.
@@ -90,7 +89,7 @@ class ModelConfig:
     vae: VaeConfig | None
     text: TextConfig | None
     image: ImageConfig | None
-    evaluations: int = 8
+    evaluations: int = 8  # the reference's
 
     def __post_init__(self) -> None:
         """Checks that the parts fit together."""

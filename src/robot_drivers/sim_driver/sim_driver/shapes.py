@@ -41,8 +41,7 @@ def capsule(
     **more: Any,
 ) -> None:
     """Adds a capsule between two points [m]."""
-    place = {"fromto": [*start, *end], "size": [radius, 0, 0]}
-    _add(body, mujoco.mjtGeom.mjGEOM_CAPSULE, material, place, more)
+    _add(body, mujoco.mjtGeom.mjGEOM_CAPSULE, material, _between(start, end, radius), more)
 
 
 def cylinder(
@@ -54,8 +53,12 @@ def cylinder(
     **more: Any,
 ) -> None:
     """Adds a cylinder between two points [m]."""
-    place = {"fromto": [*start, *end], "size": [radius, 0, 0]}
-    _add(body, mujoco.mjtGeom.mjGEOM_CYLINDER, material, place, more)
+    _add(body, mujoco.mjtGeom.mjGEOM_CYLINDER, material, _between(start, end, radius), more)
+
+
+def _between(start: Vector, end: Vector, radius: float) -> dict[str, Any]:
+    """Where a round shape between two points is, as MuJoCo takes it."""
+    return {"fromto": [*start, *end], "size": [radius, 0, 0]}
 
 
 def _add(
