@@ -269,10 +269,9 @@ class PolicyNode(Node[PolicyParameters]):
                 self._last_id = max(self.now_ns(), self._last_id + 1)
                 self._session = loaded.engine.new_session(self._last_id)
                 self._record = PolicyRecord(self._last_id)
-        self._offered_ns = 0
-        if running:
-            self._offer()
-        elif loaded is not None:
+        # The next canvas is offered first: the newest one may be most of a frame old.
+        self._offered_ns = self._newest_ns.get("canvas", 0)
+        if loaded is not None:
             loaded.worker.clear()
         self._report()
 
