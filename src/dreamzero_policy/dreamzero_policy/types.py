@@ -97,6 +97,8 @@ class ActionChunk:
         names: A joint names, one per column.
         session: when the session began [ns]; a larger number is a newer session.
         sequence: chunks of this session, from 0.
+        policy: when the policy process came up [ns]; another number is another process.
+        prefix_rows: rows from row 0 on that were held to the chunk before (real-time chunking).
 
     Raises:
         ValueError: a shape or a time step that makes no sense.
@@ -109,6 +111,8 @@ class ActionChunk:
     names: tuple[str, ...]
     session: int
     sequence: int
+    policy: int = 0
+    prefix_rows: int = 0
 
     def __post_init__(self) -> None:
         """Checks shapes and freezes the rows."""
@@ -120,6 +124,8 @@ class ActionChunk:
             )
         if self.step_ns <= 0:
             raise ValueError(f"step_ns must be positive, got {self.step_ns}")
+        if not 0 <= self.prefix_rows <= len(rows):
+            raise ValueError(f"prefix_rows: expected 0 to {len(rows)}, got {self.prefix_rows}")
         object.__setattr__(self, "rows", frozen(rows))
         object.__setattr__(self, "names", tuple(self.names))
 

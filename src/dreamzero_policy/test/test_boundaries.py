@@ -12,28 +12,29 @@ _NUMPY = {"types", "normalize", "embodiments"}
 _MODEL = _NUMPY | {"weights", "model", "checkpoint"}
 ALLOWED = {
     "types": set(),
+    "delay": set(),
     "embodiments": {"types"},
     "normalize": {"types", "embodiments"},
     "observation": _NUMPY,
-    "control": _NUMPY,
+    "control": _NUMPY | {"delay"},
     "weights": _NUMPY,
     "model": _NUMPY | {"weights"},
     "checkpoint": _MODEL,
-    "inference": _MODEL | {"observation"},
+    "inference": _MODEL | {"observation", "delay"},
     "data": _NUMPY | {"observation"},
     "training": _MODEL | {"observation", "data"},
-    "nodes": _MODEL | {"observation", "control", "inference"},
+    "nodes": _MODEL | {"observation", "control", "inference", "delay"},
     "golden": _MODEL | {"observation", "inference", "training"},
     "cli": _MODEL | {"observation", "control", "inference", "data", "training", "golden"},
 }
 
-ROS = {"rclpy", "std_msgs", "std_srvs", "sensor_msgs", "builtin_interfaces", "dreamzero_msgs",
-       "cv_bridge", "ament_index_python"}  # fmt: skip
+ROS = {"rclpy", "std_msgs", "std_srvs", "sensor_msgs", "geometry_msgs", "diagnostic_msgs",
+       "builtin_interfaces", "dreamzero_msgs", "cv_bridge", "ament_index_python"}  # fmt: skip
 TORCH = {"torch", "torchvision", "transformers", "diffusers", "accelerate"}
 TORCH_FOLDERS = {"weights", "model", "checkpoint", "inference", "training", "golden"}
 # Besides nodes/ these speak ROS, and may use what every node stands on; a node nobody imports.
 ROS_PACKAGES = {"dreamzero_bringup"}  # and every driver's package
-NODE_BASE = {"lifecycle", "parameters", "qos", "messages"}
+NODE_BASE = {"lifecycle", "parameters", "qos", "messages", "diagnostics"}
 
 
 def imports(tree):

@@ -109,6 +109,8 @@ def chunk_message(chunk: ActionChunk) -> dz.ActionChunk:
         rows=array("f", chunk.rows.astype(np.float32).tobytes()),
         session_id=chunk.session,
         sequence=chunk.sequence,
+        policy_id=chunk.policy,
+        prefix_rows=chunk.prefix_rows,
     )
 
 
@@ -133,6 +135,8 @@ def chunk_from_message(message: dz.ActionChunk) -> ActionChunk:
         names=names,
         session=message.session_id,
         sequence=message.sequence,
+        policy=message.policy_id,
+        prefix_rows=message.prefix_rows,
     )
 
 
