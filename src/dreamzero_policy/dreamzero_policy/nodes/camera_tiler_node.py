@@ -1,27 +1,42 @@
 """Camera topics in, one canvas at the policy's frame rate out.
 
 At every instant of the canvas grid each view gives its newest image not later than the instant. A
-canvas with a missing or stale view is not published, and the log says which view and why. The first
-image of every view is converted at once: an encoding or a size that cannot be ends the process.
+canvas with a missing, stale or frozen view is not published, and the log says which view and why.
+The first image of every view is converted at once: an encoding or a size that cannot be ends the
+process. An image of another camera than the view's is refused.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
 from fractions import Fraction
 from functools import partial
 
 from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import CompressedImage, Image
 
-from dreamzero_policy import embodiments
-from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.nodes import qos
+from dreamzero_policy.nodes.camera_tiler_parameters import CameraTilerParameters
 from dreamzero_policy.nodes.images import rgb
 from dreamzero_policy.nodes.lifecycle import Node, run
-from dreamzero_policy.nodes.messages import Canvas, canvas_message, nanoseconds
-from dreamzero_policy.nodes.parameters import NodeParameters, parameter
-from dreamzero_policy.observation.sync import Alignment, Grid, Instants, TimeBuffer, align, settled
+from dreamzero_policy.nodes.messages import (
+    Canvas,
+    canvas_message,
+    nanoseconds,
+    proprioception_from_message,
+)
+from dreamzero_policy.nodes.polled import Polled
+from dreamzero_policy.observation.frame_ids import FrameIds, parse_frame_ids
+from dreamzero_policy.observation.frozen import PictureWatch
+from dreamzero_policy.observation.sync import (
+    Alignment,
+    Grid,
+    Instants,
+    MissingView,
+    TimeBuffer,
+    align,
+    settled,
+)
 from dreamzero_policy.observation.views import Tiler
 from dreamzero_policy.types import NS_PER_S
 from dreamzero_policy.types import Image as Pixels
@@ -29,58 +44,11 @@ from dreamzero_policy.types import Image as Pixels
 _KEPT = 8
 """Images kept per view; at 60 Hz they span more than the longest wait."""
 
-_LEAST_SIDE = 16
-"""Smallest view [pixels]."""
-
 _REPORT_EVERY_S = 2.0
 """Least time between two reports of the same kind."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class CameraTilerParameters(NodeParameters):
-    """What an installation may set."""
-
-    compressed_views: tuple[str, ...] = parameter(
-        (), "Views that come as CompressedImage on <view>/image_raw/compressed."
-    )
-    settle_s: float = parameter(
-        0.04,
-        "How long after an instant an image for it is waited for [s].",
-        at_least=0.0,
-        at_most=0.1,
-    )
-    max_image_age_s: float = parameter(
-        0.2, "An image older than that at the instant is stale [s].", at_least=0.12, at_most=2.0
-    )
-    frame_hz: float = parameter(
-        0.0,
-        "Canvases per second; 0 for the robot's own. A checkpoint with another time base needs it.",
-        at_least=0.0,
-        at_most=30.0,
-    )
-    view_size: tuple[int, ...] = parameter(
-        (0, 0),
-        "Height and width of a view in the canvas [pixels]; 0, 0 for the robot's own. A checkpoint "
-        "with another size needs it.",
-        at_least=0,
-        at_most=1024,
-    )
-
-    def robot_layout(self) -> Embodiment:
-        """The robot with views of the size that is set.
-
-        Raises:
-            ValueError: an unknown robot, or a size that is not two sides.
-        """
-        robot, size = embodiments.get(self.robot), self.view_size
-        if size == (0, 0):
-            return robot
-        if len(size) != 2 or min(size) < _LEAST_SIDE:
-            raise ValueError(
-                f"parameter view_size: expected height and width of at least {_LEAST_SIDE} pixels, "
-                f"or 0 and 0 for the robot's own, got {list(size)}"
-            )
-        return replace(robot, view_size=size)
+_REASONS = ("wrong_camera", "frozen", "missing", "stale", "unusable")
+"""Why a canvas is withheld; of several the first."""
 
 
 class CameraTiler(Node[CameraTilerParameters]):
@@ -106,7 +74,18 @@ class CameraTiler(Node[CameraTilerParameters]):
         self._images = {name: TimeBuffer[Image | CompressedImage](_KEPT) for name in names}
         self._topics: dict[str, str] = {}
         self._seen: set[str] = set()
-        self._withheld = 0
+        self._joints = robot.state_joints
+        self._frame_ids = FrameIds(names, parse_frame_ids(settings.frame_ids, names))
+        self._watch = PictureWatch(
+            robot,
+            round(settings.frozen_after_s * NS_PER_S),
+            settings.frozen_motion,
+            settings.still_views,
+        )
+        self._refusals: dict[str, str] = {}  # by view, while its images come from another camera
+        self._withheld = self._published = 0
+        self._withheld_for: Counter[str] = Counter()
+        self._states = Polled(self, dz.Proprioception, "proprioception", qos.STATE_NEWEST)
         for name in names:
             compressed = name in settings.compressed_views
             subscription = self.create_subscription(
@@ -120,7 +99,10 @@ class CameraTiler(Node[CameraTilerParameters]):
         self._pictures = self.create_publisher(Image, "canvas/image", qos.PICTURE)
 
     def _start(self) -> None:
-        """Begins with the next instant."""
+        """Begins with the next instant; which camera is which is learned anew."""
+        self._frame_ids.clear()
+        self._watch.clear()
+        self._refusals.clear()
         self._timer = self.create_timer(1.0, self._serve)
         self._serve()
 
@@ -132,6 +114,12 @@ class CameraTiler(Node[CameraTilerParameters]):
         """Keeps an image; the first of a view must be one that a tile can be made of."""
         if not self.accepting:
             return
+        refusal = self._frame_ids.refusal(view, message.header.frame_id)
+        if refusal:
+            self._refusals[view] = refusal
+            self.get_logger().error(refusal, throttle_duration_sec=_REPORT_EVERY_S)
+            return
+        self._refusals.pop(view, None)
         if view not in self._seen:
             try:
                 self._tile(view, message)
@@ -159,7 +147,7 @@ class CameraTiler(Node[CameraTilerParameters]):
             if aligned.complete:
                 self._publish(aligned)
             else:
-                self._withhold("; ".join(map(str, aligned.problems)))
+                self._withhold_incomplete(aligned)
         self._timer.timer_period_ns = self._instants.wait_ns(self.now_ns(), early=True)
         self._timer.reset()
 
@@ -167,20 +155,56 @@ class CameraTiler(Node[CameraTilerParameters]):
         try:
             tiles = {name: self._tile(name, view.value) for name, view in aligned.views.items()}
         except ValueError as error:
-            self._withhold(str(error))
+            self._withhold("unusable", str(error))
+            return
+        self._follow_motion()
+        for name, view in aligned.views.items():
+            self._watch.saw(name, view.stamp_ns, tiles[name])
+        if frozen := self._watch.frozen():
+            self._withhold("frozen", "; ".join(map(str, frozen)))
             return
         stamps = {name: view.stamp_ns for name, view in aligned.views.items()}
         message = canvas_message(Canvas(aligned.instant_ns, self._tiler.compose(tiles), stamps))
         self._canvases.publish(message)
+        self._published += 1
         if self._pictures.get_subscription_count():
             self._pictures.publish(message.image)
         if self._withheld:
             self.get_logger().info(f"canvases again after {self._withheld} without")
             self._withheld = 0
 
-    def _withhold(self, why: str) -> None:
-        """Says why there is no canvas at an instant."""
+    def _follow_motion(self) -> None:
+        """Tells the watch where the robot is."""
+        message = self._states.take()
+        if message is None:
+            return
+        try:
+            state = proprioception_from_message(message)
+        except ValueError as error:
+            self.get_logger().warning(str(error), throttle_duration_sec=_REPORT_EVERY_S)
+            return
+        if state.names == self._joints:  # what does not fit is the policy's to complain of
+            self._watch.moved(state.stamp_ns, state.positions)
+
+    def _withhold_incomplete(self, aligned: Alignment[Image | CompressedImage]) -> None:
+        """Withholds a canvas that lacks views: they may have images, but of another camera."""
+        reasons, texts = set(), []
+        for problem in aligned.problems:
+            refusal = self._refusals.get(problem.view)
+            kind = "missing" if isinstance(problem, MissingView) else "stale"
+            reasons.add("wrong_camera" if refusal else kind)
+            texts.append(f"{problem}, since {refusal}" if refusal else str(problem))
+        self._withhold(min(reasons, key=_REASONS.index), "; ".join(texts))
+
+    def _withhold(self, reason: str, why: str) -> None:
+        """Says why there is no canvas at an instant.
+
+        Args:
+            reason: one of ``_REASONS``.
+            why: the same for people.
+        """
         self._withheld += 1
+        self._withheld_for[reason] += 1
         self.get_logger().warning(
             f"no canvas: {why} ({self._withheld} in a row)", throttle_duration_sec=_REPORT_EVERY_S
         )

@@ -13,6 +13,9 @@ STATE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 STATE_INPUT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Joint states and proprioception, for whoever listens: matches any publisher's reliability."""
 
+STATE_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Proprioception for whoever looks at it now and then."""
+
 CANVAS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 """Canvases: the context needs every one of them."""
 
@@ -34,3 +37,6 @@ PICTURE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
 PREDICTION = QoSProfile(depth=32, reliability=ReliabilityPolicy.RELIABLE)
 """Predicted canvases: a whole chunk's worth comes at once."""
+
+DIAGNOSTICS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+"""Diagnostics: what the usual ROS tools ask for."""

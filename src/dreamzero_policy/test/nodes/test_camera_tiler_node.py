@@ -1,5 +1,6 @@
 """The tiler as a process over real DDS: the grid, the picture, missing views, bad images."""
 
+import math
 import time
 from array import array
 from dataclasses import replace
@@ -9,13 +10,20 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from dreamzero_msgs.msg import Canvas
+from dreamzero_msgs.msg import Canvas, Proprioception
 from sensor_msgs.msg import CompressedImage, Image
 
 from dreamzero_policy.embodiments import get
 from dreamzero_policy.nodes import qos
-from dreamzero_policy.nodes.camera_tiler_node import CameraTilerParameters
-from dreamzero_policy.nodes.messages import image_message, nanoseconds, rgb_pixels, time_message
+from dreamzero_policy.nodes.camera_tiler_parameters import CameraTilerParameters
+from dreamzero_policy.nodes.messages import Proprioception as State
+from dreamzero_policy.nodes.messages import (
+    image_message,
+    nanoseconds,
+    proprioception_message,
+    rgb_pixels,
+    time_message,
+)
 from dreamzero_policy.nodes.parameters import resolve
 from dreamzero_policy.observation.views import Tiler
 
@@ -30,7 +38,8 @@ class Cameras:
     """Synthetic cameras at 15 Hz; each picture has one colour, known from its stamp."""
 
     def __init__(self, bench, compressed=()):
-        self.bench, self.off = bench, set()
+        self.bench, self.off, self.frozen = bench, set(), {}
+        self.frame_ids = {view: view for view in VIEWS}
         self.publishers = {
             view: bench.node.create_publisher(
                 CompressedImage, f"{view}/image_raw/compressed", qos.CAMERA
@@ -54,7 +63,7 @@ class Cameras:
             stamp = self.bench.now_ns() - 3_000_000 * index
             if view in self.off:
                 continue
-            pixels = self.picture(view, stamp)
+            pixels = self.picture(view, self.frozen.get(view, stamp))
             if view in self.compressed:
                 data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1]
                 message = CompressedImage(
@@ -62,7 +71,7 @@ class Cameras:
                 )
                 message.header.stamp = time_message(stamp)
             else:
-                message = image_message(stamp, view, pixels)
+                message = image_message(stamp, self.frame_ids[view], pixels)
             self.publishers[view].publish(message)
 
 
@@ -101,6 +110,79 @@ def test_canvases_are_on_the_grid_and_show_the_newest_images(bench, start):
     cameras.off.add("exterior_1")
     bench.spin_until(lambda: "no canvas: exterior_1: newest image is" in process.log)
     assert "expected at most 0.200 s" in process.log
+    assert process.stop() == 0
+
+
+class Arm:
+    """The proprioception of a robot whose first joint goes to and fro, or stands."""
+
+    def __init__(self, bench):
+        self.bench, self.moving = bench, True
+        self.publisher = bench.node.create_publisher(Proprioception, "proprioception", qos.STATE)
+        self.timer = bench.node.create_timer(1 / 30, self.publish)
+        self.turned = 0.0
+
+    def publish(self):
+        stamp_ns = self.bench.now_ns()
+        if self.moving:
+            self.turned = 0.3 * math.sin(2.0 * stamp_ns / 1e9)
+        positions = DROID.state_at_home() + np.eye(8)[0] * self.turned
+        state = State(stamp_ns, DROID.state_joints, positions, np.zeros(8), {})
+        self.publisher.publish(proprioception_message(state))
+
+
+def test_a_frozen_camera_stops_the_canvases_while_a_still_scene_does_not(bench, start):
+    cameras, arm = Cameras(bench), Arm(bench)
+    canvases = bench.listen(Canvas, "canvas", qos.CANVAS)
+    process = start("camera_tiler_node", robot="droid", still_views="[exterior_2]")
+    bench.spin_until(lambda: len(canvases) >= 3)
+
+    arm.moving = False
+    cameras.frozen = dict.fromkeys(VIEWS, bench.now_ns())
+    canvases.clear()
+    bench.spin_until(lambda: len(canvases) >= 10)
+    assert "frozen" not in process.log
+
+    arm.moving = True
+    began_ns = bench.now_ns()
+    bench.spin_until(lambda: "no canvas: exterior_1: frozen, not one pixel" in process.log)
+    assert bench.now_ns() - began_ns < 3_000_000_000
+    assert "; wrist: frozen, not one pixel" in process.log
+    assert "exterior_2: frozen" not in process.log
+    arm.moving = False  # the controller holds: that must not make the picture good again
+    canvases.clear()
+    bench.spin(1.5)
+    assert not canvases
+
+    cameras.frozen.clear()
+    bench.spin_until(lambda: len(canvases) >= 3)
+    assert process.stop() == 0
+
+
+def test_images_of_another_camera_are_refused_until_their_own_come_again(bench, start):
+    cameras = Cameras(bench)
+    canvases = bench.listen(Canvas, "canvas", qos.CANVAS)
+    process = start("camera_tiler_node", robot="droid", frame_ids="['wrist=hand']")
+    bench.spin_until(lambda: "wrist: expected frame_id 'hand', got 'wrist'" in process.log)
+    assert not canvases
+    cameras.frame_ids["wrist"] = "hand"
+    bench.spin_until(lambda: len(canvases) >= 3)
+
+    cameras.frame_ids |= {"exterior_1": "exterior_2", "exterior_2": "exterior_1"}
+    bench.spin_until(lambda: "no canvas: exterior_1: newest image is" in process.log)
+    assert "since exterior_1 receives pictures of exterior_2: swapped?" in process.log
+    assert "since exterior_2 receives pictures of exterior_1: swapped?" in process.log
+    canvases.clear()
+    bench.spin(0.6)
+    assert not canvases
+
+    cameras.frame_ids |= {view: view for view in VIEWS[:2]}
+    bench.spin_until(lambda: len(canvases) >= 3)
+    cameras.off.add("exterior_1")  # a driver that is started again goes on where it was
+    bench.spin(0.5)
+    cameras.off.clear()
+    canvases.clear()
+    bench.spin_until(lambda: len(canvases) >= 3)
     assert process.stop() == 0
 
 
@@ -150,6 +232,11 @@ def test_a_first_image_that_cannot_be_used_ends_the_node(bench, start, image, co
             "parameter view_size: expected height and width of at least 16 pixels, or 0 and 0 for "
             "the robot's own, got [160]",
         ),
+        (
+            {"robot": "droid", "frame_ids": "['head=x']"},
+            "parameter frame_ids: expected view=frame_id with a view of",
+        ),
+        ({"robot": "droid", "still_views": "[head]"}, "parameter still_views: expected some of"),
         ({"robot": "droid", "compresed_views": "[wrist]"}, "did you mean compressed_views?"),
     ],
 )

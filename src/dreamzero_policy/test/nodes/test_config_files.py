@@ -11,7 +11,7 @@ from dreamzero_policy.nodes.parameters import resolve
 
 CONFIG = Path(__file__).resolve().parents[4] / "config"
 NODES = {
-    "camera_tiler": ("camera_tiler_node", "CameraTilerParameters"),
+    "camera_tiler": ("camera_tiler_parameters", "CameraTilerParameters"),
     "proprioception": ("proprioception_node", "ProprioceptionParameters"),
     "controller": ("controller_parameters", "ControllerParameters"),
     "policy": ("policy_parameters", "PolicyParameters"),
