@@ -4,6 +4,7 @@ After ACT (Zhao et al. 2023, arXiv:2304.13705), whose weights are exponential in
 There every row is averaged once, when it is due; here chunks are motions, arrive whenever they do
 and end at different instants, so that the mean must not step when one joins or leaves. The mean is
 folded: each new chunk takes its share of the ensemble before it,
+
     E_n(t) = E_(n-1)(t) + a_n(t) (c_n(t) - E_(n-1)(t)),
 
 where ``a_n`` rises from nothing to the share after the seam, and on to all of it before the
