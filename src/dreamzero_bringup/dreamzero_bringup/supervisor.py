@@ -55,10 +55,18 @@ class NodeExit:
     last_lines: tuple[str, ...]
 
 
-class _Process:
-    """One node's process, its process group and the end of its output."""
+class NodeProcess:
+    """One node's process, its process group and the end of its output.
 
-    def __init__(self, spec: NodeSpec, executable: Path, env: Mapping[str, str]) -> None:
+    Args:
+        spec: the node.
+        command: what to start, before the arguments that every ROS 2 node understands.
+        env: the whole environment; the node's own OMP_NUM_THREADS is set where it has none.
+    """
+
+    def __init__(
+        self, spec: NodeSpec, command: Sequence[str | Path], env: Mapping[str, str]
+    ) -> None:
         self.spec = spec
         self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
         threads = {"OMP_NUM_THREADS": str(spec.threads)} if spec.threads else {}
@@ -73,7 +81,7 @@ class _Process:
                 os.nice(spec.nice)
 
         self.popen = subprocess.Popen(
-            [str(executable), *spec.ros_arguments()],
+            [*map(str, command), *spec.ros_arguments()],
             env={**threads, **env},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -150,7 +158,7 @@ class Supervisor:
         self._claim = DomainClaim(_asked_domain(base) if domain_id is None else domain_id)
         self.domain_id = self._claim.domain_id
         self.failure: NodeExit | None = None
-        self._processes: list[_Process] = []
+        self._processes: list[NodeProcess] = []
         self._readers: list[threading.Thread] = []
         base.setdefault("AMENT_PREFIX_PATH", os.environ.get("AMENT_PREFIX_PATH", sys.prefix))
         self.env = {
@@ -167,7 +175,7 @@ class Supervisor:
         """Starts every node."""
         try:
             for node, executable in zip(self._nodes, self._executables, strict=True):
-                self._processes.append(_Process(node, executable, self.env))
+                self._processes.append(NodeProcess(node, [executable], self.env))
         except BaseException:
             self.stop()
             raise
@@ -237,14 +245,14 @@ class Supervisor:
             reader.join(timeout=0.5)
         self._claim.release()
 
-    def _read(self, process: _Process) -> None:
+    def _read(self, process: NodeProcess) -> None:
         """Passes a node's output on, until it closes."""
         for raw in process.popen.stdout:
             line = raw.decode(errors="replace").rstrip()
             process.last_lines.append(line)
             self._sink(process.spec.name, line)
 
-    def _drain(self, process: _Process) -> None:
+    def _drain(self, process: NodeProcess) -> None:
         """Waits briefly for the reader, so that a dead node's last words are in."""
         if self._readers:
             self._readers[self._processes.index(process)].join(timeout=1.0)
