@@ -14,11 +14,15 @@ from typing import NamedTuple
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from dreamzero_msgs import msg as dz
+from geometry_msgs.msg import Twist
 from sensor_msgs.msg import Image, JointState
 
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Float
 from dreamzero_policy.types import Image as Pixels
+
+BASE_AXES = {"base_forward": ("linear", "x"), "base_yaw": ("angular", "z")}
+"""Where a base joint stands in a ``geometry_msgs/Twist``, in the base's own frame."""
 
 
 class Proprioception(NamedTuple):
@@ -219,13 +223,39 @@ def joint_positions(message: JointState) -> JointPositions:
     )
 
 
-def command_message(embodiment: Embodiment, stamp_ns: int, command: Float) -> JointState:
+def targets_from_message(embodiment: Embodiment, message: JointState) -> JointPositions:
+    """Names and targets in model units of a command in the driver's units.
+
+    Args:
+        embodiment: names and wire scales.
+        message: some or all joints, in any order.
+
+    Raises:
+        ValueError: a joint that the robot does not have, and what ``joint_positions`` refuses.
+    """
+    given = joint_positions(message)
+    known = {joint.name: joint.command_wire for joint in embodiment.joints if joint.kind != "base"}
+    unknown = [name for name in given.names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"joint targets: {', '.join(unknown)} unknown; expected joints of {', '.join(known)}"
+        )
+    pairs = zip(given.names, given.positions.tolist(), strict=True)
+    return given._replace(
+        positions=np.array([known[name].to_model(value) for name, value in pairs])
+    )
+
+
+def command_message(
+    embodiment: Embodiment, stamp_ns: int, command: Float, session: int = 0
+) -> JointState:
     """A position command by joint name in the driver's units.
 
     Args:
         embodiment: names, order and wire scales.
         stamp_ns: when the command is due.
-        command: [A] model units. Base velocities are not positions and are left out.
+        command: [A] model units. Base velocities are not positions: ``base_message`` has them.
+        session: of the driver that may obey it; 0 where drivers have none.
 
     Raises:
         ValueError: not one value per joint.
@@ -241,6 +271,33 @@ def command_message(embodiment: Embodiment, stamp_ns: int, command: Float) -> Jo
         position=array("d", [joint.command_wire.to_wire(value) for joint, value in placed]),
     )
     message.header.stamp = time_message(stamp_ns)
+    message.header.frame_id = str(session) if session else ""
+    return message
+
+
+def base_message(embodiment: Embodiment, command: Float) -> Twist | None:
+    """The velocity of a robot's base; None for a robot that stands still.
+
+    Args:
+        embodiment: names and order.
+        command: [A] model units: m/s and rad/s for the base.
+
+    Raises:
+        ValueError: not one value per joint, or a base joint without an axis in ``BASE_AXES``.
+    """
+    values = _vector("command", embodiment.action_joints, command)
+    message = None
+    for joint, value in zip(embodiment.joints, values.tolist(), strict=True):
+        if joint.kind != "base":
+            continue
+        if joint.name not in BASE_AXES:
+            raise ValueError(
+                f"base joint {joint.name!r}: expected one of {', '.join(BASE_AXES)}, "
+                "which have an axis of a Twist"
+            )
+        message = message or Twist()
+        part, axis = BASE_AXES[joint.name]
+        setattr(getattr(message, part), axis, value)
     return message
 
 

@@ -1,6 +1,7 @@
 """Messages there and back, and what a message can get wrong."""
 
 from array import array
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,6 +105,59 @@ def test_a_command_is_in_the_drivers_units():
     assert (back.stamp_ns, back.names) == (3, ROBOT.action_joints)
     with pytest.raises(ValueError, match="command: expected 8 values"):
         m.command_message(ROBOT, 3, command[:7])
+
+
+def test_a_command_names_the_session_of_its_driver():
+    assert m.command_message(ROBOT, 3, np.array(ROBOT.home)).header.frame_id == ""
+    message = m.command_message(ROBOT, 3, np.array(ROBOT.home), session=1_795_000_000_123_456_789)
+    assert message.header.frame_id == "1795000000123456789"
+
+
+def test_targets_by_name_come_back_in_model_units():
+    command = np.array(ROBOT.home)
+    command[-1] = 0.25
+    message = m.command_message(ROBOT, 3, command)
+    message.name, message.position = message.name[::-1], message.position[::-1]
+    back = m.targets_from_message(ROBOT, message)
+    assert (back.stamp_ns, back.names) == (3, ROBOT.action_joints[::-1])
+    np.testing.assert_allclose(back.positions, command[::-1])
+    part = m.targets_from_message(ROBOT, JointState(name=["panda_joint2"], position=[0.5]))
+    assert (part.names, part.positions.tolist()) == (("panda_joint2",), [0.5])
+
+
+@pytest.mark.parametrize(
+    ("robot", "name", "why"),
+    [
+        ("droid", "fr3_joint1", "fr3_joint1 unknown; expected joints of panda_joint1, "),
+        ("agibot_g1", "base_yaw", "base_yaw unknown; expected joints of left_arm_joint1, "),
+    ],
+)
+def test_targets_of_joints_that_are_no_position_are_refused(robot, name, why):
+    with pytest.raises(ValueError, match=why):
+        m.targets_from_message(embodiments.get(robot), JointState(name=[name], position=[0.0]))
+
+
+def test_a_base_is_commanded_apart_from_the_joints():
+    robot = embodiments.get("agibot_g1")
+    command = np.array(robot.home)
+    command[robot.action_joints.index("base_forward")] = 0.1
+    command[robot.action_joints.index("base_yaw")] = -0.3
+    joints, base = m.command_message(robot, 3, command), m.base_message(robot, command)
+    assert not {"base_forward", "base_yaw"} & set(joints.name)
+    assert (base.linear.x, base.angular.z) == (0.1, -0.3)
+    assert (base.linear.y, base.linear.z, base.angular.x, base.angular.y) == (0, 0, 0, 0)
+    assert m.base_message(ROBOT, np.array(ROBOT.home)) is None
+
+
+def test_a_base_without_an_axis_is_named():
+    robot = embodiments.get("agibot_g1")
+    joints = tuple(
+        replace(joint, name="base_left") if joint.name == "base_yaw" else joint
+        for joint in robot.joints
+    )
+    robot = replace(robot, joints=joints)
+    with pytest.raises(ValueError, match="base joint 'base_left': expected one of base_forward"):
+        m.base_message(robot, np.array(robot.home))
 
 
 def test_a_joint_state_must_name_each_joint_once():
