@@ -126,8 +126,14 @@ class Normalizer:
         self._largest = np.maximum(abs(statistics.min), abs(statistics.max))
         self._moves = (self._largest if mode == "scale" else self._span) != 0
 
-    def forward(self, values: Float) -> Float:
-        """Normalises ``values`` [..., D] (or [..., H, D] with statistics per row)."""
+    def forward(self, values: Float, *, clip: bool = True) -> Float:
+        """Normalises ``values`` [..., D] (or [..., H, D] with statistics per row).
+
+        Args:
+            values: in model units.
+            clip: whether ``q99`` and ``min_max`` are cut to [-1, 1]; without, ``inverse`` undoes it
+                for every column that moves.
+        """
         values = np.asarray(values, dtype=np.float64)
         if self.mode == "binary":
             return (values > 0.5).astype(np.float64)
@@ -138,7 +144,12 @@ class Normalizer:
         if self.mode == "mean_std":
             return np.where(self._moves, shifted, values)
         still = values if self.mode == "q99" else 0.0
-        return np.clip(np.where(self._moves, 2.0 * shifted - 1.0, still), -1.0, 1.0)
+        scaled = np.where(self._moves, 2.0 * shifted - 1.0, still)
+        return (
+            np.clip(scaled, -1.0, 1.0)
+            if clip
+            else np.where(self._moves, scaled, np.clip(still, -1.0, 1.0))
+        )
 
     def inverse(self, values: Float) -> Float:
         """Undoes ``forward`` but for its clip, same shapes.
@@ -238,12 +249,14 @@ class ModelVectors:
                 absolute[:, columns] += raw_state[self._state_columns[key.name]]
         return absolute
 
-    def normalised_actions(self, absolute: Float, raw_state: Float) -> Float:
-        """The inverse of ``actions`` for training: clipped as the normaliser clips.
+    def normalised_actions(self, absolute: Float, raw_state: Float, *, clip: bool = True) -> Float:
+        """The inverse of ``actions``.
 
         Args:
             absolute: [H, A] targets in model units.
             raw_state: [S] the measured state at the first row.
+            clip: whether to clip as the normaliser does, as in training; without, ``actions`` gives
+                the same targets back.
 
         Returns:
             [H, max_action_dim] float64, zero where no joint is.
@@ -255,7 +268,7 @@ class ModelVectors:
             values = absolute[:, columns]
             if key.relative:
                 values = values - raw_state[self._state_columns[key.name]]
-            padded[:, columns] = normalizer.forward(values)
+            padded[:, columns] = normalizer.forward(values, clip=clip)
         return padded
 
     def _raw_state(self, raw: Float) -> Float:

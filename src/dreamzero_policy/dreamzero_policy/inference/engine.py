@@ -8,7 +8,6 @@ anchored to the state that went into that very call (design: model.md 1.4, data.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,61 +18,22 @@ from torch import Tensor
 
 from dreamzero_policy.checkpoint.load import Loaded
 from dreamzero_policy.embodiments.embodiment import Embodiment
+from dreamzero_policy.inference.continuation import Continuation, Loose, continuation
 from dreamzero_policy.inference.onednn import prefer_onednn
+from dreamzero_policy.inference.options import EngineOptions
+from dreamzero_policy.inference.prefix import Prefix
 from dreamzero_policy.inference.sampler import Denoised, denoise_block
 from dreamzero_policy.inference.schedule import flow_schedule
 from dreamzero_policy.inference.session import Plan, ResetReason, Session
-from dreamzero_policy.inference.step_cache import GRID, step_cache
+from dreamzero_policy.inference.stages import Stages
+from dreamzero_policy.inference.step_cache import step_cache
 from dreamzero_policy.inference.window import Window
 from dreamzero_policy.normalize import ModelVectors
 from dreamzero_policy.observation.prompt import NEGATIVE_PROMPT, render
-from dreamzero_policy.types import ActionChunk, Image, Int, Observation
+from dreamzero_policy.types import ActionChunk, Float, Image, Int, Observation
 
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """How the model is run; none of it is in the weights.
-
-    Attributes:
-        guidance_scale: how far the video is pushed from the negative prompt; 1 is off and halves
-            the work.
-        evaluations: timesteps at which the network runs: 5 to 8 of 16, ``"all"`` or ``"dynamic"``;
-            None: as many as the model's configuration says.
-        timesteps: solver steps per block.
-        shift: of the noise levels.
-        final_video_sigma: noise level at which the video stops being denoised; None: none is left.
-        seed: of the noise, the same at every call as in the reference.
-        fresh_noise: whether every chunk of a session draws other noise.
-        threads: CPU threads of the whole process; None leaves them as they are.
-        decode_context: real latent frames in front of the predicted ones when those are decoded.
-
-    Raises:
-        ValueError: a number outside its range.
-    """
-
-    guidance_scale: float = 5.0
-    evaluations: int | str | None = None
-    timesteps: int = GRID
-    shift: float = 5.0
-    final_video_sigma: float | None = None
-    seed: int = 1140
-    fresh_noise: bool = False
-    threads: int | None = None
-    decode_context: int = 3
-
-    def __post_init__(self) -> None:
-        """Checks what the parts that read the rest do not."""
-        if not np.isfinite(self.guidance_scale):
-            raise ValueError(f"guidance_scale: expected a number, got {self.guidance_scale}")
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"threads: expected at least 1 or None, got {self.threads}")
-        if self.decode_context < 1:
-            raise ValueError(f"decode_context: expected at least 1, got {self.decode_context}")
-
-    @property
-    def branches(self) -> int:
-        """Copies of the network's memory: one per prompt that it runs under."""
-        return 1 if self.guidance_scale == 1 else 2
+_FARTHEST = 5.0
+"""Largest known value, normalised: the network has seen none beyond, not even as noise."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +48,7 @@ class Inference:
         evaluations: timesteps at which the network ran.
         stages: seconds by stage; ``total`` is the whole call.
         reset_reason: why the window restarted in this call; None: it did not.
+        loose: why no row was held to the chunk before although one was asked to be.
     """
 
     chunk: ActionChunk
@@ -97,6 +58,7 @@ class Inference:
     evaluations: int
     stages: dict[str, float]
     reset_reason: ResetReason | None
+    loose: Loose | None = None
 
 
 class Engine:
@@ -192,10 +154,13 @@ class Engine:
         Raises:
             ValueError: the observation does not fit the robot; the session is untouched.
         """
-        stages = _Stages(self._model.device)
+        stages = Stages(self._model.device)
         self._check(observation)
         state = self._vectors.state(observation.state)
         plan = session.plan(observation)
+        prior = self._prior(session, plan, observation)
+        held = prior if isinstance(prior, Continuation) else None
+        prefix = self._prefix(held, observation.state) if held else None
         canvases = observation.canvases
         with stages("text"):
             texts = self._texts(session, observation.prompt)
@@ -211,7 +176,7 @@ class Engine:
                 with stages("condition"):
                     window.prepare()
                 with stages("denoise"):
-                    block = self._denoise(session, window, state)
+                    block = self._denoise(session, window, state, prefix)
                 context = window.latents[-self.options.decode_context :]
             with stages("actions"):
                 rows = block.actions[0].double().cpu().numpy()
@@ -227,6 +192,7 @@ class Engine:
             names=self.embodiment.action_joints,
             session=session.started_ns,
             sequence=session.advance(plan, observation),
+            prefix_rows=held.committed if held else 0,
         )
         return Inference(
             chunk=chunk,
@@ -236,6 +202,7 @@ class Engine:
             evaluations=len(block.steps_run),
             stages=stages.done(),
             reset_reason=plan.reset,
+            loose=prior if isinstance(prior, Loose) else None,
         )
 
     @torch.inference_mode()
@@ -296,7 +263,7 @@ class Engine:
         return (positive, self._negative)
 
     def _restart(
-        self, window: Window, canvas: Image, texts: Sequence[Tensor], stages: _Stages
+        self, window: Window, canvas: Image, texts: Sequence[Tensor], stages: Stages
     ) -> None:
         """A window that begins with one canvas."""
         with stages("condition"):
@@ -305,7 +272,7 @@ class Engine:
             window.restart(condition.first_latent, condition, clip, texts)
 
     def _refresh(
-        self, window: Window, canvases: Image, positions: Sequence[int], stages: _Stages
+        self, window: Window, canvases: Image, positions: Sequence[int], stages: Stages
     ) -> None:
         """A block of real frames behind what the window holds."""
         with stages("encode"):
@@ -320,7 +287,7 @@ class Engine:
         canvases: Image,
         plan: Plan,
         texts: Sequence[Tensor],
-        stages: _Stages,
+        stages: Stages,
     ) -> Iterator[None]:
         """The context as it stands between two boundaries, undone at the end."""
         if plan.lookahead is None:
@@ -337,7 +304,28 @@ class Engine:
                 self._refresh(window, canvases, plan.lookahead, stages)
             yield
 
-    def _denoise(self, session: Session, window: Window, state: np.ndarray) -> Denoised:
+    def _prior(
+        self, session: Session, plan: Plan, observation: Observation
+    ) -> Continuation | Loose | None:
+        """What the call's chunk goes on from, if it is to."""
+        if not self.options.real_time_chunking:
+            return None
+        return continuation(session, plan, observation, self.embodiment, self.options.prefix_decay)
+
+    def _prefix(self, held: Continuation, state: Float) -> Prefix:
+        """The chunk before as this call's normalised actions, relative to its state."""
+        known = self._vectors.normalised_actions(held.rows, state, clip=False)
+        values = np.zeros((self.config.num_action_per_block, known.shape[1]))
+        values[: len(known)] = known.clip(-_FARTHEST, _FARTHEST)
+        device = self._model.device
+        return Prefix(
+            torch.from_numpy(values).to(device, torch.float32)[None],
+            torch.from_numpy(held.weights).to(device, torch.float32),
+        )
+
+    def _denoise(
+        self, session: Session, window: Window, state: np.ndarray, prefix: Prefix | None
+    ) -> Denoised:
         """Samples the block behind the context."""
         device, dtype = self._model.device, self._model.dtype
         seed = self.options.seed + (session.sequence if self.options.fresh_noise else 0)
@@ -350,6 +338,7 @@ class Engine:
             self._video_schedule,
             self._action_schedule,
             self._step_cache,
+            prefix=prefix,
         )
 
     def _noise(self, seed: int) -> tuple[Tensor, Tensor]:
@@ -364,29 +353,3 @@ class Engine:
             ).float()
             for shape in (video, actions)
         )
-
-
-class _Stages:
-    """Seconds by named stage; waits for the device at both ends of a stage."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._seconds: dict[str, float] = {}
-        self._start = self._now()
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        start = self._now()
-        try:
-            yield
-        finally:
-            self._seconds[name] = self._seconds.get(name, 0.0) + self._now() - start
-
-    def done(self) -> dict[str, float]:
-        """Every stage, and the total since the beginning."""
-        return {**self._seconds, "total": self._now() - self._start}
-
-    def _now(self) -> float:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        return time.perf_counter()

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from dreamzero_policy.inference.prefix import Prefix
 from dreamzero_policy.inference.schedule import FlowSchedule, SolverState, advance
 from dreamzero_policy.inference.step_cache import StepCache
 
@@ -53,6 +54,7 @@ def denoise_block(
     action_schedule: FlowSchedule,
     step_cache: StepCache,
     on_step: Callable[[Trace], None] | None = None,
+    prefix: Prefix | None = None,
 ) -> Denoised:
     """Samples a block jointly.
 
@@ -64,9 +66,10 @@ def denoise_block(
         action_schedule: levels of the actions, equally many.
         step_cache: which timesteps run the network; the others reuse the last velocities.
         on_step: called after every timestep.
+        prefix: action rows that are held to known values; a row of weight 1 ends at its value.
 
     Raises:
-        ValueError: the schedules differ in length.
+        ValueError: the schedules differ in length, or the prefix does not fit the actions.
     """
     if len(video_schedule) != len(action_schedule):
         raise ValueError(
@@ -90,9 +93,11 @@ def denoise_block(
             )
             computed = [*computed[-1:], v]
             steps_run.append(i)
-        video, actions = advance(video_step, video, v), advance(action_step, actions, u)
+        # A reused velocity leads elsewhere from another sample: what is known is held anew.
+        held = u if prefix is None else prefix.held(u, actions.sample, action_step.sigma)
+        video, actions = advance(video_step, video, v), advance(action_step, actions, held)
         if on_step is not None:
-            on_step(Trace(i, runs, v, u, video.sample, actions.sample))
+            on_step(Trace(i, runs, v, held, video.sample, actions.sample))
     return Denoised(video.sample, actions.sample, tuple(steps_run))
 
 

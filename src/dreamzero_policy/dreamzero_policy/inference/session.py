@@ -24,8 +24,9 @@ from enum import StrEnum
 
 from torch import Tensor
 
+from dreamzero_policy.delay import DelayEstimate
 from dreamzero_policy.inference.window import Window
-from dreamzero_policy.types import Int, Observation
+from dreamzero_policy.types import NS_PER_S, ActionChunk, Int, Observation
 
 
 class ResetReason(StrEnum):
@@ -77,6 +78,9 @@ class Session:
         sequence: chunks made.
         window: the caches; the engine makes it at the first call.
         texts: prompt embeddings, one per branch; the engine's too.
+        published: the chunk that went out last; None before the first.
+        delay: from observations to publication of their chunks.
+        interval: between observations of chunks that were published.
 
     Raises:
         ValueError: a number below 1.
@@ -98,6 +102,8 @@ class Session:
         self.sequence = 0
         self.window: Window | None = None
         self.texts: tuple[Tensor, ...] = ()
+        self.published: ActionChunk | None = None
+        self.delay, self.interval = DelayEstimate(), DelayEstimate()
         self._frame_ns = frame_ns
         self._chunk = frames_per_chunk
         self._capacity = blocks_per_window
@@ -146,6 +152,24 @@ class Session:
         self._requested = None
         self.sequence += 1
         return self.sequence - 1
+
+    def note_published(self, chunk: ActionChunk, now_ns: int) -> None:
+        """Notes that a chunk went out: the next one may go on from it.
+
+        A clock that was set back starts the estimates anew.
+
+        Args:
+            chunk: of this session.
+            now_ns: the clock of the stamps, just after.
+        """
+        before, self.published = self.published, chunk
+        if now_ns < chunk.observation_ns:
+            self.delay.restart()
+            self.interval.restart()
+            return
+        self.delay.add((now_ns - chunk.observation_ns) / NS_PER_S)
+        if before is not None and before.observation_ns <= chunk.observation_ns:
+            self.interval.add((chunk.observation_ns - before.observation_ns) / NS_PER_S)
 
     def due(self, observation: Observation, replan_frames: int) -> bool:
         """Whether a caller that replans every ``replan_frames`` canvases should act on this one.
