@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -24,6 +24,12 @@ SIDES = ("all", *get_args(Side))
 """What ``Options.side`` may be: the whole graph, or what runs on one of the two hosts."""
 
 Value = bool | int | float | str | list
+
+_OBEYED = ("joint_commands", "base_command", "driver/release")
+"""Topics and services of the controller that a driver obeys."""
+
+_AGREEING, _CHUNKING = ("controller", "policy"), "real_time_chunking"
+"""Nodes whose parameters belong together, and the seam that is also the policy's parameter."""
 
 _SECTION = "/**/{node}"  # of a robot's file: one section per node, whatever its namespace
 
@@ -138,8 +144,8 @@ def build(options: Options) -> list[NodeSpec]:
 
     Raises:
         ValueError: an unknown robot, side, node or parameter, a file that is missing or is not a
-            parameter file, a checkpoint that is not there; the message says what was expected and
-            what came.
+            parameter file, a checkpoint that is not there, a policy that is told not to do what the
+            controller's seam needs; the message says what was expected and what came.
     """
     embodiments.get(options.robot)
     if options.side not in SIDES:
@@ -157,7 +163,7 @@ def build(options: Options) -> list[NodeSpec]:
     if options.checkpoint is not None:
         overrides.setdefault("policy", {})["checkpoint"] = _checkpoint(options.checkpoint)
     remappings = tuple(_remapping(text, robot_file) for text in site.get("topics", []))
-    return [
+    specs = [
         NodeSpec(
             node.package,
             node.executable,
@@ -170,8 +176,8 @@ def build(options: Options) -> list[NodeSpec]:
             threads=node.threads,
         )
         for node in nodes
-        if options.side in ("all", node.side)
     ]
+    return [node for node in _agreed(specs, robot) if options.side in ("all", node.side)]
 
 
 def setting(node: NodeSpec, parameter: str) -> Value | None:
@@ -221,11 +227,33 @@ def _refuse_unknown_sections(robot: Mapping[str, Mapping], path: Path) -> None:
             raise ValueError(f"{path}: expected sections {', '.join(expected)}, got {section!r}")
 
 
+def _agreed(nodes: list[NodeSpec], robot: Mapping[str, Mapping]) -> list[NodeSpec]:
+    """Has the policy make the chunks that the controller's seam expects, whichever side is built.
+
+    What ``policy.yaml`` says of it is no more than a default.
+
+    Raises:
+        ValueError: an override or the robot's file says the opposite.
+    """
+    controller, policy = (next(n for n in nodes if n.name == name) for name in _AGREEING)
+    if setting(controller, "seam") != _CHUNKING:
+        return nodes
+    site = robot.get(_SECTION.format(node=policy.name), {})
+    said = policy.parameters.get(_CHUNKING, site.get(_CHUNKING, True))
+    if said is not True:
+        raise ValueError(
+            f"controller.seam is {_CHUNKING}, so policy.{_CHUNKING} is expected to be true, "
+            f"got {said}: leave it out, or choose another seam"
+        )
+    told = replace(policy, parameters={**policy.parameters, _CHUNKING: True})
+    return [told if node is policy else node for node in nodes]
+
+
 def _dry(node: NodeSpec, dry_run: bool, remappings: Iterable[tuple[str, str]]) -> Iterable:
-    """In a dry run commands go where no driver listens; the first rule that fits wins."""
+    """In a dry run what a driver obeys goes where none listens; the first rule that fits wins."""
     if dry_run and node.name == "controller":
-        target = dict(remappings).get("joint_commands", "joint_commands")
-        yield "joint_commands", f"{target}/dry_run"
+        for name in _OBEYED:
+            yield name, f"{dict(remappings).get(name, name)}/dry_run"
 
 
 def _folder(options: Options) -> Path:

@@ -21,7 +21,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from dreamzero_bringup import domain
 
-_PATIENCE_S = 5.0
+_PATIENCE_S = 8.0  # to let go of a robot it is braked first, and then its driver is asked
 _OUTCOMES = {
     RunPolicy.Result.TIME_LIMIT: "the time limit was reached",
     RunPolicy.Result.CANCELLED: "cancelled",
@@ -57,28 +57,31 @@ class OperatorClient:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._policy = ActionClient(node, RunPolicy, "run_policy")
+        enable = node.create_client(SetBool, "controller/enable")
+        estop = node.create_client(Trigger, "controller/estop")
+        reset_estop = node.create_client(Trigger, "controller/reset_estop")
+        release = node.create_client(SetBool, "controller/release")
         self._services = {
-            "enable": (
-                node.create_client(SetBool, "controller/enable"),
-                SetBool.Request(data=True),
-            ),
-            "disable": (
-                node.create_client(SetBool, "controller/enable"),
-                SetBool.Request(data=False),
-            ),
-            "estop": (node.create_client(Trigger, "controller/estop"), Trigger.Request()),
-            "reset-estop": (
-                node.create_client(Trigger, "controller/reset_estop"),
-                Trigger.Request(),
-            ),
+            "enable": (enable, SetBool.Request(data=True)),
+            "disable": (enable, SetBool.Request(data=False)),
+            "estop": (estop, Trigger.Request()),
+            "reset-estop": (reset_estop, Trigger.Request()),
+            "release": (release, SetBool.Request(data=True)),
+            "take-back": (release, SetBool.Request(data=False)),
         }
 
     def motion(self, command: str, patience_s: float = _PATIENCE_S) -> Answer:
-        """Calls one of the controller's services: enable, disable, estop or reset-estop.
+        """Calls one of the controller's services.
+
+        Args:
+            command: enable, disable, estop, reset-estop, release or take-back.
+            patience_s: how long to look for a controller, and to wait for its answer.
 
         Raises:
-            ValueError: no controller answers.
+            ValueError: no controller answers, or there is no such command.
         """
+        if command not in self._services:
+            raise ValueError(f"expected one of {', '.join(self._services)}, got {command!r}")
         client, request = self._services[command]
         if not client.wait_for_service(timeout_sec=patience_s):
             raise ValueError(f"{command}: expected a controller to answer, none is there")

@@ -75,10 +75,14 @@ def test_checkpoint_is_given_to_the_policy_alone(config, tmp_path):
     assert "checkpoint" not in graph["controller"].parameters
 
 
-def test_dry_run_sends_commands_beside_the_driver(config):
-    assert nodes(config, dry_run=True)["controller"].remappings == (
+def test_a_dry_run_sends_a_driver_nothing_that_it_obeys(config):
+    graph = nodes(config, dry_run=True)
+    assert graph["controller"].remappings == (
         ("joint_commands", "joint_commands/dry_run"),
+        ("base_command", "base_command/dry_run"),
+        ("driver/release", "driver/release/dry_run"),
     )
+    assert graph["sim_driver"].remappings == ()
     assert nodes(config)["controller"].remappings == ()
 
 
@@ -91,10 +95,42 @@ def test_site_topics_remap_every_node_and_name_the_driver(config):
     assert graph["driver"].package == "franka_driver"
     assert ("joint_states", "/franka/joint_states") in graph["proprioception"].remappings
     assert graph["controller"].remappings[0] == ("joint_commands", "/franka/commands/dry_run")
+    assert dict(graph["controller"].remappings)["base_command"] == "base_command/dry_run"
 
 
 def test_without_simulation_and_driver_only_our_nodes_run(config):
     assert next(iter(nodes(config, sim=False))) == "camera_tiler"
+
+
+@pytest.mark.parametrize("side", ["all", "policy"])
+def test_the_policy_makes_the_chunks_that_the_seam_expects(config, side):
+    assert "real_time_chunking" not in nodes(config, side=side)["policy"].parameters
+    override = ("controller.seam=real_time_chunking",)
+    path = config / "controller.yaml"
+    for text in ("seam: cross_fade", "seam: real_time_chunking"):
+        path.write_text(f"/**:\n  ros__parameters:\n    {text}\n")
+        graph = nodes(config, side=side, overrides=() if "real" in text else override)
+        assert graph["policy"].parameters["real_time_chunking"] is True
+    # A file that states the defaults does not contradict it.
+    (config / "policy.yaml").write_text("/**:\n  ros__parameters:\n    real_time_chunking: false\n")
+    assert nodes(config, side=side)["policy"].parameters["real_time_chunking"] is True
+
+
+def test_a_policy_told_otherwise_than_the_seam_is_refused(config):
+    expected = (
+        "controller.seam is real_time_chunking, so policy.real_time_chunking is expected to be "
+        "true, got False"
+    )
+    section = "  ros__parameters:\n    real_time_chunking: false\n"
+    (config / "policy.yaml").write_text(f"/**:\n{section}")
+    (config / "controller.yaml").write_text("/**:\n  ros__parameters:\n    seam: cross_fade\n")
+    seam = "controller.seam=real_time_chunking"
+    with pytest.raises(ValueError, match=expected):
+        nodes(config, overrides=(seam, "policy.real_time_chunking=false"))
+    (config / "robots" / "droid.yaml").write_text(f"/**/policy:\n{section}")
+    with pytest.raises(ValueError, match=expected):
+        nodes(config, overrides=(seam,))
+    assert nodes(config, overrides=(seam, "policy.real_time_chunking=true"))
 
 
 def test_one_side(config):

@@ -38,6 +38,8 @@ class Robot:
         create = self.node.create_service
         create(SetBool, "controller/enable", self._enable)
         create(Trigger, "controller/estop", self._estop)
+        create(Trigger, "controller/reset_estop", self._reset_estop)
+        create(SetBool, "controller/release", self._release)
         ActionServer(
             self.node,
             RunPolicy,
@@ -55,6 +57,16 @@ class Robot:
     def _estop(self, request, response):
         self.heard.append(("estop", None))
         response.success, response.message = True, "stopped"
+        return response
+
+    def _reset_estop(self, request, response):
+        self.heard.append(("reset_estop", None))
+        response.success, response.message = True, "reset"
+        return response
+
+    def _release(self, request, response):
+        self.heard.append(("release", request.data))
+        response.success, response.message = True, "released" if request.data else "held"
         return response
 
     def _follow(self, goal):
@@ -153,6 +165,24 @@ def test_words_reach_policy_and_controller(robot):
     assert said == ["   2.5 s, 3 chunks"]
     assert (refused.success, refused.message) == (False, "no_chunk: none yet")
     assert stopped.success
+
+
+def test_every_command_reaches_its_service(robot):
+    commands = ("enable", "disable", "estop", "reset-estop", "release", "take-back")
+    with spinning("operator", robot.domain_id) as node:
+        client = OperatorClient(node)
+        said = {command: client.motion(command).message for command in commands}
+        with pytest.raises(ValueError, match=r"expected one of enable, .*, got 'let-go'"):
+            client.motion("let-go")
+    assert robot.heard == [
+        ("enable", True),
+        ("enable", False),
+        ("estop", None),
+        ("reset_estop", None),
+        ("release", True),
+        ("release", False),
+    ]
+    assert (said["release"], said["take-back"]) == ("released", "held")
 
 
 def test_every_message_is_recorded_in_model_units(robot):
