@@ -1,8 +1,8 @@
 """Chunks on a timeline: which is followed, and what is wanted at an instant.
 
-Row k of a chunk is due at ``start_ns + k step_ns`` whenever it arrives; rows that are over by then
-are skipped by arithmetic. The newest accepted chunk supersedes the older one from the next tick, or
-from its own start.
+Row k of a chunk is due at ``start_ns + k step_ns`` whenever it arrives, or later where inference is
+slow (``playback.py``); rows that are over by then are skipped by arithmetic. The newest accepted
+chunk supersedes the older one from the next tick, or from its own start.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from dreamzero_policy.control.interpolation import Motion, Point, Trajectory
 from dreamzero_policy.control.limits import Limits
+from dreamzero_policy.control.playback import Playback, stretched
 from dreamzero_policy.control.screening import Refused, Screen
-from dreamzero_policy.control.seam import CrossFade, Seam
+from dreamzero_policy.control.seam import Seam, make_seam
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Float
 
@@ -32,11 +33,18 @@ class Accepted:
 
 @dataclass(frozen=True)
 class _Entry:
-    """An accepted chunk with its motion."""
+    """An accepted chunk with its motion, which is played at a share of the chunk's own speed."""
 
     chunk: ActionChunk
     trajectory: Trajectory
+    playback: float
     accepted_ns: int
+
+    @property
+    def held_ns(self) -> int | None:
+        """Due time of the last row that was held to the chunk before; None if none was."""
+        rows = self.chunk.prefix_rows
+        return self.trajectory.start_ns + (rows - 1) * self.trajectory.step_ns if rows else None
 
 
 class ChunkBuffer:
@@ -51,18 +59,22 @@ class ChunkBuffer:
         accepted, refused, skipped_rows, clamped_values: counts since the start.
         last_refusal: the newest refusal, None before the first.
         refusal_in_force: the newest refusal unless a chunk was accepted after it.
+        timing: measured delay and interval of the chunks.
+        seam: the strategy that joins them.
     """
 
     def __init__(
         self, limits: Limits, settings: ControllerSettings, seam: Seam | None = None
     ) -> None:
         self._settings, self._screen = settings, Screen(limits, settings)
-        speed = settings.per_joint(limits, settings.seam_speed, settings.seam_speed_m)
-        self._seam = seam or CrossFade(limits, speed)
+        self.seam, self.timing = seam or make_seam(settings, limits), Playback(settings)
         self.accepted = self.refused = self.skipped_rows = self.clamped_values = 0
         self.last_refusal: Refused | None = None
         self.refusal_in_force: Refused | None = None
         self._newest: tuple[int, int] | None = None
+        self._ended = -1
+        self._ramp_end_ns = 0
+        self._joining = False
         self._waiting: _Entry | None = None
         self._entry: _Entry | None = None
         self._motion: Motion | None = None
@@ -71,6 +83,22 @@ class ChunkBuffer:
     def in_force(self) -> ActionChunk | None:
         """The chunk that is followed, or was last."""
         return self._entry.chunk if self._entry else None
+
+    @property
+    def playback(self) -> float:
+        """Share of its own speed at which the chunk in force is played; 1 without one."""
+        return self._entry.playback if self._entry else 1.0
+
+    def rows_left(self, now_ns: int) -> float:
+        """Rows until the chunk in force ends, 0 without one."""
+        motion = self._entry.trajectory if self._entry else None
+        return max(motion.end_ns - now_ns, 0) / motion.step_ns if motion else 0.0
+
+    def policy(self, now_ns: int) -> int | None:
+        """Which policy process the newest chunk that is not over is from; None without one."""
+        entry = self._waiting or self._entry
+        over = entry is None or now_ns > entry.trajectory.end_ns
+        return None if over else entry.chunk.policy
 
     def accept(
         self, chunk: ActionChunk, now_ns: int, pose: Float | None = None
@@ -88,11 +116,11 @@ class ChunkBuffer:
             self.refused += 1
             self.last_refusal = self.refusal_in_force = outcome
             return outcome
-        trajectory, clamped = outcome
-        over = -((chunk.start_ns - now_ns) // chunk.step_ns)  # rounded up: row ``over`` is due next
+        trajectory, clamped, playback = outcome
+        over = -((trajectory.start_ns - now_ns) // trajectory.step_ns)  # up: the row due next
         skipped = min(max(over, 0), chunk.horizon)
         self._newest = (chunk.session, chunk.sequence)
-        self._waiting = _Entry(chunk, trajectory, now_ns)
+        self._waiting = _Entry(chunk, trajectory, playback, now_ns)
         self.refusal_in_force = None
         self.accepted += 1
         self.skipped_rows += skipped
@@ -102,6 +130,25 @@ class ChunkBuffer:
     def forget(self) -> None:
         """Drops every chunk and the order of sessions, as after a jump of their clock."""
         self._waiting = self._entry = self._motion = self._newest = None
+        self._ended, self._ramp_end_ns = -1, 0
+        self.timing.restart()
+
+    def end(self, session: int = 0) -> bool:
+        """Drops a session that has ended; its chunks that are still on the way are refused.
+
+        Args:
+            session: which one; 0 for the newest that is known. Older ones end too.
+
+        Returns:
+            Whether nothing newer is in force or waiting.
+        """
+        newest = self._newest[0] if self._newest is not None else -1
+        self._ended = max(self._ended, session or newest)
+        if self._waiting is not None and self._waiting.chunk.session <= self._ended:
+            self._waiting = None
+        if self._entry is not None and self._entry.chunk.session <= self._ended:
+            self._entry = self._motion = None
+        return self._waiting is None and self._entry is None
 
     def distance(self, at_ns: int, pose: Float) -> Refused | None:
         """Refuses a pose too far from the motion at an instant; None too if there is no motion."""
@@ -115,35 +162,47 @@ class ChunkBuffer:
         point = self._entry.trajectory.at(at_ns) if self._entry else None
         return None if point is None else point.position
 
+    def advance(self, at_ns: int) -> None:
+        """Puts the chunk that waits in force once its start has come.
+
+        Args:
+            at_ns: the instant of the next command.
+        """
+        if self._waiting is not None and self._waiting.trajectory.start_ns <= at_ns:
+            self._entry, self._waiting, self._joining = self._waiting, None, True
+
+    def ramping(self, at_ns: int) -> bool:
+        """Whether an instant lies in the ramp from rest, or from a human, onto the chunks."""
+        return at_ns < self._ramp_end_ns
+
     def wanted(self, at_ns: int, present: Point, *, resting: bool = False) -> Point | Refused:
         """What is wanted at an instant, one period after the present command.
 
-        A chunk that waits is joined to the present command here.
+        A chunk that has come in force is joined to the present command here.
 
         Args:
             at_ns: the instant of the next command.
             present: the newest command with its rates.
-            resting: the command was held up to now, so that the motion is ramped into again.
+            resting: no chunk was followed up to now, so that the motion is ramped onto again.
 
         Returns:
             The wanted point, or why nothing is: no_chunk, stale_chunk, first_row_too_far.
         """
-        joins = self._waiting is not None and self._waiting.trajectory.start_ns <= at_ns
-        if joins:
-            self._entry, self._waiting = self._waiting, None
+        self.advance(at_ns)
         if self._entry is None:
             return Refused("no_chunk", "no chunk has been accepted yet")
-        chunk, trajectory = self._entry.chunk, self._entry.trajectory
-        age, most = (at_ns - chunk.observation_ns) / NS_PER_S, self._settings.chunk_max_age_s
+        entry, trajectory = self._entry, self._entry.trajectory
+        age = (at_ns - entry.chunk.observation_ns) / NS_PER_S
+        most = self._settings.chunk_max_age_s / entry.playback
         if at_ns > trajectory.end_ns or age > most:
             self._motion = None
-            left = (chunk.end_ns - at_ns) / NS_PER_S
+            left = (trajectory.end_ns - at_ns) / NS_PER_S
             return Refused(
                 "stale_chunk",
-                f"chunk {chunk.sequence} has {left:.3f} s left and its observation is {age:.3f} s "
-                f"old; at most {most} s",
+                f"chunk {entry.chunk.sequence} has {left:.3f} s left and its observation is "
+                f"{age:.3f} s old; at most {most:g} s",
             )
-        if joins or resting or self._motion is None:
+        if self._joining or resting or self._motion is None:
             too_far = self._screen.distance(trajectory, at_ns, present.position)
             if too_far is not None:
                 self._motion = None
@@ -151,40 +210,53 @@ class ChunkBuffer:
             # The present command is one period older than the wanted one.
             begin = max(trajectory.start_ns, at_ns - self._settings.period_ns)
             following = None if resting else self._motion
-            fade = self._fade_ns(following)
-            self._motion = self._seam.join(present, following, trajectory, begin, fade)
+            fade = self._fade_ns(following, begin)
+            self._motion = self.seam.join(
+                present, following, trajectory, begin, fade, entry.held_ns
+            )
+            self._joining = False
         point = self._motion.at(at_ns)
         if point is None:
             return Refused("stale_chunk", f"the motion in force does not cover {at_ns} ns")
         return point
 
-    def _fade_ns(self, following: Motion | None) -> int:
-        """How long a seam takes at least: from rest as set, else as set or as measured."""
+    def _fade_ns(self, following: Motion | None, at_ns: int) -> int:
+        """How long a seam takes at least: from rest as set, else as set or as measured.
+
+        A ramp that has begun is not cut short by the next chunk.
+        """
         if following is None:
-            least = self._settings.ramp_s
-        elif self._settings.seam_s > 0.0:
+            least_ns = round(self._settings.ramp_s * NS_PER_S)
+            self._ramp_end_ns = at_ns + least_ns
+            return least_ns
+        if self._settings.seam_s > 0.0:
             least = self._settings.seam_s
         else:
             delay = self._entry.accepted_ns - self._entry.chunk.observation_ns
             least = min(max(delay / NS_PER_S, 0.1), 0.5)
-        return round(least * NS_PER_S)
+        return max(round(least * NS_PER_S), self._ramp_end_ns - at_ns)
 
     def _examine(
         self, chunk: ActionChunk, now_ns: int, pose: Float | None
-    ) -> tuple[Trajectory, int] | Refused:
-        """The chunk as motion with the count of clamped values, or why it is refused."""
-        refused = (
-            self._screen.kind(chunk) or self._in_order(chunk) or self._screen.age(chunk, now_ns)
-        )
+    ) -> tuple[Trajectory, int, float] | Refused:
+        """The chunk as motion, the clamped values and the playback; or why it is refused."""
+        refused = self._screen.kind(chunk) or self._in_order(chunk)
         if refused is not None:
             return refused
-        outcome = self._screen.motion(chunk)
-        if isinstance(outcome, Refused) or pose is None:
+        playback = self.timing.take(chunk, now_ns)
+        played = stretched(chunk, playback)
+        outcome = self._screen.age(played, now_ns, playback) or self._screen.motion(played)
+        if isinstance(outcome, Refused):
             return outcome
-        return self._screen.distance(outcome[0], now_ns, pose) or outcome
+        trajectory, clamped = outcome
+        if pose is not None:
+            refused = self._screen.distance(trajectory, now_ns, pose)
+        return refused or (trajectory, clamped, playback)
 
     def _in_order(self, chunk: ActionChunk) -> Refused | None:
         """Refuses a chunk that is not the newest: old_session, out_of_order."""
+        if chunk.session <= self._ended:
+            return Refused("old_session", f"session {chunk.session} has ended")
         if self._newest is None:
             return None
         session, sequence = self._newest

@@ -11,15 +11,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dreamzero_policy.control.authority import Leader
 from dreamzero_policy.control.chunk_buffer import Accepted, ChunkBuffer
 from dreamzero_policy.control.interpolation import Point
 from dreamzero_policy.control.limits import Limiter, Limits
 from dreamzero_policy.control.pace import Pace
-from dreamzero_policy.control.report import Mode, Report, Tick
+from dreamzero_policy.control.report import Authority, Mode, Report, Tick
 from dreamzero_policy.control.screening import UNSOUND, Refused
 from dreamzero_policy.control.settings import ControllerSettings
+from dreamzero_policy.control.watchdogs import DriverWatch, MeasuredPose
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.types import NS_PER_S, ActionChunk, Float, frozen
+from dreamzero_policy.types import NS_PER_S, ActionChunk, Float
+
+_NOT_ENABLED = Refused("not_enabled", "motion is not enabled")
 
 
 class Controller:
@@ -44,25 +48,25 @@ class Controller:
         limits = own if limits is None else limits
         own.require_within(limits)
         self.limits, self.settings = limits, settings or ControllerSettings()
-        self.buffer = ChunkBuffer(limits, self.settings)
-        self._limiter = Limiter(limits, self.settings.period_s)
-        self._pace = Pace(self.settings.period_ns, round(self.settings.clock_jump_s * NS_PER_S))
-        self._state_names = embodiment.state_joints
-        measured = [name for name in limits.names if name in self._state_names]
-        self._columns = np.array([limits.names.index(name) for name in measured], dtype=np.int64)
-        self._sources = np.array([self._state_names.index(name) for name in measured], dtype=int)
-        self._error_limit = self.settings.per_joint(
-            limits, self.settings.following_error, self.settings.following_error
+        settings = self.settings
+        self.buffer = ChunkBuffer(limits, settings)
+        self._limiter = Limiter(limits, settings.period_s)
+        self._leader = Leader(self.buffer, limits, settings)
+        self._measured = MeasuredPose(limits, embodiment.state_joints, settings)
+        self._driver = DriverWatch(settings)
+        late = (
+            round(seconds * NS_PER_S) for seconds in (settings.clock_jump_s, settings.overrun_s)
         )
-        self._measured: Float | None = None
-        self._measured_ns: int | None = None
-        self._state_refusal = ""
-        self._enabled = self._releasing = self._following = self._starting = False
+        self._pace = Pace(settings.period_ns, *late)
+        self._enabled = self._ending = self._starting = self._released = False
         self._estop: str | None = None
+        self._disarmed: Refused | None = None
+        self._policy: int | None = None
+        self._other_policy: Refused | None = None
         self._fault: Refused | None = None
         self._limited_ticks = np.zeros(len(limits.names), dtype=np.int64)
-        self._ticks = self._ticks_without_chunk = self._states_refused = 0
-        self._last = Tick(None, Mode.INACTIVE, "not_enabled", "motion is not enabled")
+        self._ticks = self._ticks_without_chunk = self._overruns = 0
+        self._last = Tick(None, Mode.INACTIVE, _NOT_ENABLED.reason, _NOT_ENABLED.message)
 
     @property
     def enabled(self) -> bool:
@@ -74,19 +78,53 @@ class Controller:
         """Whether the emergency stop is latched."""
         return self._estop is not None
 
+    @property
+    def releasable(self) -> bool:
+        """Whether the driver may let go: the operator wants it, and nothing is sent any more."""
+        sends = self._enabled or self._ending or self._last.command is not None
+        return self._released and not sends
+
+    @property
+    def driver_session(self) -> int:
+        """The driver that commands are for: the one there was at enable, 0 for one that is mute."""
+        return self._driver.session
+
     def on_chunk(self, chunk: ActionChunk, now_ns: int) -> Accepted | Refused:
         """Takes a chunk up, or refuses it; one that shows the policy unwell stops motion too.
+
+        The first one since enable says which policy process is followed. Another one's ends motion,
+        though not a human's.
 
         Args:
             chunk: as it came.
             now_ns: the clock.
         """
         outcome = self.buffer.accept(chunk, now_ns, self._present_pose())
-        if isinstance(outcome, Accepted):
-            self._fault = None
-        elif outcome.reason in UNSOUND:
-            self._fault = outcome
+        if isinstance(outcome, Refused):
+            if outcome.reason in UNSOUND:
+                self._fault = outcome
+            return outcome
+        self._fault = None
+        if self._enabled and self._policy is None:
+            self._policy = chunk.policy
+        elif self._enabled and chunk.policy != self._policy:
+            self._other_policy = Refused(
+                "policy_restarted",
+                f"motion was enabled with policy {self._policy}, now {chunk.policy} speaks",
+            )
         return outcome
+
+    def on_policy_idle(self, session: int = 0) -> None:
+        """Ends the motion in force, since the policy has no instruction any more.
+
+        What is still on the way from the session that ended is refused. The next instruction's
+        chunks resume motion.
+
+        Args:
+            session: that ended; 0 for the newest that is known. A newer one goes on.
+        """
+        if self.buffer.end(session):
+            self._fault = Refused("no_instruction", "the policy has no instruction")
 
     def on_state(
         self,
@@ -106,29 +144,38 @@ class Controller:
         Returns:
             Why it was refused, None if it was taken.
         """
-        values = np.asarray(positions, dtype=np.float64)
-        rates = None if velocities is None else np.asarray(velocities, dtype=np.float64)
-        why = None
-        if tuple(names) != self._state_names:
-            why = f"expected joints {', '.join(self._state_names)}, got {', '.join(names)}"
-        elif values.shape != (len(self._state_names),) or (
-            rates is not None and rates.size and rates.shape != values.shape
-        ):
-            why = f"expected {len(self._state_names)} values, got shape {list(values.shape)}"
-        elif not np.isfinite(values).all() or (rates is not None and not np.isfinite(rates).all()):
-            why = f"a measured value is not finite: {values.tolist()}"
-        elif self._measured_ns is not None:
-            behind = (self._measured_ns - stamp_ns) / NS_PER_S
-            if 0 <= behind <= self.settings.clock_jump_s and stamp_ns != self._measured_ns:
-                why = f"measured {behind:.3f} s before the newest one"
-        if why is not None:
-            self._states_refused += 1
-            self._state_refusal = why
-            return why
-        pose = np.zeros(len(self.limits.names))
-        pose[self._columns] = values[self._sources]
-        self._measured, self._measured_ns, self._state_refusal = frozen(pose), int(stamp_ns), ""
-        return None
+        return self._measured.take(stamp_ns, names, positions, velocities)
+
+    def on_teleop(
+        self, stamp_ns: int, names: Sequence[str], positions: Float | Sequence[float]
+    ) -> str | None:
+        """Takes a human's target; while they are fresh and motion is enabled, it is followed.
+
+        Args:
+            stamp_ns: when it was read off; newer than the one before.
+            names: the embodiment's action joints without bases, in any order.
+            positions: one per name, model units.
+
+        Returns:
+            Why it was refused, None if it was taken.
+        """
+        if self._pace.now_ns is None:
+            return "the controller does not run yet"
+        return self._leader.stream.take(stamp_ns, names, positions, self._pace.now_ns)
+
+    def on_driver(self, session: int, mode: int, message: str, now_ns: int) -> None:
+        """Takes a driver's status; one that cannot follow, or came up anew, ends motion.
+
+        Args:
+            session: when the driver came up [ns].
+            mode: a ``DriverMode``; any other number counts as a fault.
+            message: the driver's own words.
+            now_ns: the clock.
+        """
+        self._driver.take(session, mode, message, now_ns)
+        why = self._driver.replaced() or self._driver.unfit()
+        if self._enabled and why is not None:
+            self.disarm(why.reason, why.message)
 
     def enable(self, now_ns: int) -> tuple[bool, str]:
         """Allows motion, from the measured pose at rest.
@@ -141,14 +188,16 @@ class Controller:
         """
         if self._estop is not None:
             return False, f"e-stopped ({self._estop}); call reset_estop first"
+        if self._released:
+            return False, "the robot is released; take it back first"
         if self._enabled:
             return True, "motion was enabled already"
-        if self._releasing:
+        if self._ending:
             return False, "the last motion has not come to rest yet; try again"
-        stale = self._stale(now_ns)
-        if stale is not None:
-            return False, stale.message
-        pose, limits = self._measured, self.limits
+        refused = self._measured.stale(now_ns) or self._driver.stale(now_ns) or self._driver.unfit()
+        if refused is not None:
+            return False, refused.message
+        pose, limits = self._measured.pose, self.limits
         outside = np.maximum(limits.lower - pose, pose - limits.upper)
         outside[limits.base] = 0.0
         joint = int(np.argmax(outside))
@@ -158,11 +207,13 @@ class Controller:
                 f"{limits.upper[joint]}] by more than {self.settings.pose_excess}: move it in first"
             )
         too_far = self.buffer.distance(now_ns, pose)
-        if too_far is not None:
+        if too_far is not None and not self._leader.stream.fresh(now_ns):
             return False, too_far.message
         self._limiter.reset(pose)
+        self._driver.bind()
+        self._policy, self._other_policy = self.buffer.policy(now_ns), None
+        self._disarmed = None
         self._enabled = self._starting = True
-        self._following = False
         return True, "motion is enabled"
 
     def disable(self) -> None:
@@ -171,8 +222,41 @@ class Controller:
         Motion can be enabled again after the first tick that sends nothing, so that one run of
         commands never goes over into another that starts from somewhere else.
         """
-        self._releasing = self._releasing or self._enabled
-        self._enabled = self._following = self._starting = False
+        self._ending = self._ending or self._enabled
+        self._enabled = self._starting = False
+
+    def disarm(self, reason: str, message: str) -> None:
+        """Ends motion like ``disable``, for a reason that is shown until the next enable.
+
+        Args:
+            reason: one word; the first one stays.
+            message: one sentence.
+        """
+        self.disable()
+        self._disarmed = self._disarmed or Refused(reason, message)
+
+    def release(self) -> tuple[bool, str]:
+        """Ends motion so that the operator may let go of the robot; see ``releasable``.
+
+        Returns:
+            Whether it is, or will be, released, and a sentence.
+        """
+        if self._released:
+            return True, "the robot was released already"
+        self.disable()
+        self._released = True
+        return True, "motion is ended; the robot may be let go once it is at rest"
+
+    def take_back(self) -> tuple[bool, str]:
+        """Ends a release; motion stays disabled.
+
+        Returns:
+            Whether the robot may be held and enabled again, and a sentence.
+        """
+        if not self._released:
+            return True, "the robot was not released"
+        self._released = False
+        return True, "the robot is taken back; motion is disabled"
 
     def estop(self, reason: str) -> None:
         """Stops and latches: brakes inside the limits and, if enabled, keeps sending the pose.
@@ -181,7 +265,6 @@ class Controller:
             reason: why, for the status; the first one stays.
         """
         self._estop = self._estop if self._estop is not None else reason
-        self._following = False
 
     def reset_estop(self) -> tuple[bool, str]:
         """Releases the emergency stop and leaves motion disabled.
@@ -207,18 +290,22 @@ class Controller:
             return Tick(None, last.mode, last.hold_reason, "the tick came early", early=True)
         if beat == "jump":
             self.buffer.forget()
+            self._leader.stream.forget()
             self._fault = Refused("clock_jump", "the clock jumped; waiting for a new chunk")
-            self._following = False
         self._ticks += 1
-        at_ns = self._pace.at_ns + self.settings.period_ns
-        stale = self._stale(now_ns)
-        if self._releasing and self._limiter.at_rest:
-            self._releasing = False
-        sends = self._enabled or self._releasing
+        self._overruns += beat == "overrun"
+        other = self._other_policy
+        if other and self._enabled and not self._leader.stream.fresh(now_ns):
+            self.disarm(other.reason, other.message)
+        stale = self._measured.stale(now_ns)
+        if self._ending and self._limiter.at_rest:
+            self._ending = False
+        sends = self._enabled or self._ending
         if not sends and stale is None:
-            self._limiter.reset(self._measured)
-        wanted = self._wanted(at_ns)
-        self._last = self._decide(sends, stale, wanted, self.buffer.planned(at_ns))
+            self._limiter.reset(self._measured.pose)
+        who, wanted = self._wanted(now_ns)
+        hold = self._why_hold(now_ns, who, wanted, late=beat == "overrun")
+        self._last = self._decide(sends, stale is None, who, wanted, hold)
         return self._last
 
     def report(self, now_ns: int) -> Report:
@@ -229,7 +316,6 @@ class Controller:
         """
         chunk, last, buffer = self.buffer.in_force, self._last, self.buffer
         refusal = buffer.last_refusal
-        left = max(chunk.end_ns - now_ns, 0) / chunk.step_ns if chunk else 0.0
         return Report(
             mode=last.mode,
             enabled=self._enabled,
@@ -238,7 +324,7 @@ class Controller:
             session=chunk.session if chunk else 0,
             sequence=chunk.sequence if chunk else 0,
             chunk_age_s=(now_ns - chunk.observation_ns) / NS_PER_S if chunk else 0.0,
-            rows_left=left,
+            rows_left=buffer.rows_left(now_ns),
             chunks_accepted=buffer.accepted,
             chunks_refused=buffer.refused,
             rows_skipped=buffer.skipped_rows,
@@ -248,83 +334,93 @@ class Controller:
             limited_ticks=tuple(self._limited_ticks.tolist()),
             ticks=self._ticks,
             ticks_without_chunk=self._ticks_without_chunk,
-            states_refused=self._states_refused,
+            states_refused=self._measured.refused,
+            authority=last.authority,
+            estopped=self.estopped,
+            released=self._released,
+            playback=buffer.playback,
+            delay_s=buffer.timing.delay_s or 0.0,
+            state_age_s=self._measured.age_s(now_ns) or 0.0,
+            driver_age_s=self._driver.age_s(now_ns) or 0.0,
+            overruns=self._overruns,
         )
 
     def _present_pose(self) -> Float | None:
         """The commanded pose while commands are sent, the measured one otherwise."""
-        if self._enabled or self._releasing:
+        if self._enabled or self._ending:
             return self._limiter.position
-        return self._measured
+        return self._measured.pose
 
-    def _stale(self, now_ns: int) -> Refused | None:
-        """Why the measured pose cannot be relied on, None if it can."""
-        if self._measured_ns is None:
-            return Refused("stale_state", self._state_refusal or "no pose has been measured yet")
-        age, most = (now_ns - self._measured_ns) / NS_PER_S, self.settings.state_max_age_s
-        if -self.settings.clock_tolerance_s <= age <= most:
-            return None
-        return Refused(
-            "stale_state",
-            f"the measured pose is {age:.3f} s old, at most {most} s"
-            + (f" ({self._state_refusal})" if self._state_refusal else ""),
-        )
-
-    def _wanted(self, at_ns: int) -> Point | Refused:
-        """What the chunks ask for at the instant of the command."""
-        if not self._limiter.ready:
-            return Refused("stale_state", "no pose has been measured yet")
+    def _wanted(self, now_ns: int) -> tuple[Authority, Point | Refused]:
+        """Who is in charge, and what they ask for at the instant of the command."""
         limiter = self._limiter
+        if not limiter.ready:
+            return Authority.NOBODY, Refused("stale_state", "no pose has been measured yet")
         present = Point(limiter.position, limiter.velocity, limiter.acceleration)
-        wanted = self.buffer.wanted(at_ns, present, resting=not self._following)
-        if isinstance(wanted, Refused) and self.buffer.accepted:
+        who, wanted = self._leader.wanted(self._due_ns, now_ns, present)
+        if who is not Authority.HUMAN and isinstance(wanted, Refused) and self.buffer.accepted:
             self._ticks_without_chunk += 1
-        return wanted
+        return who, wanted
 
     def _decide(
-        self, sends: bool, stale: Refused | None, wanted: Point | Refused, asked: Float | None
+        self,
+        sends: bool,
+        measured: bool,
+        who: Authority,
+        wanted: Point | Refused,
+        hold: Refused | None,
     ) -> Tick:
         """The command and the mode of this tick."""
-        hold = self._why_hold(stale, wanted)
-        self._following = hold is None
+        asked = self.buffer.planned(self._due_ns)
+        starting, self._starting = self._starting and sends, False
+        if hold is not None or starting:
+            who = Authority.NOBODY
+        self._leader.follow(who)
+        mode = Mode.ACTIVE if hold is None else Mode.HOLDING
+        if self._estop is not None:
+            mode = Mode.ESTOPPED
         if not sends:
-            mode = Mode.ESTOPPED if self._estop is not None else Mode.INACTIVE
+            if self._released:
+                mode = Mode.RELEASED
+            elif self._estop is None:
+                mode = Mode.INACTIVE
             return Tick(None, mode, hold.reason, hold.message, wanted=asked)
-        if self._starting:
-            self._starting = self._following = False
+        if starting:
             # The robot may have been pushed since it was enabled.
-            command = self._limiter.position if stale else self._limiter.reset(self._measured)
+            limiter, pose = self._limiter, self._measured.pose
+            command = limiter.reset(pose) if measured else limiter.position
         elif hold is None:
             command = self._limiter.step(wanted.position, wanted.velocity, wanted.acceleration)
         else:
             command = self._limiter.hold()
         limited = ()
-        if self._following:
+        if who is not Authority.NOBODY:
             self._limited_ticks += self._limiter.limited
             columns = np.flatnonzero(self._limiter.limited).tolist()
             limited = tuple(self.limits.names[column] for column in columns)
-        if hold is None:
-            return Tick(command, Mode.ACTIVE, "", "", limited, asked)
-        mode = Mode.ESTOPPED if self._estop is not None else Mode.HOLDING
-        return Tick(command, mode, hold.reason, hold.message, limited, asked)
+        reason, message = (hold.reason, hold.message) if hold else ("", "")
+        return Tick(command, mode, reason, message, limited, asked, authority=who)
 
-    def _why_hold(self, stale: Refused | None, wanted: Point | Refused) -> Refused | None:
+    def _why_hold(
+        self, now_ns: int, who: Authority, wanted: Point | Refused, *, late: bool
+    ) -> Refused | None:
         """The first reason not to follow what is wanted, None to follow it."""
         if self._estop is not None:
             return Refused("estopped", self._estop)
+        if self._released:
+            return Refused("released", "the operator let go of the robot")
         if not self._enabled:
-            return Refused("not_enabled", "motion is not enabled")
-        if stale is not None:
-            return stale
-        away = np.abs(self._limiter.position - self._measured)
-        joint = int(np.argmax(away - self._error_limit))
-        if away[joint] > self._error_limit[joint]:
-            return Refused(
-                "following_error",
-                f"{self.limits.names[joint]} is {away[joint]:.3f} from its command; at most "
-                f"{self._error_limit[joint]}",
-            )
-        if self._fault is not None:
+            return self._disarmed or _NOT_ENABLED
+        refused = (
+            self._measured.stale(now_ns)
+            or self._driver.stale(now_ns)
+            or self._measured.astray(self._limiter.position)
+        )
+        if refused is not None:
+            return refused
+        if late:
+            return Refused("overrun", f"a tick came more than {self.settings.overrun_s} s late")
+        if who is not Authority.HUMAN and self._fault is not None:
             return self._fault
         if not isinstance(wanted, Refused):
             return None
@@ -332,3 +428,8 @@ class Controller:
         if wanted.reason in ("no_chunk", "stale_chunk") and refusal is not None:
             return Refused(refusal.reason, f"{refusal.message}; {wanted.message}")
         return wanted
+
+    @property
+    def _due_ns(self) -> int:
+        """The instant that the command of this tick is for."""
+        return self._pace.at_ns + self.settings.period_ns

@@ -93,14 +93,21 @@ class Screen:
             )
         return None
 
-    def age(self, chunk: ActionChunk, now_ns: int) -> Refused | None:
-        """Refuses a chunk that is over or too old, or not due yet: stale_chunk, from_the_future."""
-        most, ahead = self._settings.chunk_max_age_s, self._settings.clock_tolerance_s
+    def age(self, chunk: ActionChunk, now_ns: int, playback: float) -> Refused | None:
+        """Refuses a chunk that is over or too old, or not due yet: stale_chunk, from_the_future.
+
+        Args:
+            chunk: as it would be played.
+            now_ns: the clock.
+            playback: share of its own speed at which it would be; its age counts in its own time.
+        """
+        most = self._settings.chunk_max_age_s / playback
+        ahead = self._settings.clock_tolerance_s
         age = (now_ns - chunk.observation_ns) / NS_PER_S
         if age > most or now_ns >= chunk.end_ns:
             return Refused(
                 "stale_chunk",
-                f"the observation is {age:.3f} s old (at most {most} s) and the last row was due "
+                f"the observation is {age:.3f} s old (at most {most:g} s) and the last row was due "
                 f"{(now_ns - chunk.end_ns) / NS_PER_S:.3f} s ago",
             )
         due = (chunk.start_ns - now_ns) / NS_PER_S
@@ -108,7 +115,7 @@ class Screen:
             return Refused(
                 "from_the_future",
                 f"observed {-age:.3f} s from now (at most {ahead} s), "
-                f"row 0 due {due:.3f} s from now (at most {most} s)",
+                f"row 0 due {due:.3f} s from now (at most {most:g} s)",
             )
         return None
 

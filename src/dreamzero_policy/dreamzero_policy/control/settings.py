@@ -1,4 +1,4 @@
-"""What an installation may set about control, with the bounds of every number."""
+"""What an installation may set about control, with the bounds or choices of everything."""
 
 from __future__ import annotations
 
@@ -31,17 +31,28 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "seam_speed": (0.01, 3.0),
     "seam_speed_m": (0.001, 1.0),
     "ramp_s": (0.1, 10.0),
+    "ensemble_decay": (0.0, 50.0),
+    "slowest_playback": (0.05, 1.0),
+    "teleop_max_age_s": (0.05, 1.0),
+    "driver_max_age_s": (0.1, 5.0),
+    "overrun_s": (0.01, 2.0),
+}
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "seam": ("cross_fade", "temporal_ensemble", "real_time_chunking"),
+    "slow_inference": ("hold", "slow_playback"),
 }
 
 
 @dataclass(frozen=True)
 class ControllerSettings:
-    """Thresholds and times of the controller; the bounds stand in the table above.
+    """Thresholds and times of the controller; bounds and choices stand in the tables above.
 
     Attributes:
         rate_hz: ticks per second.
         state_max_age_s: a measured pose older than this is stale [s].
-        chunk_max_age_s: a chunk whose observation is older than this is stale [s].
+        chunk_max_age_s: a chunk whose observation is older than this is stale, in the chunk's own
+            time: age times playback, so at most this over ``slowest_playback`` by the clock [s].
         clock_tolerance_s: how far in the future a stamp may lie before it is refused [s].
         clock_jump_s: a gap between two ticks longer than this, or any step back, is a jump of the
             clock [s].
@@ -69,9 +80,18 @@ class ControllerSettings:
         ramp_s: least length of the fade from rest into a chunk, after enable and every hold [s].
         smoothing: whether chunks go through the paper's filter.
         seam: which strategy joins two chunks.
+        ensemble_decay: how fast an older chunk loses weight under ``temporal_ensemble`` [1/s].
+        slow_inference: what to do where a chunk ends before the next can be there: ``hold`` at its
+            end, or ``slow_playback``: play all of it slower, so that it lasts until then.
+        slowest_playback: slow playback goes no lower; below it the chunk ends early and the robot
+            holds [share of the chunk's own speed].
+        teleop_max_age_s: a human's stream is in charge while its newest target is younger [s].
+        driver_max_age_s: a driver's status older than this is stale; a driver that never sends one
+            is not watched [s].
+        overrun_s: a tick that comes later than this after it was due brakes [s].
 
     Raises:
-        ValueError: a number outside its bounds, or an unknown strategy.
+        ValueError: a number outside its bounds, or an unknown choice.
     """
 
     rate_hz: float = 30.0
@@ -95,10 +115,16 @@ class ControllerSettings:
     seam_speed_m: float = 0.1
     ramp_s: float = 1.0
     smoothing: bool = True
-    seam: Literal["cross_fade"] = "cross_fade"
+    seam: Literal["cross_fade", "temporal_ensemble", "real_time_chunking"] = "cross_fade"
+    ensemble_decay: float = 2.0
+    slow_inference: Literal["hold", "slow_playback"] = "slow_playback"
+    slowest_playback: float = 0.2
+    teleop_max_age_s: float = 0.2
+    driver_max_age_s: float = 0.5
+    overrun_s: float = 0.1
 
     def __post_init__(self) -> None:
-        """Checks every number against its bounds."""
+        """Checks every number against its bounds and every choice against the others."""
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in BOUNDS:
@@ -108,8 +134,11 @@ class ControllerSettings:
                     raise ValueError(f"{field.name}: expected {low} to {high}, got {value}")
         if not isinstance(self.smoothing, bool):
             raise ValueError(f"smoothing: expected true or false, got {self.smoothing!r}")
-        if self.seam != "cross_fade":
-            raise ValueError(f"seam: expected 'cross_fade', got {self.seam!r}")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}"
+                )
 
     @property
     def period_s(self) -> float:

@@ -1,0 +1,96 @@
+"""How fast chunks are played where inference is slower than the chunk.
+
+A chunk has to last from its observation until the next chunk is there, which is the interval
+between two observations plus the delay from the second of them to its chunk. One that ends before
+that is played slower, about its observation: row k is due at
+
+    observation + (start - observation + k * step) / playback,
+
+so that the rows which were over on arrival are those that were played meanwhile, at this speed too,
+and the last is due when the next chunk comes. Nothing is repeated and nothing is made up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dreamzero_policy.control.settings import ControllerSettings
+from dreamzero_policy.delay import DelayEstimate
+from dreamzero_policy.types import NS_PER_S, ActionChunk
+
+_SPARE_TICKS = 2
+"""Control periods until a chunk that has arrived is followed."""
+
+
+class Playback:
+    """Measures delay and interval of a session's chunks, and says how fast to play them.
+
+    Args:
+        settings: what to do about slow inference, and how slow at most.
+    """
+
+    def __init__(self, settings: ControllerSettings) -> None:
+        self._slows = settings.slow_inference == "slow_playback"
+        self._slowest = settings.slowest_playback
+        self._spare_s = _SPARE_TICKS * settings.period_s
+        self._longest_ns = round(settings.chunk_max_age_s / settings.slowest_playback * NS_PER_S)
+        self._delay, self._interval = DelayEstimate(), DelayEstimate()
+        self._session: int | None = None
+        self._observation_ns = 0
+
+    @property
+    def delay_s(self) -> float | None:
+        """Robust estimate of the time from an observation to its chunk [s]; None before one."""
+        return self._delay.seconds
+
+    def take(self, chunk: ActionChunk, now_ns: int) -> float:
+        """The share of its own speed at which a chunk lasts until the next; measures it, too.
+
+        Before there are estimates its own delay stands for both. A new session starts anew. What no
+        playback could make up for (a stamp from another clock, say) is not a measurement.
+
+        Args:
+            chunk: the newest of its session.
+            now_ns: when it came.
+
+        Returns:
+            ``slowest_playback`` to 1.
+        """
+        if chunk.session != self._session:
+            self.restart()
+        late, apart = now_ns - chunk.observation_ns, chunk.observation_ns - self._observation_ns
+        share = self._share(chunk, max(late, 0) / NS_PER_S)
+        if self._session is not None and 0 < apart <= self._longest_ns:
+            self._interval.add(apart / NS_PER_S)
+        if 0 <= late <= self._longest_ns:
+            self._delay.add(late / NS_PER_S)
+        self._session, self._observation_ns = chunk.session, chunk.observation_ns
+        return share
+
+    def restart(self) -> None:
+        """Forgets what was measured, as after a jump of the clock."""
+        self._delay.restart()
+        self._interval.restart()
+        self._session = None
+
+    def _share(self, chunk: ActionChunk, own_s: float) -> float:
+        """What ``take`` gives for a chunk that took ``own_s``."""
+        if not self._slows:
+            return 1.0
+        delay = own_s if self._delay.seconds is None else self._delay.seconds
+        interval = delay if self._interval.seconds is None else self._interval.seconds
+        span = (chunk.end_ns - chunk.observation_ns) / NS_PER_S
+        return min(max(span / (delay + interval + self._spare_s), self._slowest), 1.0)
+
+
+def stretched(chunk: ActionChunk, share: float) -> ActionChunk:
+    """The chunk, played at a share of its speed about its observation.
+
+    Args:
+        chunk: as it came.
+        share: above 0, at most 1.
+    """
+    if share == 1.0:
+        return chunk
+    start_ns = chunk.observation_ns + round((chunk.start_ns - chunk.observation_ns) / share)
+    return replace(chunk, start_ns=start_ns, step_ns=round(chunk.step_ns / share))
