@@ -8,6 +8,7 @@ process. An image of another camera than the view's is refused.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from fractions import Fraction
 from functools import partial
@@ -17,6 +18,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from dreamzero_policy.nodes import qos
 from dreamzero_policy.nodes.camera_tiler_parameters import CameraTilerParameters
+from dreamzero_policy.nodes.diagnostics import Diagnosis, Rates
 from dreamzero_policy.nodes.images import rgb
 from dreamzero_policy.nodes.lifecycle import Node, run
 from dreamzero_policy.nodes.messages import (
@@ -25,9 +27,10 @@ from dreamzero_policy.nodes.messages import (
     nanoseconds,
     proprioception_from_message,
 )
+from dreamzero_policy.nodes.observation_diagnostics import input_diagnosis, output_diagnosis
 from dreamzero_policy.nodes.polled import Polled
 from dreamzero_policy.observation.frame_ids import FrameIds, parse_frame_ids
-from dreamzero_policy.observation.frozen import PictureWatch
+from dreamzero_policy.observation.frozen import FrozenView, PictureWatch
 from dreamzero_policy.observation.sync import (
     Alignment,
     Grid,
@@ -69,6 +72,7 @@ class CameraTiler(Node[CameraTilerParameters]):
         if settings.frame_hz:
             grid = Grid(Fraction(settings.frame_hz).limit_denominator(100))
         self._max_age_ns = round(settings.max_image_age_s * NS_PER_S)
+        self._nominal_hz = float(grid.hz)
         self._instants = Instants(grid, round(settings.settle_s * NS_PER_S), self._max_age_ns)
         self._tiler = Tiler(robot)
         self._images = {name: TimeBuffer[Image | CompressedImage](_KEPT) for name in names}
@@ -83,8 +87,10 @@ class CameraTiler(Node[CameraTilerParameters]):
             settings.still_views,
         )
         self._refusals: dict[str, str] = {}  # by view, while its images come from another camera
-        self._withheld = self._published = 0
+        self._withheld, self._why = 0, ""
         self._withheld_for: Counter[str] = Counter()
+        self._counts = dict.fromkeys([*names, "canvases"], 0)
+        self._rates = Rates()
         self._states = Polled(self, dz.Proprioception, "proprioception", qos.STATE_NEWEST)
         for name in names:
             compressed = name in settings.compressed_views
@@ -114,6 +120,7 @@ class CameraTiler(Node[CameraTilerParameters]):
         """Keeps an image; the first of a view must be one that a tile can be made of."""
         if not self.accepting:
             return
+        self._counts[view] += 1
         refusal = self._frame_ids.refusal(view, message.header.frame_id)
         if refusal:
             self._refusals[view] = refusal
@@ -166,7 +173,7 @@ class CameraTiler(Node[CameraTilerParameters]):
         stamps = {name: view.stamp_ns for name, view in aligned.views.items()}
         message = canvas_message(Canvas(aligned.instant_ns, self._tiler.compose(tiles), stamps))
         self._canvases.publish(message)
-        self._published += 1
+        self._counts["canvases"] += 1
         if self._pictures.get_subscription_count():
             self._pictures.publish(message.image)
         if self._withheld:
@@ -203,10 +210,66 @@ class CameraTiler(Node[CameraTilerParameters]):
             reason: one of ``_REASONS``.
             why: the same for people.
         """
-        self._withheld += 1
+        self._withheld, self._why = self._withheld + 1, why
         self._withheld_for[reason] += 1
         self.get_logger().warning(
             f"no canvas: {why} ({self._withheld} in a row)", throttle_duration_sec=_REPORT_EVERY_S
+        )
+
+    def _diagnose(self) -> list[Diagnosis]:
+        """Every view, then the canvases."""
+        rates = self._rates.per_second(self._counts, time.monotonic_ns())
+        frozen = {found.view: found for found in self._watch.frozen()}
+        shared = self._frame_ids.shared()
+        found = [self._diagnose_view(view, rates[view], frozen, shared) for view in self._images]
+        found.append(
+            output_diagnosis(
+                "canvases",
+                rate_hz=rates["canvases"],
+                nominal_hz=self._nominal_hz,
+                withheld=self._withheld,
+                why=self._why,
+                values={
+                    "made": self._counts["canvases"],
+                    "skipped": self._instants.skipped,
+                    **{f"withheld_{reason}": self._withheld_for[reason] for reason in _REASONS},
+                },
+            )
+        )
+        return found
+
+    def _diagnose_view(
+        self,
+        view: str,
+        rate_hz: float,
+        frozen: dict[str, FrozenView],
+        shared: list[tuple[str, str]],
+    ) -> Diagnosis:
+        """One camera: rate, age, and whether it shows what it should."""
+        buffer, watch = self._images[view], self._watch
+        twins = [pair for pair in shared if view in pair]
+        return input_diagnosis(
+            f"view {view}",
+            age_s=buffer.newest and (self.now_ns() - buffer.newest[0]) / NS_PER_S,
+            max_age_s=self._max_age_ns / NS_PER_S,
+            rate_hz=rate_hz,
+            errors=[
+                *([self._refusals[view]] if view in self._refusals else []),
+                *([str(frozen[view])] if view in frozen else []),
+            ],
+            warnings=[
+                *(["black"] if view in watch.dark() else []),
+                *(
+                    f"{one} and {other} have one frame_id: one camera twice?"
+                    for one, other in twins
+                ),
+            ],
+            values={
+                "topic": self._topics[view],
+                "frame_id": self._frame_ids.pinned(view) or "",
+                "unchanged_s": watch.unchanged_s(view),
+                "stamps_refused": buffer.refused,
+            },
         )
 
 

@@ -11,7 +11,8 @@ transition:
 
 The order of a stop is fixed: new work is refused (``accepting`` is false), ``_stop``, then
 ``_safe_command`` last, even where ``_stop`` raised. Publishers, subscriptions, timers and
-services that ``_setup`` or ``_start`` made are destroyed here.
+services that ``_setup`` or ``_start`` made are destroyed here. In every state the node reports its
+health once a second, with what ``_diagnose`` adds.
 
 Exit codes of ``run``: 0 after an orderly stop, 1 after a bug (with its traceback), 2 for a wrong
 configuration (one line on stderr), 3 after ``fail``.
@@ -27,16 +28,20 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from typing import Generic, TypeVar
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from dreamzero_policy.nodes import diagnostics, qos
+from dreamzero_policy.nodes.diagnostics import Diagnosis, Level
 from dreamzero_policy.nodes.parameters import NodeParameters, declare
 
 STOP_SECONDS = 2.0
@@ -90,6 +95,10 @@ class Node(LifecycleNode, Generic[Settings]):
         self._ending = threading.Lock()
         self._built = False
         self._running = False
+        self._use = diagnostics.ProcessUse()
+        self._health = self.create_publisher(DiagnosticArray, diagnostics.TOPIC, qos.DIAGNOSTICS)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(diagnostics.PERIOD_S, self._report_health, clock=steady)
         self._kept = self._entities()
         try:
             self.settings: Settings = declare(self, settings, self._settings_changed)
@@ -117,6 +126,10 @@ class Node(LifecycleNode, Generic[Settings]):
     def _settings_changed(self, settings: Settings) -> None:
         """Takes a change of live parameters; ``ValueError`` refuses it."""
         self.settings = settings
+
+    def _diagnose(self) -> Sequence[Diagnosis]:
+        """The health of what ``_setup`` made, once a second in the executor's thread."""
+        return ()
 
     # What anyone may call.
 
@@ -233,6 +246,31 @@ class Node(LifecycleNode, Generic[Settings]):
             for entity in present:
                 if not any(entity is one for one in kept):
                     destroy_one(entity)
+
+    def _report_health(self) -> None:
+        """Publishes what this node and ``_diagnose`` find; a bug in there must not end the work."""
+        found = [self._life()]
+        try:
+            if self._built:
+                parts = self._diagnose()
+                found += parts if self.accepting else [part.asleep() for part in parts]
+        except Exception as error:  # noqa: BLE001  # the robot goes on, and this says what broke
+            self.get_logger().error(
+                f"could not diagnose:\n{traceback.format_exc()}", throttle_duration_sec=60.0
+            )
+            found.append(Diagnosis("diagnostics", Level.ERROR, f"{type(error).__name__}: {error}"))
+        message = diagnostics.diagnostic_array(
+            self.get_name(), self.settings.robot, found, self.now_ns()
+        )
+        self._health.publish(message)
+
+    def _life(self) -> Diagnosis:
+        """The node itself: its state, and what its process takes."""
+        state = ("active" if self.accepting else "inactive") if self._built else "unconfigured"
+        level, text = (Level.OK if self.accepting else Level.STALE), state
+        if self.failure is not None and not self.accepting:
+            level, text = Level.ERROR, f"{state}: {self.failure}"
+        return Diagnosis("node", level, text, {"state": state, **self._use.values()})
 
     def _entities(self) -> tuple[list, ...]:
         """Timers, subscriptions, services, clients and publishers that the node has now."""

@@ -8,6 +8,8 @@ difference.
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -17,12 +19,14 @@ from sensor_msgs.msg import JointState
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.nodes import qos
+from dreamzero_policy.nodes.diagnostics import Diagnosis, Rates
 from dreamzero_policy.nodes.lifecycle import Node, run
 from dreamzero_policy.nodes.messages import (
     Proprioception,
     nanoseconds,
     proprioception_message,
 )
+from dreamzero_policy.nodes.observation_diagnostics import input_diagnosis, output_diagnosis
 from dreamzero_policy.nodes.parameters import NodeParameters, parameter
 from dreamzero_policy.observation.proprioception import Measured, StateAssembler
 from dreamzero_policy.observation.sync import Grid, Instants
@@ -110,7 +114,11 @@ class ProprioceptionNode(Node[ProprioceptionParameters]):
             for source in self._state.sources
         }
         self._seen: set[str] = set()
-        self._withheld = 0
+        self._withheld, self._why = 0, ""
+        self._counts = dict.fromkeys([*self._topics, "states"], 0)
+        self._unfit: Counter[str] = Counter()  # messages that the robot's layout does not take
+        self._misfits: dict[str, str] = {}  # by source, while its messages are such
+        self._rates = Rates()
         self._states = self.create_publisher(dz.Proprioception, "proprioception", qos.STATE)
 
     def _start(self) -> None:
@@ -126,6 +134,7 @@ class ProprioceptionNode(Node[ProprioceptionParameters]):
         """Takes a joint message; the first of a source must fit the robot."""
         if not self.accepting:
             return
+        self._counts[source] += 1
         try:
             taken = self._state.update(
                 source, nanoseconds(message.header.stamp), message.name, message.position
@@ -135,9 +144,12 @@ class ProprioceptionNode(Node[ProprioceptionParameters]):
             if source not in self._seen:
                 self.fail(text)
                 return
+            self._unfit[source] += 1
+            self._misfits[source] = str(error)
             self.get_logger().error(text, throttle_duration_sec=_REPORT_EVERY_S)
             return
         self._seen.add(source)
+        self._misfits.pop(source, None)
         if not taken:
             self.get_logger().warning(
                 f"{self._topics[source]}: a message whose stamp does not advance was refused",
@@ -167,16 +179,50 @@ class ProprioceptionNode(Node[ProprioceptionParameters]):
                 )
             )
         )
+        self._counts["states"] += 1
         if self._withheld:
             self.get_logger().info(f"states again after {self._withheld} without")
             self._withheld = 0
 
     def _withhold(self, why: str) -> None:
         """Says why there is no state at an instant."""
-        self._withheld += 1
+        self._withheld, self._why = self._withheld + 1, why
         self.get_logger().warning(
             f"no state: {why} ({self._withheld} in a row)", throttle_duration_sec=_REPORT_EVERY_S
         )
+
+    def _diagnose(self) -> list[Diagnosis]:
+        """Every source, then the states."""
+        rates = self._rates.per_second(self._counts, time.monotonic_ns())
+        found = []
+        for source, topic in self._topics.items():
+            newest_ns = self._state.newest_ns(source)
+            found.append(
+                input_diagnosis(
+                    f"source {source}",
+                    age_s=newest_ns and (self.now_ns() - newest_ns) / NS_PER_S,
+                    max_age_s=self.settings.max_age_s,
+                    rate_hz=rates[source],
+                    errors=[self._misfits[source]] if source in self._misfits else [],
+                    warnings=[],
+                    values={
+                        "topic": topic,
+                        "stamps_refused": self._state.stamps_refused(source),
+                        "messages_refused": self._unfit[source],
+                    },
+                )
+            )
+        found.append(
+            output_diagnosis(
+                "states",
+                rate_hz=rates["states"],
+                nominal_hz=float(self.settings.rate_hz),
+                withheld=self._withheld,
+                why=self._why,
+                values={"made": self._counts["states"], "skipped": self._instants.skipped},
+            )
+        )
+        return found
 
 
 def main() -> int:

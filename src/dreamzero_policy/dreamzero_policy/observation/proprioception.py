@@ -124,6 +124,15 @@ class StateAssembler:
         """Names of the sources."""
         return tuple(self._sources)
 
+    def newest_ns(self, source: str) -> int | None:
+        """Stamp of the newest measurement of a source; None before the first."""
+        newest = self._sources[source].buffer.newest
+        return newest and newest[0]
+
+    def stamps_refused(self, source: str) -> int:
+        """Messages of a source whose stamp was not later than the newest."""
+        return self._sources[source].buffer.refused
+
     def update(
         self, source: str, stamp_ns: int, names: Sequence[str], positions: Sequence[float]
     ) -> bool:

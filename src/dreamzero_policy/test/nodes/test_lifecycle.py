@@ -113,7 +113,7 @@ def test_a_signal_stops_in_order_at_once(probe, number):
     began = time.monotonic()
     one.child.send_signal(number)
     assert one.child.wait(20) == 0, one.log
-    assert one.said == ["setup", "start", "running 1 timers", *STOPPED]
+    assert one.said == ["setup", "start", "running 2 timers", *STOPPED]
     assert time.monotonic() - began < 5.0
     assert "Traceback" not in one.log
 
@@ -136,8 +136,8 @@ def test_more_signals_do_not_cut_a_stop_off(probe):
         ("half", 2, ["setup", "teardown"], "Probe: half built"),
         ("start", 2, ["setup", "start", *STOPPED], "Probe: cannot start"),
         ("bug", 1, ["setup", "teardown"], "KeyError: 'oops'"),
-        ("fail", 3, ["setup", "start", "running 1 timers", *STOPPED], "the hand fell off"),
-        ("callback", 1, ["setup", "start", "running 1 timers", *STOPPED], "in a callback"),
+        ("fail", 3, ["setup", "start", "running 2 timers", *STOPPED], "the hand fell off"),
+        ("callback", 1, ["setup", "start", "running 2 timers", *STOPPED], "in a callback"),
     ],
 )
 def test_every_way_to_fail_has_its_code_and_stops_in_order(probe, fault, code, said, text):

@@ -167,3 +167,12 @@ def test_the_state_order_is_the_embodiments():
     state = StateAssembler(turned, 200 * MS)
     state.update("joint_states", NOW, NAMES, wire(np.arange(8) / 10))
     np.testing.assert_allclose(state.at(NOW).positions, np.arange(8)[::-1] / 10)
+
+
+def test_what_a_source_brought_can_be_asked():
+    assembler = StateAssembler(DROID, 200_000_000)
+    assert assembler.newest_ns("joint_states") is None
+    for stamp_ns in (1_000, 3_000, 3_000, 2_000):
+        assembler.update("joint_states", stamp_ns, DROID.state_joints, [0.0] * 8)
+    assert assembler.newest_ns("joint_states") == 3_000
+    assert assembler.stamps_refused("joint_states") == 2
