@@ -1,0 +1,181 @@
+"""Whether the checkpoint is this robot's and fits on the GPU, from its headers alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
+from dreamzero_bringup.doctor.machine_checks import GIB, size
+from dreamzero_bringup.doctor.machine_facts import MachineFacts
+from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
+
+_DIFFERENCE = re.compile(
+    r"(?P<what>.*?): expected (?P<ours>.*?)(?: as the robot has)?, got (?P<its>.*)"
+)
+_WORKING = (GIB // 2, 0.15)  # besides weights and caches: a floor, and a share of the weights
+_BRANCHES = 2  # the video is denoised with and without the prompt, each with a cache of its own
+
+
+@dataclass(frozen=True)
+class CheckpointFacts:
+    """A checkpoint beside a robot.
+
+    Attributes:
+        source: folder or ``random:PRESET``.
+        description: one line for people.
+        untrained: whether the weights are random.
+        error: why it cannot be read; empty where it can.
+        differences: everything in which it differs from the robot.
+        parameters: how many numbers its weights are.
+        cache: numbers that the attention remembers of a full window, one branch.
+    """
+
+    source: str
+    description: str = ""
+    untrained: bool = False
+    error: str = ""
+    differences: tuple[str, ...] = ()
+    parameters: int = 0
+    cache: int = 0
+
+    def need(self, width: int) -> int:
+        """Memory that inference takes, in bytes, with numbers of ``width`` bytes."""
+        floor, share = _WORKING
+        weights = width * self.parameters
+        return round(weights * (1 + share) + _BRANCHES * width * self.cache + floor)
+
+
+def look(source: str, robot: Embodiment, time_base: TimeBase) -> CheckpointFacts:
+    """Reads settings and headers, no weights.
+
+    Raises:
+        ImportError: torch is not installed here.
+    """
+    from dreamzero_policy.checkpoint.load import CheckpointError
+
+    try:
+        if source.startswith("random:"):
+            return _random(source)
+        return _stored(source, robot, time_base)
+    except CheckpointError as error:
+        return CheckpointFacts(source, error=str(error))
+
+
+def _random(source: str) -> CheckpointFacts:
+    from dreamzero_policy.checkpoint.load import CheckpointError, build
+    from dreamzero_policy.model.config import preset
+
+    try:
+        config = preset(source.split(":")[1])
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+    return CheckpointFacts(
+        source,
+        description=f"untrained: random weights, preset {source.split(':')[1]}",
+        untrained=True,
+        parameters=sum(parameter.numel() for parameter in build(config).parameters()),
+        cache=_cache(config),
+    )
+
+
+def _stored(source: str, robot: Embodiment, time_base: TimeBase) -> CheckpointFacts:
+    from dreamzero_policy.checkpoint.fit import mismatches
+    from dreamzero_policy.checkpoint.load import CheckpointError, describe
+    from dreamzero_policy.checkpoint.robot_facts import Experiment
+    from dreamzero_policy.checkpoint.stored_weights import read_contents
+    from dreamzero_policy.checkpoint.upstream_config import read_config
+
+    directory = Path(source).expanduser()
+    if not directory.is_dir():
+        raise CheckpointError(f"expected a checkpoint's directory or random:PRESET, got {source}")
+    recorded, experiment = read_config(directory), Experiment.read(directory)
+    contents = read_contents(directory)
+    if robot.tag in experiment.tags:
+        facts = experiment.robot(robot.tag)
+        differences = tuple(mismatches(recorded.model, facts, robot, time_base))
+    else:
+        tags = ", ".join(experiment.tags) or "none"
+        differences = (f"embodiment tag: expected {robot.tag} as the robot has, got {tags}",)
+    return CheckpointFacts(
+        source,
+        description=describe(directory, recorded),
+        untrained=recorded.untrained is not None,
+        differences=differences,
+        parameters=sum(prod(tensor.shape) for tensor in contents.tensors.values()),
+        cache=_cache(recorded.model),
+    )
+
+
+def _cache(config: object) -> int:
+    """Keys and values of every layer for a full window."""
+    return 2 * config.num_layers * config.dim * config.frame_seqlen * config.window_frames
+
+
+def check(facts: CheckpointFacts, robot: Embodiment) -> Iterator[Finding]:
+    """Whether it is this robot's; one row per difference, both sides beside each other."""
+    inspect = f"dreamzero checkpoint inspect {facts.source}"
+    if facts.error:
+        yield failed("checkpoint", facts.error, fix="policy.checkpoint, or --checkpoint DIR")
+        return
+    if facts.untrained:
+        yield warned(
+            "checkpoint",
+            f"{facts.source} ({facts.description}): the motion has no purpose",
+            fix="dreamzero up ... --checkpoint DIR, or policy.checkpoint",
+        )
+    else:
+        yield passed("checkpoint", f"{facts.source} ({facts.description})")
+    for text in facts.differences:
+        found = _DIFFERENCE.fullmatch(text)
+        what, ours, its = found.group("what", "ours", "its") if found else ("fit", "", text)
+        yield failed(
+            what,
+            f"checkpoint: {its}" if found else its,
+            expected=f"{ours}, as the robot {robot.name} has" if found else "",
+            fix=f"take a checkpoint of this robot ({inspect}), or start its robot",
+        )
+    if not facts.differences and not facts.untrained:
+        yield passed("fit", f"views, joints, units and times are those of {robot.name}")
+
+
+def check_memory(facts: CheckpointFacts, machine: MachineFacts) -> Iterator[Finding]:
+    """Whether there is a GPU that holds it, or else memory enough without one."""
+    if facts.error:
+        yield skipped("memory for the model", "the checkpoint cannot be read")
+        return
+    if machine.gpus:
+        yield _on_gpu(facts, machine)
+        return
+    need = facts.need(width=4)
+    found = f"no NVIDIA GPU; {size(machine.memory_free)} of main memory free"
+    wanted = f"{size(need)} for {facts.parameters / 1e6:,.0f} M parameters in float32"
+    if machine.memory_free < need:
+        yield failed("GPU", found, expected=f"a GPU, or {wanted}", fix="nvidia-smi")
+    elif facts.parameters > 1e9:
+        fix = "run the policy on a host with a GPU: dreamzero up ... --side policy"
+        yield warned("GPU", found, expected="a GPU: a model this large is too slow here", fix=fix)
+    else:
+        yield passed("GPU", f"none; a model this small runs without ({wanted})")
+
+
+def _on_gpu(facts: CheckpointFacts, machine: MachineFacts) -> Finding:
+    """The first GPU, which is what the policy takes."""
+    gpu, need = machine.gpus[0], facts.need(width=2)
+    found = f"{gpu.name}: {size(gpu.free)} free of {size(gpu.total)}, driver {gpu.driver}"
+    if machine.cuda_error:
+        return failed(
+            "GPU",
+            f"{found}; torch cannot use it: {machine.cuda_error}",
+            fix="pip install -r requirements/policy.txt, and a driver as new as its CUDA",
+        )
+    wanted = f"{size(need)} for {facts.parameters / 1e9:.2f} G parameters in bfloat16, two caches"
+    if gpu.free >= need:
+        return passed("GPU", f"{found}; needs {wanted}")
+    return failed(
+        "GPU", found, expected=wanted, fix="nvidia-smi shows who else uses it; end that, or "
+        "policy.guidance_scale=1.0 and a smaller checkpoint",
+    )  # fmt: skip

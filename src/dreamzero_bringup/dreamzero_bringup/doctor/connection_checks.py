@@ -1,0 +1,110 @@
+"""Whether the driver is sound, one node alone commands it, and all hear each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
+from dreamzero_bringup.doctor.live_facts import Driver, Live, Mismatch
+
+_STATUS_HZ = 5.0  # half of what drivers report at
+
+_FIXES = {
+    "reliability": "a publisher that is RELIABLE, or a subscriber that is BEST_EFFORT",
+    "durability": "a publisher that is TRANSIENT_LOCAL, or a subscriber that is VOLATILE",
+}
+
+
+def driver(said: Driver) -> Iterator[Finding]:
+    """What the driver says of itself."""
+    stream = said.stream
+    if not stream.publishers:
+        yield warned(
+            "driver_status",
+            "the driver publishes none, so that its restarts and faults are not noticed",
+            fix=f"use a driver of this stack, or publish dreamzero_msgs/DriverStatus on "
+            f"{stream.topic}",
+        )
+        return
+    name = stream.publishers[0]
+    if not said.sessions:
+        yield failed("driver_status", f"{name} is there, but not one came", fix=f"restart {name}")
+        return
+    if len(said.sessions) > 1:
+        yield failed(
+            "driver session",
+            f"{len(said.sessions)} sessions while listening: {', '.join(map(str, said.sessions))}",
+            expected="one: it restarted, or two drivers run",
+            fix=f"ros2 topic info -v {stream.topic}; read the driver's log",
+        )
+    if said.mode == "FAULT":
+        yield failed(
+            "driver",
+            f"FAULT: {said.message}",
+            fix=f"clear its cause at the robot, then restart {name} and dreamzero enable",
+        )
+    elif said.mode == "RELEASED":
+        yield warned(
+            "driver",
+            f"RELEASED: {said.message or 'the robot may be moved by hand'}",
+            fix="ros2 service call /controller/release std_srvs/srv/SetBool '{data: false}'",
+        )
+    else:
+        refused = f"; refused {said.refused}: {said.last_refusal}" if said.refused else ""
+        message = f" ({said.message})" if said.message else ""
+        found = f"{said.mode}{message}, session {said.sessions[-1]}{refused}"
+        yield passed("driver", found)
+    if stream.rate_hz < _STATUS_HZ:
+        yield warned(
+            "driver_status",
+            f"{stream.rate_hz:.1f} Hz",
+            expected="10 Hz",
+            fix="`top` on its host: the driver does not get its time",
+        )
+
+
+def commands(live: Live) -> Iterator[Finding]:
+    """One node alone commands, and somebody obeys."""
+    stream, others = live.commands, live.commands.publishers
+    if len(others) > 1:
+        yield failed(
+            "commands",
+            f"{len(others)} publishers on {stream.topic}: {', '.join(others)}",
+            expected="one",
+            fix=f"stop all but one of {', '.join(others)}; ros2 topic info -v {stream.topic}",
+        )
+    elif not stream.subscribers:
+        yield warned(
+            "commands",
+            f"nobody takes {stream.topic}",
+            expected="a driver",
+            fix="start or activate the driver, or map its topic in graph topics",
+        )
+    else:
+        who = others[0] if others else "nobody commands yet"
+        yield passed("commands", f"{who}; {', '.join(stream.subscribers)} listens")
+
+
+def quality(mismatches: tuple[Mismatch, ...]) -> Iterator[Finding]:
+    """Publishers and subscribers whose quality of service keeps them apart."""
+    for found in mismatches:
+        fixes = [text for word, text in _FIXES.items() if word in found.reason.lower()]
+        yield failed(
+            f"QoS: {found.topic}",
+            f"{found.publisher} offers {found.offered}; {found.subscriber} asks for "
+            f"{found.requested}: {found.reason}",
+            expected="; ".join(fixes) or "settings that fit",
+            fix=f"set the QoS of {_foreign(found)}",
+        )
+    if not mismatches:
+        yield passed("QoS", "every publisher and subscriber of ours can hear each other")
+
+
+def _foreign(found: Mismatch) -> str:
+    """The side that is not ours; ours are as they must be."""
+    return found.publisher if found.subscriber.endswith("(ours)") else found.subscriber
+
+
+def absent(what: str) -> Finding:
+    """What a row says where nothing runs."""
+    return skipped(what, "nothing is running; start `dreamzero up ...`, or use --sim")
