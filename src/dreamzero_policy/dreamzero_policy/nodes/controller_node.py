@@ -1,8 +1,8 @@
-"""Action chunks and the measured state in, commands out at a fixed rate.
+"""Action chunks, a human's targets and the measured state in, commands out at a fixed rate.
 
 What is commanded is decided in ``control/``; this node moves messages, keeps the clock, and sees to
 it that the last thing a driver hears is a hold. It comes up disarmed: until ``controller/enable``
-is called everything computes and nothing is sent.
+is called everything computes and nothing is sent. ``operator_services.py`` has the services.
 """
 
 from __future__ import annotations
@@ -13,26 +13,29 @@ import threading
 import time
 import traceback
 from collections import deque
-from dataclasses import replace
 
+import numpy as np
 from dreamzero_msgs import msg as dz
+from geometry_msgs.msg import Twist
 from sensor_msgs.msg import JointState
-from std_srvs.srv import SetBool, Trigger
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.control.controller import Controller
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.report import Tick
 from dreamzero_policy.control.screening import Refused
-from dreamzero_policy.nodes import qos
+from dreamzero_policy.nodes import qos, realtime
 from dreamzero_policy.nodes.controller_parameters import ControllerParameters
-from dreamzero_policy.nodes.controller_status import controller_status
+from dreamzero_policy.nodes.controller_status import authority_message, controller_status
 from dreamzero_policy.nodes.lifecycle import STOP_SECONDS, ExitCode, Node, run
 from dreamzero_policy.nodes.messages import (
+    base_message,
     chunk_from_message,
     command_message,
     proprioception_from_message,
+    targets_from_message,
 )
+from dreamzero_policy.nodes.operator_services import OperatorServices
 from dreamzero_policy.nodes.ticker import Ticker
 from dreamzero_policy.types import ActionChunk, Float
 
@@ -61,17 +64,25 @@ class ControllerNode(Node[ControllerParameters]):
         # Held for every use: the control thread ticks, the executor's thread brings messages.
         self._lock = threading.Lock()
         self._controller = Controller(self._robot, settings.control(), limits)
-        self._inbox: deque[ActionChunk] = deque(maxlen=8)
-        self._rivals = ""
+        self._base = np.array([joint.kind == "base" for joint in self._robot.joints])
+        # Chunks, and the ids of sessions that ended, in the order in which they came.
+        self._inbox: deque[ActionChunk | int] = deque(maxlen=8)
         self._shown: tuple = ()
-        self._commands = self.create_publisher(JointState, "joint_commands", qos.COMMAND)
-        self._statuses = self.create_publisher(dz.ControllerStatus, "controller_status", qos.STATUS)
-        subscribe, serve = self.create_subscription, self.create_service
+        self._authority = dz.Authority()
+        publish, subscribe = self.create_publisher, self.create_subscription
+        self._commands = publish(JointState, "joint_commands", qos.COMMAND)
+        self._velocities = publish(Twist, "base_command", qos.COMMAND) if self._base.any() else None
+        self._planned = publish(JointState, "planned_commands", qos.COMMAND)
+        self._statuses = publish(dz.ControllerStatus, "controller_status", qos.STATUS)
+        self._authorities = publish(dz.Authority, "authority", qos.STATUS)
         subscribe(dz.ActionChunk, "action_chunk", self._take_chunk, qos.CHUNK)
+        subscribe(dz.PolicyStatus, "policy_status", self._take_policy, qos.STATUS)
         subscribe(dz.Proprioception, "proprioception", self._take_state, qos.STATE_INPUT)
-        serve(SetBool, "controller/enable", self._enable)
-        serve(Trigger, "controller/estop", self._estop)
-        serve(Trigger, "controller/reset_estop", self._reset_estop)
+        subscribe(dz.DriverStatus, "driver_status", self._take_driver, qos.STATUS)
+        subscribe(JointState, "teleop/joint_commands", self._take_targets, qos.TARGETS)
+        self._operator = OperatorServices(
+            self, self._controller, self._lock, self._find_rivals, self._report
+        )
 
     def _start(self) -> None:
         """Begins to tick, disarmed."""
@@ -88,10 +99,7 @@ class ControllerNode(Node[ControllerParameters]):
         self._ticker.start()
         self.get_logger().info("disarmed: controller/enable allows motion")
         if priority and not self._ticker.realtime:
-            self.get_logger().info(
-                "no real-time priority: on a busy machine commands come a few ms late; to grant it "
-                "add '<user> - rtprio 20' to /etc/security/limits.conf and log in again"
-            )
+            self.get_logger().info(realtime.ADVICE)
 
     def _stop(self) -> None:
         """Brakes to rest inside the limits, then ends the ticks."""
@@ -105,15 +113,15 @@ class ControllerNode(Node[ControllerParameters]):
             self._ticker = None
 
     def _safe_command(self) -> None:
-        """Repeats the last commanded pose, if any was sent: the driver holds it."""
+        """Says the last pose once more, the base at rest, if it was being sent: that is held."""
         if self._sent is not None:
-            self._commands.publish(command_message(self._robot, self.now_ns(), self._sent))
+            self._send(self.now_ns(), np.where(self._base, 0.0, self._sent))
             self._sent = None
 
     def _teardown(self) -> None:
-        """Lets go of the controller, so that nothing of it outlives the interpreter."""
+        """Drops the controller, so that nothing of it outlives the interpreter."""
         gc.unfreeze()
-        self._controller = None
+        self._controller = self._operator = None
 
     # Messages
 
@@ -140,44 +148,38 @@ class ControllerNode(Node[ControllerParameters]):
         if refusal is not None:
             self._complain(f"measured pose refused: {refusal}")
 
+    def _take_targets(self, message: JointState) -> None:
+        """Hands a human's targets to the controller, in model units."""
+        if not self.accepting:
+            return
+        try:
+            targets = targets_from_message(self._robot, message)
+        except ValueError as error:
+            self._complain(str(error))
+            return
+        with self._lock:
+            refusal = self._controller.on_teleop(targets.stamp_ns, targets.names, targets.positions)
+        if refusal is not None:
+            self._complain(f"teleoperation refused: {refusal}")
+
+    def _take_driver(self, message: dz.DriverStatus) -> None:
+        """Tells the controller which driver is there and what it does."""
+        self._operator.driver_follows = message.mode == dz.DriverStatus.FOLLOWING
+        with self._lock:
+            self._controller.on_driver(
+                message.session_id, message.mode, message.message, self.now_ns()
+            )
+
+    def _take_policy(self, message: dz.PolicyStatus) -> None:
+        """Keeps word of a session that ended, behind the chunks that came before it.
+
+        A policy that has had no session yet (0) ends nobody else's.
+        """
+        if self.accepting and message.state == dz.PolicyStatus.IDLE and message.session_id:
+            self._inbox.append(message.session_id)
+
     def _complain(self, what: str) -> None:
         self.get_logger().warning(what, throttle_duration_sec=1.0)
-
-    # Services
-
-    def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        """Allows motion or ends it."""
-        rivals = self._find_rivals() if request.data else ""
-        with self._lock:
-            if not request.data:
-                self._controller.disable()
-                response.success, response.message = True, "motion is disabled"
-            elif not self.accepting:
-                response.success, response.message = False, "the controller is not active"
-            elif rivals:
-                response.success, response.message = False, rivals
-            else:
-                answer = self._controller.enable(self.now_ns())
-                response.success, response.message = answer
-                if response.success:
-                    self._rivals = ""
-        self.get_logger().info(f"enable({request.data}): {response.message}")
-        return response
-
-    def _estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Latches the emergency stop."""
-        with self._lock:
-            self._controller.estop("asked for by the operator")
-        response.success, response.message = True, "emergency stop; reset_estop releases it"
-        self.get_logger().warning(response.message)
-        return response
-
-    def _reset_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Releases the emergency stop; motion stays disabled."""
-        with self._lock:
-            response.success, response.message = self._controller.reset_estop()
-        self.get_logger().info(response.message)
-        return response
 
     # The loop
 
@@ -189,40 +191,56 @@ class ControllerNode(Node[ControllerParameters]):
             if tick.early:
                 return
             if tick.command is not None:
-                self._commands.publish(command_message(self._robot, now_ns, tick.command))
+                self._send(now_ns, tick.command)
                 self._sent = tick.command
+            elif self.accepting:
+                self._sent = None  # the robot may be moved otherwise now: not to be sent again
             self._sending = tick.command is not None
-        self._take_up_chunks()
+        if tick.wanted is not None and self._planned.get_subscription_count():
+            self._planned.publish(command_message(self._robot, now_ns, tick.wanted))
+        self._take_up()
         self._report_change(tick)
 
-    def _take_up_chunks(self) -> None:
-        """Hands new chunks to the controller; the log says why one was refused.
+    def _send(self, now_ns: int, command: Float) -> None:
+        """Publishes a command, a base's velocity apart from the joints."""
+        session = self._controller.driver_session
+        self._commands.publish(command_message(self._robot, now_ns, command, session))
+        if self._velocities is not None:
+            self._velocities.publish(base_message(self._robot, command))
+
+    def _take_up(self) -> None:
+        """Hands what the policy sent to the controller; the log says why a chunk was refused.
 
         It takes a few milliseconds, so it is done where the next command is furthest away.
         """
         while self._inbox:
+            came = self._inbox.popleft()
             with self._lock:
-                outcome = self._controller.on_chunk(self._inbox.popleft(), self.now_ns())
+                if isinstance(came, int):
+                    self._controller.on_policy_idle(came)
+                    continue
+                outcome = self._controller.on_chunk(came, self.now_ns())
             if isinstance(outcome, Refused):
                 self._complain(f"{outcome.reason}: {outcome.message}")
 
     def _report_change(self, tick: Tick) -> None:
-        """Publishes a status at once when mode or reason changed."""
-        shown = (tick.mode, tick.hold_reason)
+        """Publishes a status at once when mode, reason or authority changed."""
+        shown = (tick.mode, tick.hold_reason, tick.authority)
         if shown != self._shown:
             self._shown = shown
             self._report()
 
     def _report(self) -> None:
+        """Publishes status and authority."""
         ticker, now_ns = self._ticker, self.now_ns()
         if ticker is None:
             return
         with self._lock:
             report = self._controller.report(now_ns)
-            if self._rivals and not report.enabled:
-                report = replace(report, hold_reason="second_publisher", message=self._rivals)
             names = self._robot.action_joints
             self._statuses.publish(controller_status(report, names, ticker.timing(), now_ns))
+            self._authority = authority_message(report.authority, now_ns, self._authority)
+            self._authorities.publish(self._authority)
 
     def _look_around(self) -> None:
         """Ends motion when somebody else commands the robot too; reports."""
@@ -230,8 +248,7 @@ class ControllerNode(Node[ControllerParameters]):
         if rivals:
             self._complain(rivals)
             with self._lock:
-                self._rivals = rivals
-                self._controller.disable()
+                self._controller.disarm("second_publisher", rivals)
         self._report()
 
     def _find_rivals(self) -> str:

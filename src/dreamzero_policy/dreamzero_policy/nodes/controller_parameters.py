@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from dreamzero_policy.control.settings import BOUNDS, ControllerSettings
+from dreamzero_policy.control.settings import BOUNDS, CHOICES, ControllerSettings
 from dreamzero_policy.nodes.parameters import NodeParameters, parameter
 
 
 def _setting(name: str, description: str) -> Any:
-    """A parameter with the default and the bounds of the controller setting of that name."""
+    """A parameter with default, bounds and choices of the controller setting of that name."""
     low, high = BOUNDS.get(name, (None, None))
     default = getattr(ControllerSettings, name)
-    return parameter(default, description, at_least=low, at_most=high)
+    choices = CHOICES.get(name, ())
+    return parameter(default, description, at_least=low, at_most=high, choices=choices)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,21 @@ class ControllerParameters(NodeParameters):
     seam_speed_m: float = _setting("seam_speed_m", "The same for a prismatic joint [m/s].")
     ramp_s: float = _setting("ramp_s", "Least fade from rest into a chunk [s].")
     smoothing: bool = _setting("smoothing", "Whether chunks go through the paper's filter.")
-    seam: str = parameter("cross_fade", "How two chunks are joined.", choices=("cross_fade",))
+    seam: str = _setting("seam", "How two chunks are joined.")
+    ensemble_decay: float = _setting(
+        "ensemble_decay", "How fast older chunks lose weight under temporal_ensemble [1/s]."
+    )
+    slow_inference: str = _setting(
+        "slow_inference", "Where chunks end before the next comes: hold there, or play them slower."
+    )
+    slowest_playback: float = _setting(
+        "slowest_playback", "Chunks are played no slower than this [share of their own speed]."
+    )
+    teleop_max_age_s: float = _setting(
+        "teleop_max_age_s", "A human leads while the newest target is younger than this [s]."
+    )
+    driver_max_age_s: float = _setting("driver_max_age_s", "Age of a stale driver status [s].")
+    overrun_s: float = _setting("overrun_s", "A tick that comes later than this brakes [s].")
 
     def control(self) -> ControllerSettings:
         """The controller's own settings."""

@@ -25,6 +25,9 @@ CHUNK = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 COMMAND = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 """Commands to a driver: only the newest matters, and it must arrive."""
 
+TARGETS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""A human's targets, from whatever device."""
+
 STATUS = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,

@@ -1,8 +1,11 @@
 """The simulated robot as a ROS node, with the topics of a hardware driver.
 
-Publishes ``<view>/image_raw`` (rgb8) and ``joint_states`` (wire units); takes position commands by
-joint name on ``joint_commands``, from one publisher only. It holds the robot's pose, and logs why,
-until the first command, when commands stop, when one is refused, and while two publishers compete.
+Publishes ``<view>/image_raw`` (rgb8), ``joint_states`` (wire units) and ``driver_status``; takes
+position commands by joint name on ``joint_commands``, from one publisher only. A command must name
+the driver's session in its ``frame_id``: a driver that was restarted has a new one, so it never
+follows a controller that was enabled before. The driver holds the robot's pose, and logs why, until
+the first command, when commands stop, and while two publishers compete. ``driver/release`` lets the
+robot go limp, and takes it back.
 """
 
 from __future__ import annotations
@@ -12,12 +15,15 @@ import time
 from array import array
 from collections.abc import Generator
 
+from dreamzero_msgs.msg import DriverStatus
 from rclpy.lifecycle import LifecyclePublisher
 from sensor_msgs.msg import Image, JointState
+from std_srvs.srv import SetBool
 
-from dreamzero_policy.nodes import qos
+from dreamzero_policy.nodes import qos, realtime
 from dreamzero_policy.nodes.lifecycle import Node, run
 from dreamzero_policy.nodes.messages import image_message, time_message
+from dreamzero_policy.types import NS_PER_S
 from dreamzero_policy.types import Image as Pixels
 from sim_driver import robots
 from sim_driver.cameras import film
@@ -26,6 +32,7 @@ from sim_driver.paced import PacedThread
 from sim_driver.parameters import SimDriverParameters
 
 _COMMANDS = "joint_commands"
+_STATUS_NS = NS_PER_S // 10
 
 
 class SimDriverNode(Node[SimDriverParameters]):
@@ -36,7 +43,9 @@ class SimDriverNode(Node[SimDriverParameters]):
         super().__init__("sim_driver", SimDriverParameters)
         self._cameras: PacedThread | None = None
         self._joints: PacedThread | None = None
-        self._hold_logged: str | None = None
+        self._session = self._taken = self._refused = self._status_ns = 0
+        self._last_refusal = ""
+        self._shown: tuple[bool, str | None] | None = None
 
     def _setup(self) -> None:
         """Builds the scene, opens the cameras and makes the publishers.
@@ -45,6 +54,8 @@ class SimDriverNode(Node[SimDriverParameters]):
             ValueError: an unknown robot, or a machine that cannot render.
         """
         settings = self.settings
+        # So far: the executor's and the middleware's. Those to come draw, step and render.
+        self._receiving = realtime.threads()
         self._robot = SimulatedRobot(
             robots.get(settings.robot),
             settings.seed,
@@ -52,6 +63,7 @@ class SimDriverNode(Node[SimDriverParameters]):
             settings.command_timeout_s,
         )
         self._states = self.create_publisher(JointState, "joint_states", qos.STATE)
+        self._statuses = self.create_publisher(DriverStatus, "driver_status", qos.STATUS)
         self._images: dict[str, LifecyclePublisher] = {
             view.name: self.create_publisher(Image, f"{view.name}/image_raw", qos.CAMERA)
             for view in self._robot.robot.views
@@ -68,16 +80,24 @@ class SimDriverNode(Node[SimDriverParameters]):
         return PacedThread(name, hz, work, lambda error: self.fail(f"{name} failed: {error!r}"))
 
     def _start(self) -> None:
-        """Begins to step, to publish and to take commands."""
+        """Begins a session: to step, to publish and to take commands."""
+        self._session = self.now_ns()
+        self._taken = self._refused = 0
+        self._last_refusal, self._shown = "", None
         self.create_subscription(JointState, _COMMANDS, self._take_command, qos.COMMAND)
+        self.create_service(SetBool, "driver/release", self._release)
         self._joints = self._paced("joints", self.settings.joint_state_hz, self._run_joints())
         self._joints.start()
+        priority = self.settings.realtime_priority
+        if priority and not realtime.prioritise(self._receiving, priority):
+            self.get_logger().info(realtime.ADVICE)
 
     def _stop(self) -> None:
         """Ends the motion; pictures end because ``accepting`` is false."""
         if self._joints is not None:
             self._joints.stop()
         self._robot.hold("the driver was stopped")
+        self._report()
 
     def _teardown(self) -> None:
         """Ends the camera thread."""
@@ -96,15 +116,36 @@ class SimDriverNode(Node[SimDriverParameters]):
             message.position = array("d", reading.positions.tobytes())
             message.velocity = array("d", reading.velocities.tobytes())
             self._states.publish(message)
-            self._log_hold()
+            self._report()
 
-    def _log_hold(self) -> None:
-        """Says once when the robot begins to hold, why, and when it follows again."""
-        reason = self._robot.hold_reason
-        if reason == self._hold_logged:
+    def _report(self) -> None:
+        """Publishes the status ten times a second and at every change, which the log says too."""
+        shown = (self._robot.released, self._robot.hold_reason)
+        elapsed_ns = time.monotonic_ns() - self._status_ns
+        if shown == self._shown and elapsed_ns < _STATUS_NS:
             return
-        self._hold_logged = reason
-        if reason is None:
+        if shown != self._shown:
+            self._log(*shown)
+        self._shown = shown
+        self._status_ns += elapsed_ns
+        released, reason = shown
+        following = DriverStatus.FOLLOWING if reason is None else DriverStatus.HOLDING
+        message = DriverStatus(
+            session_id=self._session,
+            mode=DriverStatus.RELEASED if released else following,
+            message=reason or "",
+            commands_taken=self._taken,
+            commands_refused=self._refused,
+            last_refusal=self._last_refusal,
+        )
+        message.header.stamp = time_message(self.now_ns())
+        self._statuses.publish(message)
+
+    def _log(self, released: bool, reason: str | None) -> None:
+        """Says what the robot does from now on, and why."""
+        if released:
+            self.get_logger().warning("released: the arm is limp; driver/release false takes it up")
+        elif reason is None:
             self.get_logger().info("following commands")
         else:
             self.get_logger().warning(f"holding the pose: {reason}")
@@ -114,27 +155,51 @@ class SimDriverNode(Node[SimDriverParameters]):
         if not self.accepting:
             return
         try:
-            if self._contested():
-                return
+            self._require_one_publisher()
+            self._require_session(message.header.frame_id)
             self._robot.command(message.name, message.position, time.monotonic_ns())
+            self._taken += 1
         except ValueError as error:
+            self._refused += 1
+            self._last_refusal = str(error)
             self.get_logger().error(f"command refused: {error}", throttle_duration_sec=1.0)
 
-    def _contested(self) -> bool:
-        """Whether more than one node publishes commands; if so the robot holds."""
+    def _require_one_publisher(self) -> None:
+        """Refuses a command, and holds, while more than one node publishes commands."""
         topic = self.resolve_topic_name(_COMMANDS)
         count = self.count_publishers(topic)
         if count <= 1:
-            return False
+            return
+        self._robot.hold(f"{count} publishers on {topic}")
         rivals = self.get_publishers_info_by_topic(topic)
         who = ", ".join(sorted(f"{info.node_namespace}/{info.node_name}" for info in rivals))
-        self._robot.hold(f"{count} publishers on {topic}")
-        self.get_logger().error(
+        raise ValueError(
             f"expected one publisher on {topic}, got {count} ({who.replace('//', '/')}); "
-            "the robot holds until only one is left",
-            throttle_duration_sec=1.0,
+            "the robot holds until only one is left"
         )
-        return True
+
+    def _require_session(self, frame_id: str) -> None:
+        """Refuses a command meant for an earlier run of this driver, or for none in particular."""
+        if frame_id != str(self._session):
+            raise ValueError(
+                f"expected frame_id '{self._session}', this driver's session (driver_status says "
+                f"it), got {frame_id!r}; a controller takes the new session up when motion is "
+                "enabled again"
+            )
+
+    def _release(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        """Lets the robot go limp, or holds it again where it then is."""
+        response.success = True
+        if request.data:
+            try:
+                self._robot.release()
+                response.message = "the robot is released; it can be moved by hand"
+            except ValueError as error:
+                response.success, response.message = False, str(error)
+        else:
+            self._robot.take_back()
+            response.message = "the robot holds its pose"
+        return response
 
     def _watched(self, view: str) -> bool:
         """Whether to draw a view: the node is active and someone listens."""

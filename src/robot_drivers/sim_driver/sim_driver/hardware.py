@@ -21,6 +21,9 @@ from sim_driver.servo import Servo
 COMMAND_TIMEOUT_S = 0.4
 """Silence after which the robot holds its pose [s]."""
 
+_LIMP_DAMPING = 0.05
+"""Share of a servo's damping that a released joint keeps, so that it sinks and never falls."""
+
 _CATCH_UP_S = 0.25
 """Most simulated time to make up for in one call; after a longer pause the rest is left out."""
 
@@ -42,7 +45,8 @@ class SimulatedRobot:
     """A robot in its scene, stepped to wall-clock instants.
 
     It starts at its home pose and holds it until a command comes. ``COMMAND_TIMEOUT_S`` after the
-    last good command it holds the pose it then measures.
+    last good command it holds the pose it then measures. Released, its arm is limp and carries no
+    more than its own weight; it can be moved by hand, and its grippers keep what they hold.
     """
 
     def __init__(
@@ -81,6 +85,10 @@ class SimulatedRobot:
         self._positions = np.array([joint.qposadr[0] for joint in joints])
         self._velocities = np.array([joint.dofadr[0] for joint in joints])
         self._inputs = np.array([self.model.actuator(name).id for name in self.joint_names])
+        self._released = False
+        # What makes the arm's servos stiff: gain and bias of their actuators. Grippers stay so.
+        self._arm = self._inputs[[not joint.grips for joint in robot.joints]]
+        self._stiff = (self.model.actuator_gainprm.copy(), self.model.actuator_biasprm.copy())
         self._data.qpos[self._positions] = [joint.home for joint in robot.joints]
         self._settle()
         self._reached_ns = now_ns
@@ -96,6 +104,12 @@ class SimulatedRobot:
         """Why the robot holds its pose, or None while it follows commands."""
         with self._lock:
             return self._hold_reason
+
+    @property
+    def released(self) -> bool:
+        """Whether the operator has let go of the robot."""
+        with self._lock:
+            return self._released
 
     @property
     def body_positions(self) -> dict[str, Float]:
@@ -122,6 +136,8 @@ class SimulatedRobot:
             self._hold(f"no command for {self._timeout_ns / NS_PER_S:g} s")
 
     def _hold(self, reason: str) -> None:
+        if self._released:
+            return  # the operator's hands may be on it; only take_back ends that
         self._command_ns = None
         self._hold_reason = reason
         self._servo.hold(self._data.qpos[self._positions])
@@ -130,19 +146,50 @@ class SimulatedRobot:
         """Makes for ``positions``, given by joint name in wire units.
 
         Raises:
-            ValueError: what ``Servo.check`` refuses. Such a command changes nothing and does not
-                feed the watchdog, so the robot goes on to its last good command and holds there.
+            ValueError: what ``Servo.check`` refuses, or the robot is released. Such a command
+                changes nothing and does not feed the watchdog, so the robot goes on to its last
+                good command and holds there.
         """
         target = self._servo.check(names, positions)
         with self._lock:
+            if self._released:
+                raise ValueError("the robot is released; take it back before commanding it")
             self._servo.follow(target)
             self._command_ns = now_ns
             self._hold_reason = None
 
     def hold(self, reason: str) -> None:
-        """Holds the measured pose now, until the next command."""
+        """Holds the measured pose now, until the next command; a released robot stays limp."""
         with self._lock:
             self._hold(reason)
+
+    def release(self) -> None:
+        """Lets go: the arm's servos lose their stiffness and most of their damping.
+
+        Raises:
+            ValueError: commands are being followed.
+        """
+        with self._lock:
+            if self._hold_reason is None:
+                raise ValueError(
+                    "commands are being followed: end motion first, then let go of the robot"
+                )
+            self._hold("released by the operator")
+            self._released = True
+            arm = self._arm
+            self.model.actuator_gainprm[arm, 0] = 0.0
+            self.model.actuator_biasprm[arm, 1] = 0.0
+            self.model.actuator_biasprm[arm, 2] = _LIMP_DAMPING * self._stiff[1][arm, 2]
+
+    def take_back(self) -> None:
+        """Holds a released robot again, at the pose it then has; otherwise changes nothing."""
+        with self._lock:
+            if not self._released:
+                return
+            self._released = False
+            self.model.actuator_gainprm[:], self.model.actuator_biasprm[:] = self._stiff
+            self._servo.take_up(self._data.qpos[self._positions])
+            self._hold("taken back; no command since")
 
     def read(self) -> Reading:
         """Joint positions and velocities as of the last step."""

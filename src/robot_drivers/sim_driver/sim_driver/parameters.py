@@ -26,3 +26,10 @@ class SimDriverParameters(NodeParameters):
         at_least=0.05,
         at_most=5.0,
     )
+    realtime_priority: int = parameter(
+        10,
+        "Real-time priority of the threads that receive commands, where the user may have one; 0 "
+        "for none.",
+        at_least=0,
+        at_most=99,
+    )

@@ -85,9 +85,15 @@ class Servo:
 
     def hold(self, measured: Float) -> None:
         """Stays at the pose ``measured`` [J]; a gripper keeps its target and so what it holds."""
-        self.follow(
-            np.where(self._grips, self._target, np.clip(measured, self._lower, self._upper))
-        )
+        self.follow(self._held(measured))
+
+    def take_up(self, measured: Float) -> None:
+        """Holds a robot that was moved by hand: set-points start at ``measured`` [J], at once."""
+        self._setpoint = self._held(measured)
+        self.follow(self._setpoint)
+
+    def _held(self, measured: Float) -> Float:
+        return np.where(self._grips, self._target, np.clip(measured, self._lower, self._upper))
 
     def step(self, dt_s: float) -> Float:
         """[J] input of the position servos for the next ``dt_s`` seconds.

@@ -12,8 +12,10 @@ from collections import defaultdict
 import numpy as np
 import pytest
 import rclpy
+from dreamzero_msgs.msg import DriverStatus
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
+from std_srvs.srv import SetBool
 
 from dreamzero_policy.nodes import qos
 from sim_driver import robots
@@ -25,6 +27,7 @@ pytestmark = [pytest.mark.ros, pytest.mark.slow]
 ROBOT = robots.get("droid")
 NAMES = [joint.name for joint in ROBOT.joints]
 HOME = np.array([joint.home for joint in ROBOT.joints])
+NEAR = HOME + np.array([0.02] * 7 + [-0.01])
 VIEWS = [view.name for view in ROBOT.views]
 DRIVER = "from sim_driver.driver_node import main; main()"
 WITHOUT_EGL = """
@@ -74,6 +77,11 @@ class Bench:
         self.node.create_subscription(
             JointState, "joint_states", lambda m: self._take("joints", m), qos.STATE_INPUT
         )
+        self.statuses = []
+        self.node.create_subscription(
+            DriverStatus, "driver_status", self.statuses.append, qos.STATUS
+        )
+        self.letting_go = self.node.create_client(SetBool, "driver/release")
         for view in VIEWS:
             self.node.create_subscription(
                 Image, f"{view}/image_raw", lambda m, v=view: self._take(v, m), qos.CAMERA
@@ -99,14 +107,26 @@ class Bench:
             assert time.monotonic() < end, "waited too long"
             self.executor.spin_once(timeout_sec=0.05)
 
-    def send(self, positions, names=NAMES, by=None):
-        values = array("d", np.asarray(positions, dtype=float).tobytes())
-        (by or self.commands).publish(JointState(name=list(names), position=values))
+    @property
+    def status(self):
+        return self.statuses[-1]
 
-    def drive(self, positions, seconds, by=None):
+    def send(self, positions, names=NAMES, by=None, session=None):
+        values = array("d", np.asarray(positions, dtype=float).tobytes())
+        message = JointState(name=list(names), position=values)
+        message.header.frame_id = str(session or self.status.session_id)
+        (by or self.commands).publish(message)
+
+    def release(self, data):
+        assert self.letting_go.wait_for_service(10)
+        answer = self.letting_go.call_async(SetBool.Request(data=data))
+        self.spin_until(answer.done, 10)
+        return answer.result()
+
+    def drive(self, positions, seconds, session=None):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.send(positions, by=by)
+            self.send(positions, session=session)
             self.spin(1 / 30)
 
     def close(self):
@@ -150,9 +170,15 @@ def test_topics_motion_hold_and_stop(bench):
         assert len(joints.velocity) == len(NAMES)
         np.testing.assert_allclose(bench.positions, HOME, atol=1e-4)
 
+        assert bench.status.mode == DriverStatus.HOLDING
+        assert bench.status.message == "no command yet"
+
         target = HOME + [0.3, 0.1, 0, 0, 0, 0, 0, -0.02]
         bench.drive(target, 1.5)
         np.testing.assert_allclose(bench.positions, target, atol=2e-3)
+        assert bench.status.mode == DriverStatus.FOLLOWING
+        assert bench.status.commands_taken >= 30
+        assert bench.status.commands_refused == 0
 
         bench.spin(1.0)  # silence: the watchdog holds
         held = bench.positions
@@ -183,6 +209,74 @@ def test_topics_motion_hold_and_stop(bench):
     assert re.search(r"expected one publisher on /joint_commands, got 2 \(.*/test_bench", log)
     assert log.count("following commands") == 2
     assert "Traceback" not in log
+
+
+def test_a_restarted_driver_ignores_who_commanded_the_one_before(bench):
+    """kill -9 and a new process: the old session's commands are refused by name, the new obeyed."""
+    first = start("-p", "robot:=droid")
+    try:
+        bench.spin_until(lambda: bench.statuses, 30)
+        old = bench.status.session_id
+        bench.drive(NEAR, 0.5)
+        assert bench.status.mode == DriverStatus.FOLLOWING
+        stamps = [m.header.stamp.sec + m.header.stamp.nanosec * 1e-9 for m in bench.statuses[1:]]
+        assert rate(stamps) == pytest.approx(10, rel=0.15)
+    finally:
+        first.kill()
+        first.communicate()
+    second = start("-p", "robot:=droid")
+    try:
+        bench.spin_until(lambda: bench.status.session_id > old, 30)
+        bench.newest.pop("joints", None)
+        bench.spin_until(lambda: "joints" in bench.newest, 10)
+        end = time.monotonic() + 20
+        while bench.status.commands_refused <= 5:
+            assert time.monotonic() < end, "the new driver heard no command"
+            bench.drive(NEAR, 0.1, session=old)
+        assert bench.status.mode == DriverStatus.HOLDING
+        assert bench.status.commands_taken == 0
+        assert f"expected frame_id '{bench.status.session_id}'" in bench.status.last_refusal
+        assert f"got '{old}'" in bench.status.last_refusal
+        assert "enabled again" in bench.status.last_refusal
+        np.testing.assert_allclose(bench.positions, HOME, atol=1e-3)
+        bench.drive(NEAR, 0.5)
+        assert bench.status.mode == DriverStatus.FOLLOWING
+        second.send_signal(signal.SIGINT)
+        _, log = second.communicate(timeout=6)
+    finally:
+        second.kill()
+    assert second.returncode == 0, log
+    assert "command refused: expected frame_id" in log
+
+
+def test_letting_go_and_taking_back(bench):
+    """Refused while it follows; released it obeys nothing; taken back it holds where it is."""
+    driver = start("-p", "robot:=droid", "-p", "realtime_priority:=0")
+    try:
+        bench.spin_until(lambda: bench.statuses and "joints" in bench.newest, 30)
+        bench.drive(NEAR, 0.5)
+        refused = bench.release(True)
+        assert not refused.success
+        assert "commands are being followed" in refused.message
+        assert bench.status.mode == DriverStatus.FOLLOWING
+
+        bench.spin_until(lambda: bench.status.mode == DriverStatus.HOLDING, 5)
+        assert bench.release(True).success
+        bench.spin_until(lambda: bench.status.mode == DriverStatus.RELEASED, 5)
+        released = bench.positions
+        bench.drive(NEAR - 0.01, 0.5)
+        assert bench.status.mode == DriverStatus.RELEASED
+        assert "take it back" in bench.status.last_refusal
+        assert np.abs(bench.positions - released).max() < 0.01
+
+        assert bench.release(False).success
+        bench.spin_until(lambda: bench.status.mode == DriverStatus.HOLDING, 5)
+        assert bench.status.message == "taken back; no command since"
+        bench.drive(NEAR, 0.5)
+        assert bench.status.mode == DriverStatus.FOLLOWING
+    finally:
+        driver.kill()
+        driver.communicate()
 
 
 @pytest.mark.parametrize(

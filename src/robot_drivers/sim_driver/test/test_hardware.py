@@ -120,6 +120,94 @@ def test_hold_stops_a_moving_arm_at_once():
     assert abs(robot.read().positions[0] - moving.positions[0]) < 0.05
 
 
+def push(robot, joint, effort):
+    """Pulls at a joint as a hand does, until the next push."""
+    robot._data.qfrc_applied[robot._velocities[robot.joint_names.index(joint)]] = effort
+
+
+def let(robot, now, seconds):
+    """Lets time pass; returns the instant."""
+    for _ in range(round(seconds * 10)):
+        now += 100 * MS
+        robot.advance(now)
+    return now
+
+
+def test_a_released_arm_can_be_moved_by_hand_and_does_not_fall():
+    robot = make()
+    now = let(robot, 0, 0.5)
+    push(robot, "panda_joint1", 15.0)
+    now = let(robot, now, 0.5)
+    assert abs(robot.read().positions[0] - HOME[0]) < 0.01  # powered: stiff
+    push(robot, "panda_joint1", 0.0)
+    now = let(robot, now, 0.5)
+    robot.release()
+    assert (robot.released, robot.hold_reason) == (True, "released by the operator")
+    now = let(robot, now, 2.0)
+    np.testing.assert_allclose(robot.read().positions, HOME, atol=0.02)  # carries its own weight
+    push(robot, "panda_joint1", 15.0)
+    now = let(robot, now, 1.0)
+    push(robot, "panda_joint1", 0.0)
+    assert robot.read().positions[0] > HOME[0] + 0.2
+    assert robot.read().velocities[0] < 1.5  # damped
+
+
+def test_a_released_robot_obeys_nothing_and_no_watchdog_powers_it():
+    robot = make()
+    now = let(robot, 0, 0.2)
+    robot.release()
+    with pytest.raises(ValueError, match="the robot is released; take it back"):
+        robot.command(robot.joint_names, HOME, now)
+    robot.hold("two publishers")
+    let(robot, now, 1.0)
+    assert (robot.released, robot.hold_reason) == (True, "released by the operator")
+
+
+def test_letting_go_is_refused_while_commands_are_followed():
+    robot = make()
+    robot.command(robot.joint_names, HOME, 0)
+    with pytest.raises(ValueError, match="commands are being followed"):
+        robot.release()
+    assert not robot.released
+
+
+def test_taken_back_it_holds_where_it_is_without_a_jump():
+    robot = make()
+    now = let(robot, 0, 0.2)
+    robot.release()
+    push(robot, "panda_joint1", 15.0)
+    now = let(robot, now, 1.0)
+    push(robot, "panda_joint1", 0.0)
+    now = let(robot, now, 2.0)
+    robot.take_back()
+    moved = robot.read().positions
+    assert moved[0] > HOME[0] + 0.2
+    assert (robot.released, robot.hold_reason) == (False, "taken back; no command since")
+    let(robot, now, 1.0)
+    np.testing.assert_allclose(robot.read().positions, moved, atol=0.02)
+    held = robot.read().positions
+    push(robot, "panda_joint1", 15.0)
+    let(robot, now + 1000 * MS, 0.5)
+    assert abs(robot.read().positions[0] - held[0]) < 0.01  # stiff again
+
+
+def test_letting_go_keeps_the_grip():
+    robot = make()
+    now, _ = drive(robot, lambda t: [*HOME[:7], 0.0], 0, 1.0)
+    now = let(robot, now, 1.0)
+    robot.release()
+    push(robot, "panda_finger_joint1", 20.0)
+    let(robot, now, 1.0)
+    assert robot.read().positions[7] < 0.01
+
+
+def test_taking_back_what_is_held_changes_nothing():
+    robot = make()
+    robot.command(robot.joint_names, HOME, 0)
+    robot.take_back()
+    assert robot.hold_reason is None
+
+
 def test_a_long_pause_is_not_made_up_for():
     robot = make()
     robot.advance(10_000 * MS)

@@ -83,3 +83,13 @@ def test_hold_takes_the_measured_pose_and_keeps_the_grip():
     measured = np.array([*(HOME[:7] + 0.05), 0.021])
     servo.hold(measured)
     np.testing.assert_array_equal(servo.target, [*measured[:7], 0.0])
+
+
+def test_a_pose_taken_up_is_where_set_points_start():
+    servo = Servo(JOINTS)
+    servo.follow(np.array([*(HOME[:7] + 0.1), 0.0]))
+    for _ in range(100):
+        servo.step(STEP_S)
+    measured = np.array([*(HOME[:7] - 0.5), 0.03])
+    servo.take_up(measured)
+    np.testing.assert_allclose(servo.step(STEP_S), [*measured[:7], 0.0], atol=1e-12)
