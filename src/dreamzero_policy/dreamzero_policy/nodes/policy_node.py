@@ -8,7 +8,9 @@ until that is done the status says so and instructions are refused.
 from __future__ import annotations
 
 import threading
+import time
 import traceback
+from dataclasses import replace
 from typing import NamedTuple
 
 from dreamzero_msgs import msg as dz
@@ -17,7 +19,6 @@ from sensor_msgs.msg import Image
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint import load as checkpoint
-from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.inference import device
 from dreamzero_policy.inference.engine import Engine, Inference
 from dreamzero_policy.inference.session import Session
@@ -25,11 +26,10 @@ from dreamzero_policy.inference.worker import Worker
 from dreamzero_policy.nodes import qos
 from dreamzero_policy.nodes.lifecycle import STOP_SECONDS, ExitCode, Node, run
 from dreamzero_policy.nodes.messages import (
-    canvas_from_message,
     chunk_message,
     image_message,
-    proprioception_from_message,
 )
+from dreamzero_policy.nodes.policy_inputs import PolicyInputs
 from dreamzero_policy.nodes.policy_parameters import PolicyParameters
 from dreamzero_policy.nodes.policy_status import PolicyRecord
 from dreamzero_policy.nodes.run_policy import RunPolicyServer
@@ -52,7 +52,7 @@ class Loaded(NamedTuple):
 
     engine: Engine
     worker: Worker
-    window: ObservationWindow
+    inputs: PolicyInputs
 
 
 class PolicyNode(Node[PolicyParameters]):
@@ -71,11 +71,11 @@ class PolicyNode(Node[PolicyParameters]):
         # Session, record and failure are shared with the worker's thread.
         self._lock = threading.Lock()
         self._session: Session | None = None
-        self._record = PolicyRecord()
+        # A simulation's clock may not have begun: any other number tells processes apart as well.
+        self._policy_id = self.now_ns() or time.time_ns()
+        self._record = PolicyRecord(self._policy_id)
         self._failure = ""
         self._offered_ns = self._reported_ns = self._last_id = self._predicted_ns = 0
-        self._newest_ns: dict[str, int] = {}
-        self._unfit = ""  # what was wrong with the last canvas that could not be taken
         self._shown = -1
         self._chunks = self.create_publisher(dz.ActionChunk, "action_chunk", qos.CHUNK)
         self._statuses = self.create_publisher(Status, "policy_status", qos.STATUS)
@@ -140,72 +140,44 @@ class PolicyNode(Node[PolicyParameters]):
             f"{engine.time_base.rows_per_chunk} rows, {seconds:g} s"
         )
         worker.start()
-        window = ObservationWindow(engine.embodiment, engine.time_base)
-        self._loaded = Loaded(engine, worker, window)
+        inputs = PolicyInputs(
+            engine.embodiment,
+            ObservationWindow(engine.embodiment, engine.time_base),
+            max_age_s=settings.observation_max_age_s,
+            changed=self._offer,
+            rewound=self._rewound,
+            complain=self._complain,
+        )
+        self._loaded = Loaded(engine, worker, inputs)
 
     # Observations, in the executor's thread
 
     def _take_canvas(self, message: dz.Canvas) -> None:
-        """Keeps a canvas and offers the window that ends with it."""
-        if self._loaded is None:
-            return
-        try:
-            canvas = canvas_from_message(message)
-            _check_size(canvas.image, self._loaded.engine.embodiment)
-            self._keep("canvas", canvas.stamp_ns, "add_canvas", canvas.image)
-        except ValueError as error:
-            self._unfit = str(error)
-            self._complain(self._unfit)
+        """Keeps a canvas once there is a model for it."""
+        if self._loaded is not None:
+            self._loaded.inputs.take_canvas(message)
 
     def _take_state(self, message: dz.Proprioception) -> None:
-        """Keeps a state; one at a canvas instant may complete the window."""
-        try:
-            state = proprioception_from_message(message)
-            if state.names != self._robot.state_joints:
-                raise ValueError(
-                    f"proprioception: expected joints {', '.join(self._robot.state_joints)}, "
-                    f"got {', '.join(state.names)}"
-                )
-            self._keep("proprioception", state.stamp_ns, "add_state", state.positions)
-        except ValueError as error:
-            self._complain(str(error))
+        """Keeps a state once there is a model for it."""
+        if self._loaded is not None:
+            self._loaded.inputs.take_state(message)
 
-    def _keep(self, what: str, stamp_ns: int, add: str, value: Pixels) -> None:
-        """Adds to the window; a clock that was set back empties it first."""
-        if self._loaded is None:
-            return
-        window, newest = self._loaded.window, self._newest_ns.get(what, stamp_ns)
-        if stamp_ns < newest - NS_PER_S:
-            self._complain(f"{what}: the clock was set back by {(newest - stamp_ns) / NS_PER_S} s")
-            window.clear()
-            self._newest_ns.clear()
-            self._offered_ns = self._predicted_ns = 0
-        if getattr(window, add)(stamp_ns, value):
-            self._newest_ns[what] = stamp_ns
-            self._offer()
+    def _rewound(self) -> None:
+        """Forgets instants of a clock that was set back."""
+        self._offered_ns = self._predicted_ns = 0
 
     def _offer(self) -> None:
         """Hands the newest window to the worker, if it is new and an instruction is in force."""
         instruction, loaded = self._actions.current, self._loaded
         if instruction is None or loaded is None or not self.accepting:
             return
-        observation = loaded.window.observation(instruction.prompt)
-        if observation is None or observation.newest_ns == self._offered_ns or self._stale():
+        observation = loaded.inputs.observation(instruction.prompt)
+        if observation is None or observation.newest_ns == self._offered_ns:
+            return
+        if loaded.inputs.stale(self.now_ns()):
             return
         self._offered_ns = observation.newest_ns
         loaded.worker.submit(self._session, observation)
-
-    def _stale(self) -> str:
-        """Which input is missing or old, in words; empty when both are fresh."""
-        now_ns, most = self.now_ns(), self.settings.observation_max_age_s
-        for what in ("canvas", "proprioception"):
-            if what not in self._newest_ns:
-                unfit = self._unfit if what == "canvas" else ""
-                return unfit or f"no {what} has come yet"
-            age = (now_ns - self._newest_ns[what]) / NS_PER_S
-            if age > most:
-                return f"the newest {what} is {age:.2f} s old, at most {most} s"
-        return ""
 
     def _complain(self, what: str) -> None:
         self.get_logger().warning(what, throttle_duration_sec=1.0)
@@ -217,8 +189,11 @@ class PolicyNode(Node[PolicyParameters]):
         with self._lock:
             if session is not self._session:
                 return
-            self._chunks.publish(chunk_message(inference.chunk))
-            self._record.note(session, inference, self.now_ns())
+            self._chunks.publish(chunk_message(replace(inference.chunk, policy=self._policy_id)))
+            published_ns = self.now_ns()
+            session.note_published(inference.chunk, published_ns)
+            if self._record.note(session, inference, published_ns):
+                self.get_logger().warning(self._record.remark)
             self._failure = ""
             instruction = self._actions.current
         if instruction is not None:
@@ -268,10 +243,10 @@ class PolicyNode(Node[PolicyParameters]):
             elif self._session is None:
                 self._last_id = max(self.now_ns(), self._last_id + 1)
                 self._session = loaded.engine.new_session(self._last_id)
-                self._record = PolicyRecord(self._last_id)
+                self._record = PolicyRecord(self._policy_id, self._last_id)
         # The next canvas is offered first: the newest one may be most of a frame old.
-        self._offered_ns = self._newest_ns.get("canvas", 0)
         if loaded is not None:
+            self._offered_ns = loaded.inputs.newest_canvas_ns
             loaded.worker.clear()
         self._report()
 
@@ -288,14 +263,15 @@ class PolicyNode(Node[PolicyParameters]):
     def _state(self) -> tuple[int, str]:
         """State and message of the status."""
         instruction = self._actions.current if self._actions is not None else None
-        if self._loaded is None:
+        loaded = self._loaded
+        if loaded is None:
             return Status.WARMING_UP, "the model is being loaded and warmed up"
         if instruction is None:
             return Status.IDLE, "ready" if self.accepting else "ready; not active"
         if self._failure:
             return Status.FAILED, self._failure
-        stale = self._stale()
-        return (Status.WAITING, stale) if stale else (Status.RUNNING, "")
+        stale = loaded.inputs.stale(self.now_ns())
+        return (Status.WAITING, stale) if stale else (Status.RUNNING, self._record.remark)
 
     def _report(self) -> None:
         """Publishes a status; callable from any thread."""
@@ -314,21 +290,6 @@ class PolicyNode(Node[PolicyParameters]):
                 now_ns=now_ns,
             )
             self._statuses.publish(message)
-
-
-def _check_size(canvas: Pixels, embodiment: Embodiment) -> None:
-    """Refuses a canvas of other views than the checkpoint was trained with.
-
-    Raises:
-        ValueError: it says which parameter of the camera tiler to set.
-    """
-    (height, width), got = embodiment.canvas_size, canvas.shape
-    if got[:2] != (height, width):
-        raise ValueError(
-            f"canvas: expected {height} x {width} (height x width) as the checkpoint was trained "
-            f"with, got {got[0]} x {got[1]}: set camera_tiler.view_size to "
-            f"{list(embodiment.view_size)}"
-        )
 
 
 def main(argv: list[str] | None = None) -> int:

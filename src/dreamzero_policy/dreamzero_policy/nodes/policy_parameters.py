@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
-from dreamzero_policy.inference.engine import EngineOptions
+from dreamzero_policy.inference.options import EngineOptions
 from dreamzero_policy.nodes.parameters import NodeParameters, parameter
 
 
@@ -46,6 +46,11 @@ class PolicyParameters(NodeParameters):
     replan_frames: int = parameter(
         3, "A new chunk every so many canvases, and at every boundary.", at_least=1, at_most=64
     )
+    real_time_chunking: bool = parameter(
+        False,
+        "Hold a chunk's first rows to the chunk before, for as long as it takes to arrive; for the "
+        "controller's seam of that name.",
+    )
     observation_max_age_s: float = parameter(
         0.6, "A newest canvas with a state that is older is stale [s].", at_least=0.1, at_most=10.0
     )
@@ -74,4 +79,5 @@ class PolicyParameters(NodeParameters):
             evaluations="dynamic" if self.dynamic_evaluations else static,
             fresh_noise=self.fresh_noise,
             threads=self.threads or None,
+            real_time_chunking=self.real_time_chunking,
         )

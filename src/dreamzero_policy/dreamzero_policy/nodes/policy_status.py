@@ -16,27 +16,40 @@ from dreamzero_policy.types import NS_PER_S
 class PolicyRecord:
     """Counts of one session and figures of its last call.
 
+    Args:
+        policy_id: which policy process.
+        session_id: which session; 0 before the first.
+
     Attributes:
-        session_id: which session.
+        session_id: the same.
         failures: calls in a row that raised.
+        remark: why the newest chunk was not held to the one before although it should have been;
+            empty where it was.
     """
 
-    def __init__(self, session_id: int = 0) -> None:
+    def __init__(self, policy_id: int, session_id: int = 0) -> None:
         self.session_id = session_id
         self.failures = 0
+        self.remark = ""
+        self._policy_id = policy_id
+        self._delay_ns = 0
+        self._remarked: set[str] = set()
         self._chunks = self._replans = self._refreshes = self._blocks = self._frames = 0
         self._resets: Counter[str] = Counter()
         self._last_reset = ""
         self._last: Inference | None = None
         self._canvas_age_ns = self._latency_ns = 0
 
-    def note(self, session: Session, inference: Inference, published_ns: int) -> None:
+    def note(self, session: Session, inference: Inference, published_ns: int) -> bool:
         """Takes the figures of a call whose chunk was published.
 
         Args:
             session: after the call.
             inference: what it gave.
             published_ns: ROS time just after the chunk was published.
+
+        Returns:
+            Whether ``remark`` gives a reason for the first time in this session.
         """
         self.failures = 0
         self._chunks += 1
@@ -51,6 +64,13 @@ class PolicyRecord:
         self._last = inference
         self._latency_ns = round(inference.stages["total"] * NS_PER_S)
         self._canvas_age_ns = published_ns - self._latency_ns - inference.chunk.observation_ns
+        self._delay_ns = round((session.delay.seconds or 0.0) * NS_PER_S)
+        loose = inference.loose
+        self.remark = f"real-time chunking holds no row: {loose.text}" if loose else ""
+        first = loose is not None and loose.reason not in self._remarked
+        if first:
+            self._remarked.add(loose.reason)
+        return first
 
     def message(
         self,
@@ -81,6 +101,7 @@ class PolicyRecord:
             weights=weights,
             untrained=untrained,
             prompt=prompt,
+            policy_id=self._policy_id,
             session_id=self.session_id,
             sequence=last.chunk.sequence if last else 0,
             frame_index=self._frames,
@@ -93,6 +114,8 @@ class PolicyRecord:
             reset_counts=array("I", self._resets.values()),
             evaluations=last.evaluations if last else 0,
             canvas_age=duration_message(self._canvas_age_ns),
+            prefix_rows=last.chunk.prefix_rows if last else 0,
+            delay=duration_message(self._delay_ns),
             latency=duration_message(self._latency_ns),
             stages=list(last.stages) if last else [],
             stage_seconds=array("f", last.stages.values() if last else ()),

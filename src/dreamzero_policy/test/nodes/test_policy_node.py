@@ -1,6 +1,7 @@
 """The policy as a process over DDS, with the untrained tiny model."""
 
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -151,6 +152,48 @@ def test_an_instruction_from_warm_up_to_its_end(robot):
     assert robot.process.stop() == 0, robot.process.log
     assert time.monotonic() - began < 6.0
     assert "Traceback" not in robot.process.log
+
+
+def test_real_time_chunks_go_on_from_the_one_before(start, bench):
+    """From the third chunk on; and not, with the reason, once the robot is somewhere else."""
+    process = start(
+        "policy_node",
+        robot="droid",
+        guidance_scale=1.0,
+        evaluations=5,
+        replan_frames=2,
+        real_time_chunking=True,
+    )
+    robot = Robot(bench)
+    robot.wait_for_state(Status.IDLE, 90.0)
+    policy = robot.statuses[-1].policy_id
+    assert 0 < bench.now_ns() - policy < 120 * 10**9
+    robot.instruct("stack the blocks")
+    bench.spin_until(lambda: sum(m.prefix_rows > 0 for m in robot.chunks) >= 3, 60.0)
+    chunks = [messages.chunk_from_message(message) for message in robot.chunks]
+    assert {chunk.policy for chunk in chunks} == {policy}
+    assert [chunk.prefix_rows for chunk in chunks[:2]] == [0, 0]
+    held = [pair for pair in pairwise(chunks) if pair[1].prefix_rows]
+    for old, new in held:
+        skipped = round((new.start_ns - old.start_ns) / new.step_ns)
+        count = new.prefix_rows
+        assert 2 <= count <= 24 - skipped
+        expected = old.rows[skipped : skipped + count]
+        np.testing.assert_allclose(new.rows[:count], expected, atol=1e-4)
+    bench.spin_until(lambda: robot.statuses[-1].prefix_rows > 0)
+    status = robot.statuses[-1]
+    assert status.policy_id == policy
+    delay = messages.nanoseconds(status.delay)
+    assert delay > messages.nanoseconds(status.latency) / 4
+    assert status.prefix_rows == -(-delay // ROBOT.time_base.row_ns) + 1
+
+    robot.pose = robot.pose + np.array([0.5, *[0.0] * 7])
+    bench.spin_until(lambda: "holds no row" in robot.statuses[-1].message)
+    assert "panda_joint1 is at 0.5" in robot.statuses[-1].message
+    assert robot.statuses[-1].state == Status.RUNNING
+    bench.spin(1.0)
+    assert process.log.count("holds no row") == 1
+    assert process.stop() == 0, process.log
 
 
 def test_a_checkpoint_with_other_views_says_what_to_set_and_runs_once_it_is(start, bench, tmp_path):

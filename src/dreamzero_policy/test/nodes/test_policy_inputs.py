@@ -1,0 +1,100 @@
+"""What the policy keeps of what it is sent, and what it says of the rest."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from dreamzero_policy import embodiments
+from dreamzero_policy.nodes import messages
+from dreamzero_policy.nodes.policy_inputs import PolicyInputs
+from dreamzero_policy.observation.assemble import ObservationWindow
+from dreamzero_policy.observation.sync import Grid
+from dreamzero_policy.types import NS_PER_S
+
+pytestmark = pytest.mark.ros
+
+ROBOT = embodiments.get("droid")
+GRID = Grid.of_frames(ROBOT.time_base)
+FIRST = GRID.index_at(1000 * NS_PER_S)
+
+
+@pytest.fixture
+def kept():
+    """Inputs, and what they called back."""
+    made = SimpleNamespace(changes=0, rewinds=0, complaints=[])
+
+    def changed():
+        made.changes += 1
+
+    def rewound():
+        made.rewinds += 1
+
+    made.inputs = PolicyInputs(
+        ROBOT,
+        ObservationWindow(ROBOT, ROBOT.time_base),
+        max_age_s=0.6,
+        changed=changed,
+        rewound=rewound,
+        complain=made.complaints.append,
+    )
+    return made
+
+
+def canvas(frame, size=ROBOT.canvas_size):
+    stamp = GRID.instant(FIRST + frame)
+    views = dict.fromkeys((view.name for view in ROBOT.views), stamp)
+    return messages.canvas_message(
+        messages.Canvas(stamp, np.zeros((*size, 3), dtype=np.uint8), views)
+    )
+
+
+def state(frame, names=ROBOT.state_joints):
+    stamp = GRID.instant(FIRST + frame)
+    pose = ROBOT.state_at_home()
+    return messages.proprioception_message(
+        messages.Proprioception(stamp, names, pose, np.zeros(8), {})
+    )
+
+
+def test_a_canvas_with_its_state_is_an_observation(kept):
+    inputs = kept.inputs
+    assert inputs.newest_canvas_ns == 0
+    assert inputs.stale(GRID.instant(FIRST)) == "no canvas has come yet"
+    inputs.take_canvas(canvas(0))
+    assert inputs.observation("move") is None
+    assert inputs.stale(GRID.instant(FIRST)) == "no proprioception has come yet"
+    inputs.take_state(state(0))
+    assert kept.changes == 2
+    observation = inputs.observation("move")
+    assert observation.newest_ns == inputs.newest_canvas_ns == GRID.instant(FIRST)
+    assert inputs.stale(GRID.instant(FIRST) + 6 * 10**8) == ""
+    assert "canvas is 0.60 s old, at most 0.6 s" in inputs.stale(GRID.instant(FIRST) + 600000001)
+
+
+def test_what_does_not_fit_is_said_and_left(kept):
+    inputs = kept.inputs
+    inputs.take_canvas(canvas(0, (4, 4)))
+    assert "set camera_tiler.view_size to [176, 320]" in kept.complaints[0]
+    assert inputs.stale(0) == kept.complaints[0]
+    inputs.take_state(state(0, tuple(reversed(ROBOT.state_joints))))
+    assert "proprioception: expected joints panda_joint1" in kept.complaints[1]
+    assert kept.changes == 0
+
+
+def test_a_clock_that_was_set_back_empties_the_window(kept):
+    inputs = kept.inputs
+    inputs.take_canvas(canvas(100))
+    inputs.take_state(state(100))
+    inputs.take_canvas(canvas(0))
+    assert kept.rewinds == 1
+    assert "the clock was set back by 20.0 s" in kept.complaints[0]
+    assert inputs.observation("move") is None
+    assert inputs.newest_canvas_ns == GRID.instant(FIRST)
+
+
+def test_one_that_is_only_late_is_no_news(kept):
+    inputs = kept.inputs
+    inputs.take_canvas(canvas(3))
+    inputs.take_canvas(canvas(2))
+    assert (kept.changes, kept.rewinds, kept.complaints) == (1, 0, [])
