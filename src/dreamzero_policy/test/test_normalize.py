@@ -200,11 +200,36 @@ def test_forward_never_leaves_the_range_the_model_was_trained_on(value):
         assert np.abs(Normalizer(mode, simple(1)).forward([value])).max() <= 1.0
 
 
+@settings(deadline=None)
+@given(
+    st.lists(st.floats(-100.0, 100.0), min_size=3, max_size=3),
+    st.sampled_from(["q99", "min_max", "mean_std"]),
+)
+def test_without_the_clip_inverse_undoes_forward_anywhere(values, mode):
+    normalizer = Normalizer(mode, simple(3))
+    unclipped = normalizer.forward(values, clip=False)
+    np.testing.assert_allclose(normalizer.inverse(unclipped), values, atol=1e-10)
+    np.testing.assert_allclose(
+        normalizer.forward(values),
+        unclipped if mode == "mean_std" else np.clip(unclipped, -1.0, 1.0),
+    )
+
+
 def test_a_column_that_never_moved_gives_its_constant_back():
     still = Normalizer("q99", simple(1, 0.25, 0.25))
     assert still.forward(np.array([0.6])) == 0.6
-    assert still.forward(np.array([7.0])) == 1.0
+    assert still.forward(np.array([7.0])) == still.forward(np.array([7.0]), clip=False) == 1.0
     assert still.inverse(np.array([-0.4])) == 0.25
+
+
+def test_absolute_actions_far_away_survive_it_without_the_clip():
+    vectors, rng = droid_vectors(), np.random.default_rng(0)
+    state, absolute = rng.uniform(-2.0, 2.0, 8), rng.uniform(-9.0, 9.0, (24, 8))
+    normalised = vectors.normalised_actions(absolute, state, clip=False)
+    np.testing.assert_allclose(vectors.actions(normalised, state), absolute, atol=1e-12)
+    assert not normalised[:, 8:].any()
+    clipped = vectors.normalised_actions(absolute, state)
+    np.testing.assert_array_equal(clipped, normalised.clip(-1.0, 1.0))
 
 
 def test_absolute_actions_survive_the_round_trip():

@@ -68,8 +68,7 @@ class ObservationWindow:
         if self._canvases and index <= self._canvases[-1][0]:
             if self._canvases[-1][0] - index <= self._chunk:
                 return False
-            self._canvases.clear()
-            self._states.clear()
+            self.clear()
         self._canvases.append((index, frozen(canvas)))
         return True
 
@@ -97,6 +96,11 @@ class ObservationWindow:
             self._states.clear()
         self._states.append((index, frozen(positions)))
         return True
+
+    def clear(self) -> None:
+        """Forgets everything, as after a jump of the clock."""
+        self._canvases.clear()
+        self._states.clear()
 
     def observation(self, prompt: str) -> Observation | None:
         """The run of consecutive canvases up to the newest that has a state.

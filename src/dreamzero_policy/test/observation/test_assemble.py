@@ -78,6 +78,15 @@ def test_a_clock_that_was_set_back_empties_the_window():
     assert steps_of(out.observation("x")) == [0]
 
 
+def test_it_can_be_emptied():
+    out = window([3])
+    out.clear()
+    assert out.observation("x") is None
+    assert out.add_canvas(START, canvas(1))
+    assert out.add_state(START, np.zeros(8))
+    assert steps_of(out.observation("x")) == [0]
+
+
 def test_states_between_canvas_instants_are_not_kept():
     """The 30 Hz proprioception has six states per canvas; only one of them is at its instant."""
     out = window([0], states=[])
