@@ -14,7 +14,7 @@ jerk ``+s J``         ``h / J``           rest
 ====================  ==================  =========================================
 
 where ``h = min(A, sqrt(J V + B^2 / 2))``. The rest of such a profile is the profile from any state
-on it, so a state that can brake inside a range stays one while it brakes; ``limits.py`` rests on
+on it, so a state that can brake inside a range stays one while it brakes; ``limiter.py`` rests on
 that.
 """
 

@@ -14,7 +14,8 @@ import numpy as np
 from dreamzero_policy.control.authority import Leader
 from dreamzero_policy.control.chunk_buffer import Accepted, ChunkBuffer
 from dreamzero_policy.control.interpolation import Point
-from dreamzero_policy.control.limits import Limiter, Limits
+from dreamzero_policy.control.limiter import Limiter
+from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.pace import Pace
 from dreamzero_policy.control.report import Authority, Mode, Report, Tick
 from dreamzero_policy.control.screening import UNSOUND, Refused

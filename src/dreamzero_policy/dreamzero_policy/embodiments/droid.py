@@ -1,10 +1,15 @@
 """Franka with a parallel gripper in the DROID set-up (design: data.md 1.3, robots.md 2).
 
-Positions: DROID's own soft ranges of the FER and of the FR3, whichever is narrower, so that a
-command is legal on both arms. Both ranges lie inside the makers' tables. Velocities: DROID's
-ceiling on both arms, below both makers' values. Accelerations and jerks: the smaller of what
-libfranka applies to the FER and to the FR3 (as franky gives them); only joint 2 of the FER is below
-the FR3's 10 rad/s^2 and 5000 rad/s^3.
+A command is to be legal on both arms.
+
+Positions: DROID's own soft ranges of the FER and of the FR3, whichever is narrower. They lie inside
+the makers' tables but for joint 6, where DROID's 0.45 is beyond the FR3's 0.5445: ours ends just
+short of where the FR3 allows no speed (0.5521). Velocities: DROID's ceiling on both arms, below
+both makers' values, and towards the ends of a joint's travel what the FR3 allows at a position
+(libfranka, ``rate_limiting.h``: ``computeUpperLimitsJointVelocity`` and its twin; later models
+carry the numbers in ``<position_based_velocity_limits>`` of their URDF). The FER has no such rule.
+Accelerations and jerks: the smaller of what libfranka applies to the FER and to the FR3 (as franky
+gives them); only joint 2 of the FER is below the FR3's 10 rad/s^2 and 5000 rad/s^3.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ import math
 
 from dreamzero_policy.embodiments.embodiment import (
     Embodiment,
+    EndSlowdown,
     Joint,
     Key,
     TimeBase,
@@ -22,17 +28,18 @@ from dreamzero_policy.embodiments.embodiment import (
 
 _SLOW, _FAST = 2.075, 2.51  # rad/s, joints 1-4 and 5-7: droid config/*/franka_hardware.yaml
 
-_ARM = (
-    #                                lower   upper             rad/s  rad/s^2 rad/s^3
-    Joint("panda_joint1", "revolute", -2.65, 2.65, _SLOW, 10.0, 5000.0),  # FR3 soft range
-    Joint(
-        "panda_joint2", "revolute", -1.66, 1.66, _SLOW, 7.5, 3750.0
-    ),  # FER soft range, FER acceleration
-    Joint("panda_joint3", "revolute", -2.80, 2.80, _SLOW, 10.0, 5000.0),  # both
-    Joint("panda_joint4", "revolute", -2.95, -0.17, _SLOW, 10.0, 5000.0),  # FR3 lower, FER upper
-    Joint("panda_joint5", "revolute", -2.70, 2.70, _FAST, 10.0, 5000.0),  # FR3 soft range
-    Joint("panda_joint6", "revolute", 0.45, 3.65, _FAST, 10.0, 5000.0),  # FR3 lower, FER upper
-    Joint("panda_joint7", "revolute", -2.80, 2.80, _FAST, 10.0, 5000.0),  # FER soft range
+_ARM = tuple(
+    Joint(f"panda_joint{n}", "revolute", low, high, *rates, slowdown=EndSlowdown(*ends))
+    for n, low, high, rates, ends in (
+        # lower, upper          rad/s, rad/s^2, rad/s^3   offset, rad/s^2, lower end, upper end
+        (1, -2.65, 2.65, (_SLOW, 10.0, 5000.0), (0.30, 6.0, -2.7501, 2.7501)),  # FR3 soft range
+        (2, -1.66, 1.66, (_SLOW, 7.5, 3750.0), (0.20, 2.585, -1.7918, 1.7918)),  # FER, all of it
+        (3, -2.80, 2.80, (_SLOW, 10.0, 5000.0), (0.20, 3.5, -2.9065, 2.9065)),  # both
+        (4, -2.95, -0.17, (_SLOW, 10.0, 5000.0), (0.30, 4.0, -3.0481, -0.1458)),  # FR3, FER
+        (5, -2.70, 2.70, (_FAST, 10.0, 5000.0), (0.35, 17.0, -2.8101, 2.8101)),  # FR3 soft range
+        (6, 0.56, 3.65, (_FAST, 10.0, 5000.0), (0.35, 5.5, 0.54092, 4.5205)),  # FR3's own, FER
+        (7, -2.80, 2.80, (_FAST, 10.0, 5000.0), (0.35, 17.0, -3.0196, 3.0196)),  # FER soft range
+    )
 )
 
 # Model: 0 open, 1 closed (droid/franka/robot.py). Wire: a finger's distance from the middle, 0.04 m

@@ -51,6 +51,43 @@ IDENTITY = WireScale()
 
 
 @dataclass(frozen=True)
+class EndSlowdown:
+    """A speed limit that shrinks towards the ends of a joint's travel.
+
+    Upwards a joint may go at ``max(0, -offset + sqrt(2 * acceleration * (upper_end - position)))``,
+    downwards at the mirror image, and nowhere faster than its constant limit. These ends are the
+    formula's: the speed is nil ``offset ** 2 / (2 * acceleration)`` before them.
+
+    Attributes:
+        offset: taken off the root [model units per s].
+        acceleration: how steeply the speed shrinks [model units per s^2].
+        lower_end, upper_end: the formula's ends [model units].
+    """
+
+    offset: float
+    acceleration: float
+    lower_end: float
+    upper_end: float
+
+    def __post_init__(self) -> None:
+        """Refuses a formula without an offset, or one that lets a joint move nowhere."""
+        values = np.array([self.offset, self.acceleration, self.lower_end, self.upper_end])
+        if not (np.isfinite(values).all() and (values[:2] > 0).all()):
+            raise ValueError(
+                f"a slowdown needs offset and acceleration above 0 and finite ends, got {self}"
+            )
+        low, high = self.range
+        if not low < high:
+            raise ValueError(f"a slowdown that leaves no range to move in: {self}")
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Positions between which a joint may move both ways."""
+        room = self.offset**2 / (2.0 * self.acceleration)
+        return self.lower_end + room, self.upper_end - room
+
+
+@dataclass(frozen=True)
 class Joint:
     """One column of the action vector and, unless it is a base velocity, of the state vector.
 
@@ -61,6 +98,7 @@ class Joint:
         velocity, acceleration, jerk: largest magnitudes in model units per s, s^2, s^3.
         state_wire: scale of what the driver reports.
         command_wire: scale of what the driver takes.
+        slowdown: a tighter speed limit towards the ends of the joint's travel, where it has one.
     """
 
     name: str
@@ -72,6 +110,7 @@ class Joint:
     jerk: float
     state_wire: WireScale = IDENTITY
     command_wire: WireScale = IDENTITY
+    slowdown: EndSlowdown | None = None
 
     def __post_init__(self) -> None:
         """Refuses a joint that could not move or has no limit."""
@@ -84,6 +123,13 @@ class Joint:
             raise ValueError(
                 f"{self.name}: range [{self.lower}, {self.upper}] is empty or not finite"
             )
+        if self.slowdown is not None:
+            low, high = self.slowdown.range
+            if not low < self.lower < self.upper < high:
+                raise ValueError(
+                    f"{self.name}: range [{self.lower}, {self.upper}] reaches where its slowdown "
+                    f"allows no motion; it must lie inside ({low:.4f}, {high:.4f})"
+                )
 
 
 @dataclass(frozen=True)

@@ -114,5 +114,14 @@ def require_within() -> Callable[..., None]:
             assert (worst <= limit * (1.0 + 1e-9)).all(), (
                 f"difference {order} is {worst / limit} of its limit"
             )
+        for column, slow in enumerate(limits.slowdowns):
+            if slow is None:
+                continue
+            at, rate = commands[1:, column], np.diff(commands[:, column]) / period_s
+            steep, room = 2.0 * slow.acceleration, (at - slow.lower_end, slow.upper_end - at)
+            down, up = (np.sqrt(np.maximum(steep * left, 0.0)) - slow.offset for left in room)
+            name = limits.names[column]
+            assert (rate <= np.maximum(up, 0.0) + 1e-9).all(), f"{name}: too fast near its end"
+            assert (-rate <= np.maximum(down, 0.0) + 1e-9).all(), f"{name}: too fast near its end"
 
     return check

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from dreamzero_policy import embodiments
-from dreamzero_policy.embodiments.embodiment import Joint, Key, TimeBase, View, WireScale
+from dreamzero_policy.embodiments.embodiment import (
+    EndSlowdown,
+    Joint,
+    Key,
+    TimeBase,
+    View,
+    WireScale,
+)
 
 DROID = embodiments.get("droid")
 
@@ -69,6 +76,24 @@ def test_droid_limits_are_inside_those_of_both_arms():
             assert joint.upper <= high
     for joint, limit in zip(DROID.joints, velocity, strict=False):
         assert joint.velocity < limit
+
+
+def test_droid_slows_down_towards_its_ends_as_the_fr3_demands():
+    """libfranka's numbers: half of its factors are the accelerations."""
+    offsets = (0.30, 0.20, 0.20, 0.30, 0.35, 0.35, 0.35)
+    factors = (12.0, 5.17, 7.0, 8.0, 34.0, 11.0, 34.0)
+    ends = ((-2.7501, 2.7501), (-1.7918, 1.7918), (-2.9065, 2.9065), (-3.0481, -0.1458))
+    ends += ((-2.8101, 2.8101), (0.54092, 4.5205), (-3.0196, 3.0196))
+    for joint, offset, factor, (low, high) in zip(DROID.joints, offsets, factors, ends):
+        assert joint.slowdown == EndSlowdown(offset, factor / 2.0, low, high)
+        for end, way in ((joint.lower - low, -1), (high - joint.upper, 1)):
+            assert -offset + np.sqrt(factor * end) > 0.0, f"{joint.name} could not reach {way}"
+    assert DROID.joints[7].slowdown is None
+
+
+def test_a_range_that_reaches_where_no_motion_is_allowed_is_refused():
+    with pytest.raises(ValueError, match="reaches where its slowdown allows no motion"):
+        replace(DROID.joints[5], lower=0.55)
 
 
 def test_one_view_alone_is_not_tiled():
