@@ -25,8 +25,10 @@ from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.report import Tick
 from dreamzero_policy.control.screening import Refused
 from dreamzero_policy.nodes import qos, realtime
+from dreamzero_policy.nodes.controller_diagnostics import controller_diagnoses
 from dreamzero_policy.nodes.controller_parameters import ControllerParameters
 from dreamzero_policy.nodes.controller_status import authority_message, controller_status
+from dreamzero_policy.nodes.diagnostics import Diagnosis
 from dreamzero_policy.nodes.lifecycle import STOP_SECONDS, ExitCode, Node, run
 from dreamzero_policy.nodes.messages import (
     base_message,
@@ -36,7 +38,7 @@ from dreamzero_policy.nodes.messages import (
     targets_from_message,
 )
 from dreamzero_policy.nodes.operator_services import OperatorServices
-from dreamzero_policy.nodes.ticker import Ticker
+from dreamzero_policy.nodes.ticker import Ticker, Timing
 from dreamzero_policy.types import ActionChunk, Float
 
 _STATUS_S = 0.1
@@ -241,6 +243,14 @@ class ControllerNode(Node[ControllerParameters]):
             self._statuses.publish(controller_status(report, names, ticker.timing(), now_ns))
             self._authority = authority_message(report.authority, now_ns, self._authority)
             self._authorities.publish(self._authority)
+
+    def _diagnose(self) -> list[Diagnosis]:
+        """What the controller does, and how well its loop keeps time."""
+        ticker, names = self._ticker, self._robot.action_joints
+        with self._lock:
+            report = self._controller.report(self.now_ns())
+        timing = Timing(0.0, 0.0, 0.0) if ticker is None else ticker.timing()
+        return controller_diagnoses(report, timing, self._controller.settings, names)
 
     def _look_around(self) -> None:
         """Ends motion when somebody else commands the robot too; reports."""

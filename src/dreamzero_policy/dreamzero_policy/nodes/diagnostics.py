@@ -17,6 +17,7 @@ from enum import IntEnum
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from dreamzero_msgs.msg import DriverStatus
 
 from dreamzero_policy.nodes.messages import time_message
 from dreamzero_policy.types import NS_PER_S
@@ -148,3 +149,39 @@ def _text(value: Any) -> str:
     if isinstance(value, Iterable) and not isinstance(value, str):
         return ", ".join(map(_text, value))
     return str(value)
+
+
+def driver_diagnosis(
+    status: DriverStatus, rates: Mapping[str, float], refused_hz: float
+) -> Diagnosis:
+    """A robot's driver: what it does with its robot, and what it is told.
+
+    Args:
+        status: the newest one.
+        rates: events per second by name, as they are to be shown.
+        refused_hz: commands refused per second.
+    """
+    findings = []
+    if status.mode == DriverStatus.FAULT:
+        findings.append((Level.ERROR, f"fault: {status.message}"))
+    if status.mode == DriverStatus.RELEASED:
+        findings.append((Level.WARN, f"released: {status.message}"))
+    if refused_hz > 0.0:
+        findings.append((Level.WARN, f"refuses commands: {status.last_refusal}"))
+    holding = status.mode == DriverStatus.HOLDING
+    level, message = worst(
+        findings, f"holding: {status.message}" if holding else "following commands"
+    )
+    return Diagnosis(
+        "robot",
+        level,
+        message,
+        {
+            "session": status.session_id,
+            "message": status.message,
+            "commands_taken": status.commands_taken,
+            "commands_refused": status.commands_refused,
+            "last_refusal": status.last_refusal,
+            **{f"{name}_hz": rate for name, rate in rates.items()},
+        },
+    )

@@ -24,11 +24,13 @@ from dreamzero_policy.inference.engine import Engine, Inference
 from dreamzero_policy.inference.session import Session
 from dreamzero_policy.inference.worker import Worker
 from dreamzero_policy.nodes import qos
+from dreamzero_policy.nodes.diagnostics import Diagnosis
 from dreamzero_policy.nodes.lifecycle import STOP_SECONDS, ExitCode, Node, run
 from dreamzero_policy.nodes.messages import (
     chunk_message,
     image_message,
 )
+from dreamzero_policy.nodes.policy_diagnostics import policy_diagnoses
 from dreamzero_policy.nodes.policy_inputs import PolicyInputs
 from dreamzero_policy.nodes.policy_parameters import PolicyParameters
 from dreamzero_policy.nodes.policy_status import PolicyRecord
@@ -290,6 +292,14 @@ class PolicyNode(Node[PolicyParameters]):
                 now_ns=now_ns,
             )
             self._statuses.publish(message)
+            self._status = message
+
+    def _diagnose(self) -> list[Diagnosis]:
+        """What the policy does, with which weights, and how fast."""
+        loaded = self._loaded
+        return policy_diagnoses(
+            self._status, loaded.worker.statistics().latency_s if loaded else {}
+        )
 
 
 def main(argv: list[str] | None = None) -> int:

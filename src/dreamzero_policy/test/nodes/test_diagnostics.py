@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from dreamzero_msgs.msg import DriverStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from sensor_msgs.msg import Image, JointState
@@ -18,6 +19,7 @@ from dreamzero_policy.nodes.diagnostics import (
     ProcessUse,
     Rates,
     diagnostic_array,
+    driver_diagnosis,
     worst,
 )
 from dreamzero_policy.nodes.messages import image_message, time_message
@@ -81,6 +83,21 @@ def test_process_use_is_of_this_process():
     assert 10.0 < values["cpu_percent"] < 150.0
     assert values["peak_memory_mib"] > 10.0
     assert values["pid"] > 1
+
+
+@pytest.mark.parametrize(
+    ("status", "refused_hz", "level", "message"),
+    [
+        ({"mode": DriverStatus.FOLLOWING}, 0.0, Level.OK, "following commands"),
+        ({"message": "no command yet"}, 0.0, Level.OK, "holding: no command yet"),
+        ({"last_refusal": "two of them"}, 9.0, Level.WARN, "refuses commands: two of them"),
+        ({"mode": DriverStatus.RELEASED, "message": "limp"}, 0.0, Level.WARN, "released: limp"),
+        ({"mode": DriverStatus.FAULT, "message": "reflex"}, 9.0, Level.ERROR, "fault: reflex"),
+    ],
+)
+def test_a_driver_says_what_it_does(status, refused_hz, level, message):
+    found = driver_diagnosis(DriverStatus(**status), {"commands": 30.0}, refused_hz)
+    assert (found.level, found.message, found.values["commands_hz"]) == (level, message, 30.0)
 
 
 def newest(messages, name):
@@ -209,6 +226,30 @@ def test_a_node_reports_in_every_state_of_its_life(bench, start):
     change(Transition.TRANSITION_DEACTIVATE)
     change(Transition.TRANSITION_CLEANUP)
     bench.spin_until(lambda: says(heard, "camera_tiler: node", Level.STALE, "unconfigured"))
+    assert process.stop() == 0
+
+
+@pytest.mark.ros
+def test_the_controller_says_what_it_waits_for(bench, start):
+    heard = bench.listen(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
+    process = start("controller_node", robot="droid")
+    loop = "controller: control loop"
+    bench.spin_until(lambda: says(heard, loop, Level.OK, "inactive, not_enabled"))
+    bench.spin_until(lambda: says(heard, "controller: watchdogs", Level.WARN, "state: no pose yet"))
+    assert float(figures(heard, loop)["tick_cpu_s"]) > 0.0
+    assert says(heard, "controller: chunks", Level.OK, "none in force")
+    assert process.stop() == 0
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+def test_the_policy_says_that_nobody_trained_it(bench, start):
+    heard = bench.listen(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
+    process = start("policy_node", robot="droid")
+    what, weights = "policy: instruction", "policy: weights"
+    bench.spin_until(lambda: says(heard, what, Level.OK, "idle: ready"), 60.0)
+    assert says(heard, weights, Level.WARN, "untrained weights: ")
+    assert says(heard, "policy: latency", Level.OK, "no call yet")
     assert process.stop() == 0
 
 

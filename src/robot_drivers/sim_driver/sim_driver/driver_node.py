@@ -21,6 +21,7 @@ from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import SetBool
 
 from dreamzero_policy.nodes import qos, realtime
+from dreamzero_policy.nodes.diagnostics import Diagnosis, Rates, driver_diagnosis
 from dreamzero_policy.nodes.lifecycle import Node, run
 from dreamzero_policy.nodes.messages import image_message, time_message
 from dreamzero_policy.types import NS_PER_S
@@ -45,6 +46,9 @@ class SimDriverNode(Node[SimDriverParameters]):
         self._joints: PacedThread | None = None
         self._session = self._taken = self._refused = self._status_ns = 0
         self._last_refusal = ""
+        self._status = DriverStatus()
+        self._sent: dict[str, int] = {}  # messages by kind
+        self._rates = Rates()
         self._shown: tuple[bool, str | None] | None = None
 
     def _setup(self) -> None:
@@ -68,6 +72,7 @@ class SimDriverNode(Node[SimDriverParameters]):
             view.name: self.create_publisher(Image, f"{view.name}/image_raw", qos.CAMERA)
             for view in self._robot.robot.views
         }
+        self._sent = {"joint_states": 0, **{f"{view}_images": 0 for view in self._images}}
         self._cameras = self._paced(
             "cameras",
             settings.camera_hz,
@@ -116,6 +121,7 @@ class SimDriverNode(Node[SimDriverParameters]):
             message.position = array("d", reading.positions.tobytes())
             message.velocity = array("d", reading.velocities.tobytes())
             self._states.publish(message)
+            self._sent["joint_states"] += 1
             self._report()
 
     def _report(self) -> None:
@@ -140,6 +146,13 @@ class SimDriverNode(Node[SimDriverParameters]):
         )
         message.header.stamp = time_message(self.now_ns())
         self._statuses.publish(message)
+        self._status = message
+
+    def _diagnose(self) -> list[Diagnosis]:
+        """What the robot does, and how often it says and hears what."""
+        counts = {"commands": self._taken, "commands_refused": self._refused, **self._sent}
+        rates = self._rates.per_second(counts, time.monotonic_ns())
+        return [driver_diagnosis(self._status, rates, rates["commands_refused"])]
 
     def _log(self, released: bool, reason: str | None) -> None:
         """Says what the robot does from now on, and why."""
@@ -208,6 +221,7 @@ class SimDriverNode(Node[SimDriverParameters]):
     def _publish_image(self, view: str, stamp_ns: int, pixels: Pixels) -> None:
         """Publishes a picture; called in the camera thread."""
         self._images[view].publish(image_message(stamp_ns, view, pixels))
+        self._sent[f"{view}_images"] += 1
 
 
 def main() -> None:

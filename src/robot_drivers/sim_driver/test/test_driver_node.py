@@ -12,6 +12,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from dreamzero_msgs.msg import DriverStatus
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
@@ -297,3 +298,34 @@ def test_a_bad_start_is_one_clear_line(domain, arguments, code, message):
     assert driver.returncode == 2
     assert message in log
     assert "Traceback" not in log
+
+
+def test_it_says_how_it_is_once_a_second(bench):
+    heard = []
+    bench.node.create_subscription(DiagnosticArray, "/diagnostics", heard.append, qos.DIAGNOSTICS)
+    driver = start("-p", "robot:=droid")
+
+    def robot():
+        return (
+            next((s for s in heard[-1].status if s.name == "dreamzero/sim_driver: robot"), None)
+            if heard
+            else None
+        )
+
+    def figures():
+        return {pair.key: pair.value for pair in robot().values}
+
+    try:
+        bench.spin_until(lambda: robot() and robot().message == "holding: no command yet", 30)
+        bench.spin_until(lambda: 50 < float(figures()["joint_states_hz"]) < 150, 10)
+        bench.spin_until(lambda: 5 < float(figures()["wrist_images_hz"]) < 20, 10)
+        bench.drive(NEAR, 2.5)
+        assert (robot().level, robot().message) == (b"\x00", "following commands")
+        bench.drive(NEAR, 2.0, session=1)
+        assert robot().level == b"\x01"
+        assert "refuses commands: expected frame_id" in robot().message
+        assert robot().hardware_id == "droid"
+    finally:
+        driver.send_signal(signal.SIGINT)
+        driver.communicate(timeout=20)
+    assert driver.returncode == 0

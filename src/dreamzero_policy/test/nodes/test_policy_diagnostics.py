@@ -1,0 +1,66 @@
+"""What the policy says of itself, from its status."""
+
+import pytest
+from dreamzero_msgs.msg import PolicyStatus
+
+from dreamzero_policy.nodes.diagnostics import Level
+from dreamzero_policy.nodes.messages import duration_message
+from dreamzero_policy.nodes.policy_diagnostics import policy_diagnoses
+
+
+def diagnoses(latency_s=None, **status):
+    return {one.name: one for one in policy_diagnoses(PolicyStatus(**status), latency_s or {})}
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "level", "message"),
+    [
+        (PolicyStatus.IDLE, "ready", Level.OK, "idle: ready"),
+        (PolicyStatus.RUNNING, "", Level.OK, "running"),
+        (PolicyStatus.WARMING_UP, "loading", Level.WARN, "warming up: loading"),
+        (PolicyStatus.WAITING, "no canvas has come", Level.WARN, "waiting: no canvas has come"),
+        (PolicyStatus.FAILED, "KeyError", Level.ERROR, "failed: KeyError"),
+    ],
+)
+def test_the_state_decides_the_level(state, text, level, message):
+    found = diagnoses(state=state, message=text)["instruction"]
+    assert (found.level, found.message) == (level, message)
+
+
+def test_untrained_weights_are_a_warning():
+    found = diagnoses(untrained=True, weights="random:tiny")["weights"]
+    assert (found.level, found.message) == (Level.WARN, "untrained weights: random:tiny")
+    found = diagnoses(weights="/models/droid")["weights"]
+    assert (found.level, found.message) == (Level.OK, "/models/droid")
+
+
+def test_counts_are_shown():
+    found = diagnoses(
+        chunks=7,
+        resets=3,
+        reset_reasons=["gap", "window_full"],
+        reset_counts=[1, 2],
+        observations_skipped=4,
+    )["instruction"].values
+    assert (found["chunks"], found["observations_skipped"]) == (7, 4)
+    assert (found["resets gap"], found["resets window_full"]) == (1, 2)
+
+
+def test_latency_in_all_and_by_stage():
+    assert diagnoses()["latency"].message == "no call yet"
+    found = diagnoses(
+        {50: 0.4, 90: 0.5, 99: 0.9, 100: 1.0},
+        latency=duration_message(450_000_000),
+        delay=duration_message(600_000_000),
+        canvas_age=duration_message(50_000_000),
+        stages=["encode", "total"],
+        stage_seconds=[0.1, 0.45],
+    )["latency"]
+    assert found.message == "0.40 s, 0.50 s at the 90th percentile"
+    assert (found.values["p50_s"], found.values["p100_s"], found.values["last_s"]) == (
+        0.4,
+        1.0,
+        0.45,
+    )
+    assert (found.values["delay_s"], found.values["canvas_age_s"]) == (0.6, 0.05)
+    assert found.values["stage encode_s"] == pytest.approx(0.1)
