@@ -16,6 +16,7 @@ from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
 _DIFFERENCE = re.compile(
     r"(?P<what>.*?): expected (?P<ours>.*?)(?: as the robot has)?, got (?P<its>.*)"
 )
+_RANDOM = re.compile(r"random:(\w+)(?::\d+)?")
 _WORKING = (GIB // 2, 0.15)  # besides weights and caches: a floor, and a share of the weights
 _BRANCHES = 2  # the video is denoised with and without the prompt, each with a cache of its own
 
@@ -55,27 +56,22 @@ def look(source: str, robot: Embodiment, time_base: TimeBase) -> CheckpointFacts
     Raises:
         ImportError: torch is not installed here.
     """
-    from dreamzero_policy.checkpoint.load import CheckpointError
-
     try:
-        if source.startswith("random:"):
-            return _random(source)
+        if named := _RANDOM.fullmatch(source):
+            return _random(source, named[1])
         return _stored(source, robot, time_base)
-    except CheckpointError as error:
+    except ValueError as error:
         return CheckpointFacts(source, error=str(error))
 
 
-def _random(source: str) -> CheckpointFacts:
-    from dreamzero_policy.checkpoint.load import CheckpointError, build
+def _random(source: str, name: str) -> CheckpointFacts:
+    from dreamzero_policy.checkpoint.load import build
     from dreamzero_policy.model.config import preset
 
-    try:
-        config = preset(source.split(":")[1])
-    except ValueError as error:
-        raise CheckpointError(str(error)) from error
+    config = preset(name)
     return CheckpointFacts(
         source,
-        description=f"untrained: random weights, preset {source.split(':')[1]}",
+        description=f"untrained: random weights, preset {name}",
         untrained=True,
         parameters=sum(parameter.numel() for parameter in build(config).parameters()),
         cache=_cache(config),
@@ -84,14 +80,14 @@ def _random(source: str) -> CheckpointFacts:
 
 def _stored(source: str, robot: Embodiment, time_base: TimeBase) -> CheckpointFacts:
     from dreamzero_policy.checkpoint.fit import mismatches
-    from dreamzero_policy.checkpoint.load import CheckpointError, describe
+    from dreamzero_policy.checkpoint.load import describe
     from dreamzero_policy.checkpoint.robot_facts import Experiment
     from dreamzero_policy.checkpoint.stored_weights import read_contents
     from dreamzero_policy.checkpoint.upstream_config import read_config
 
     directory = Path(source).expanduser()
     if not directory.is_dir():
-        raise CheckpointError(f"expected a checkpoint's directory or random:PRESET, got {source}")
+        raise ValueError(f"expected a checkpoint's directory or random:PRESET, got {source}")
     recorded, experiment = read_config(directory), Experiment.read(directory)
     contents = read_contents(directory)
     if robot.tag in experiment.tags:
@@ -153,10 +149,10 @@ def check_memory(facts: CheckpointFacts, machine: MachineFacts) -> Iterator[Find
     need = facts.need(width=4)
     found = f"no NVIDIA GPU; {size(machine.memory_free)} of main memory free"
     wanted = f"{size(need)} for {facts.parameters / 1e6:,.0f} M parameters in float32"
+    fix = "run the policy on a host with a GPU: dreamzero up ... --side policy"
     if machine.memory_free < need:
-        yield failed("GPU", found, expected=f"a GPU, or {wanted}", fix="nvidia-smi")
+        yield failed("GPU", found, expected=f"a GPU, or {wanted}", fix=fix)
     elif facts.parameters > 1e9:
-        fix = "run the policy on a host with a GPU: dreamzero up ... --side policy"
         yield warned("GPU", found, expected="a GPU: a model this large is too slow here", fix=fix)
     else:
         yield passed("GPU", f"none; a model this small runs without ({wanted})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
-from dreamzero_bringup.doctor.live_facts import Driver, Live, Mismatch
+from dreamzero_bringup.doctor.live_facts import Driver, Live, Mismatch, Stream
 
 _STATUS_HZ = 5.0  # half of what drivers report at
 
@@ -65,24 +65,28 @@ def driver(said: Driver) -> Iterator[Finding]:
 
 def commands(live: Live) -> Iterator[Finding]:
     """One node alone commands, and somebody obeys."""
-    stream, others = live.commands, live.commands.publishers
+    for ours, stream in live.commands.items():
+        yield _command(ours, stream)
+
+
+def _command(what: str, stream: Stream) -> Finding:
+    others = stream.publishers
     if len(others) > 1:
-        yield failed(
-            "commands",
+        return failed(
+            what,
             f"{len(others)} publishers on {stream.topic}: {', '.join(others)}",
             expected="one",
             fix=f"stop all but one of {', '.join(others)}; ros2 topic info -v {stream.topic}",
         )
-    elif not stream.subscribers:
-        yield warned(
-            "commands",
+    if not stream.subscribers:
+        return warned(
+            what,
             f"nobody takes {stream.topic}",
             expected="a driver",
             fix="start or activate the driver, or map its topic in graph topics",
         )
-    else:
-        who = others[0] if others else "nobody commands yet"
-        yield passed("commands", f"{who}; {', '.join(stream.subscribers)} listens")
+    who = f"{others[0]} commands" if others else "nobody commands yet"
+    return passed(what, f"{who}; {', '.join(stream.subscribers)} listens")
 
 
 def quality(mismatches: tuple[Mismatch, ...]) -> Iterator[Finding]:
@@ -105,6 +109,16 @@ def _foreign(found: Mismatch) -> str:
     return found.publisher if found.subscriber.endswith("(ours)") else found.subscriber
 
 
-def absent(what: str) -> Finding:
-    """What a row says where nothing runs."""
-    return skipped(what, "nothing is running; start `dreamzero up ...`, or use --sim")
+def absent(domain_id: int, runs: tuple[int, ...]) -> Finding:
+    """What a section says where nothing runs on the domain that was listened on.
+
+    Args:
+        domain_id: that domain.
+        runs: domains of the runs on this machine.
+    """
+    others = ", ".join(str(run) for run in runs if run != domain_id)
+    hint = f"; there are runs on domain {others}: --domain-id" if others else ""
+    return skipped(
+        "running robot",
+        f"nothing is running on domain {domain_id}; start `dreamzero up ...`, or use --sim{hint}",
+    )

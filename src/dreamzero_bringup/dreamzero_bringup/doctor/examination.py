@@ -193,10 +193,18 @@ def _files(gathered: Gathered) -> Iterator[Finding]:
 def _checkpoint(gathered: Gathered) -> Iterator[Finding]:
     policy = gathered.configuration.settings.get("policy")
     if policy is None:
-        yield skipped("checkpoint", "the policy cannot run here: run the doctor on its host")
+        yield skipped(
+            "checkpoint",
+            "needs the policy's parameters, see configuration; without torch: run the doctor on "
+            "the policy's host",
+        )
         return
-    source = gathered.request.checkpoint or policy.checkpoint
-    facts = checkpoint.look(source, gathered.robot, policy.time_base(gathered.robot))
+    try:
+        base = policy.time_base(gathered.robot)
+    except ValueError as error:
+        yield skipped("checkpoint", f"needs a time base: {error}")
+        return
+    facts = checkpoint.look(policy.checkpoint, gathered.robot, base)
     yield from checkpoint.check(facts, gathered.robot)
     yield from checkpoint.check_memory(facts, gathered.machine)
 
@@ -233,7 +241,7 @@ def _live(section: Callable[[Gathered], Iterable[Finding]]) -> Callable[[Gathere
         elif gathered.silence is not None:
             yield gathered.silence
         else:
-            yield connection_checks.absent("running robot")
+            yield connection_checks.absent(gathered.live.domain_id, gathered.dds.runs)
 
     return checked
 

@@ -38,6 +38,12 @@ class Expected:
     frame_hz: float = 5.0
     state_hz: float = 30.0
 
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Topics of ours on which the robot is commanded."""
+        has_base = any(joint.kind == "base" for joint in self.robot.joints)
+        return ("joint_commands", "base_command") if has_base else ("joint_commands",)
+
     def topic(self, ours: str) -> str:
         """Absolute name of one of our topics in this installation."""
         return "/" + self.topics.get(ours, ours).lstrip("/")
@@ -53,7 +59,8 @@ def expected(robot: Embodiment, configuration: Configuration, simulated: bool) -
     tiler, state = settings.get("camera_tiler"), settings.get("proprioception")
     values: dict[str, object] = {}
     if configuration.nodes:
-        values["topics"] = dict(configuration.nodes[-1].remappings)
+        pairs = configuration.nodes[-1].remappings
+        values["topics"] = {ours.lstrip("/"): theirs for ours, theirs in pairs}
     if tiler is not None:
         values["compressed"] = frozenset(tiler.compressed_views)
         values["image_max_age_s"] = tiler.max_image_age_s

@@ -26,13 +26,11 @@ from dreamzero_bringup.doctor.live_facts import (
     PolicySaid,
     Stream,
 )
+from dreamzero_bringup.doctor.node_checks import OURS
 from dreamzero_bringup.operator_client import result_of, spinning
 from dreamzero_policy.nodes import qos
 from dreamzero_policy.nodes.messages import nanoseconds
 from dreamzero_policy.types import NS_PER_S
-
-OURS = ("camera_tiler", "proprioception", "controller", "policy")
-"""Nodes of a graph that are not the driver."""
 
 DRIVERS = ("sim_driver", "driver")
 """Names that a graph gives its driver."""
@@ -89,7 +87,7 @@ class _Ears:
         self._joints = {source: self._listen(JointState, source) for source in expected.sources}
         self._driver = HeardDriver(self._now_ns)
         self._listen(dz.DriverStatus, "driver_status", self._driver)
-        self._canvas = self._listen(dz.Canvas, "canvas")
+        self._canvas = self._listen(dz.Canvas, "canvas", profile=qos.CANVAS)
         self._state = self._listen(dz.Proprioception, "proprioception")
         self._controller = self._listen(dz.ControllerStatus, "controller_status")
         self._policy = self._listen(dz.PolicyStatus, "policy_status")
@@ -99,9 +97,11 @@ class _Ears:
     def _now_ns(self) -> int:
         return self._node.get_clock().now().nanoseconds
 
-    def _listen(self, kind: type, ours: str, heard: Heard | None = None) -> Heard:
+    def _listen(
+        self, kind: type, ours: str, heard: Heard | None = None, profile: QoSProfile = _EARS
+    ) -> Heard:
         heard = heard or Heard(self._now_ns)
-        self._node.create_subscription(kind, self._expected.topic(ours), heard.take, _EARS)
+        self._node.create_subscription(kind, self._expected.topic(ours), heard.take, profile)
         return heard
 
     def _take_diagnoses(self, message: DiagnosticArray) -> None:
@@ -146,7 +146,7 @@ class _Ears:
                 for source, heard in self._joints.items()
             },
             driver=self._driver_said(),
-            commands=self._stream("joint_commands", None),
+            commands={topic: self._stream(topic, None) for topic in self._expected.commands},
             canvas=self._stream("canvas", self._canvas),
             proprioception=self._stream("proprioception", self._state),
             controller=_controller_said(self._controller.newest),
@@ -243,7 +243,7 @@ class _Ears:
             },
             **{source: ({"proprioception": qos.STATE_INPUT}, {}) for source in self._joints},
             "driver_status": ({"controller": qos.STATUS}, {}),
-            "joint_commands": ({}, {"controller": qos.COMMAND}),
+            **{topic: ({}, {"controller": qos.COMMAND}) for topic in self._expected.commands},
             "teleop/joint_commands": ({}, {}),
             **{topic: ({}, {}) for topic in inner},
         }

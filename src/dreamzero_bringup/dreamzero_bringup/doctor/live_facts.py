@@ -164,7 +164,7 @@ class Live:
         cameras: by view.
         joints: by topic of the configuration.
         driver: its status topic.
-        commands: joint_commands; nobody listened to its messages.
+        commands: by topic of ours, who commands and who takes it; its messages were not taken.
         canvas, proprioception, chunks: streams of our nodes.
         controller, policy: their newest status, None where none came.
         mismatches: of every topic of ours.
@@ -178,7 +178,7 @@ class Live:
     cameras: Mapping[str, Camera] = field(default_factory=dict)
     joints: Mapping[str, Joints] = field(default_factory=dict)
     driver: Driver = field(default_factory=lambda: Driver(Stream("/driver_status")))
-    commands: Stream = field(default_factory=lambda: Stream("/joint_commands"))
+    commands: Mapping[str, Stream] = field(default_factory=dict)
     canvas: Stream = field(default_factory=lambda: Stream("/canvas"))
     proprioception: Stream = field(default_factory=lambda: Stream("/proprioception"))
     controller: ControllerSaid | None = None

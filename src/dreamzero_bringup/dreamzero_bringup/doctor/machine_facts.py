@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
+
+from dreamzero_policy.nodes import realtime
 
 _PIN = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[^]]*\])?==(\S+)")
 _REQUIREMENTS = Path(__file__).resolve().parents[4] / "requirements"  # in a checkout
@@ -170,11 +173,7 @@ def try_realtime(priority: int) -> bool:
     granted: list[bool] = []
 
     def ask() -> None:
-        try:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-            granted.append(True)
-        except OSError:
-            granted.append(False)
+        granted.append(realtime.prioritise([threading.get_native_id()], priority))
 
     thread = threading.Thread(target=ask)
     thread.start()
@@ -183,8 +182,6 @@ def try_realtime(priority: int) -> bool:
 
 
 def _rtprio() -> int:
-    import resource
-
     return resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
 
 

@@ -48,7 +48,9 @@ class Report:
 
     def table(self) -> Table:
         """The findings, grouped by section."""
-        table = Table("", "check", "found", title=f"dreamzero doctor {self.robot}", expand=True)
+        where = "" if self.domain_id is None else f", domain {self.domain_id}"
+        title = f"dreamzero doctor {self.robot}{where}"
+        table = Table("", "check", "found", title=title, expand=True)
         table.columns[1].ratio, table.columns[2].ratio = 1, 3
         table.columns[0].width = 4
         for column in table.columns:

@@ -42,13 +42,14 @@ def run(args: argparse.Namespace) -> int:
     from dreamzero_bringup.doctor.examination import Request, examine
 
     console = Console()
-    with console.status("looking around"):
-        report = examine(
-            Request(
-                args.robot, args.sim, args.seconds, args.domain_id, args.discovery_range,
-                args.config_dir, args.checkpoint, tuple(args.set),
-            )
-        )  # fmt: skip
+    if console.is_terminal:
+        console.print("looking around; this takes some ten seconds", style="dim")
+    report = examine(
+        Request(
+            args.robot, args.sim, args.seconds, args.domain_id, args.discovery_range,
+            args.config_dir, args.checkpoint, tuple(args.set),
+        )
+    )  # fmt: skip
     console.print(report.table())
     console.print(report.summary())
     if args.json:
