@@ -115,13 +115,14 @@ class OperatorServices:
         if not answer[0]:
             return answer
         self._changed()
-        if not await self._until(lambda: self._controller.releasable, _REST_S):
+        at_rest = await self._until(lambda: self._controller.releasable, _REST_S)
+        # The driver goes on following for as long as its watchdog waits for commands.
+        await self._until(lambda: not self.driver_follows, _DRIVER_S)
+        if not at_rest:
             answer = (False, f"the robot did not come to rest within {_REST_S:g} s")
         elif self._controller.estopped and not stopped:
             answer = (False, "the emergency stop came in between: it holds the robot")
         else:
-            # The driver goes on following for as long as its watchdog waits for commands.
-            await self._until(lambda: not self.driver_follows, _DRIVER_S)
             answer = await self._ask_driver(True)
         if not answer[0]:
             with self._lock:

@@ -1,13 +1,9 @@
 """The controller as a process over DDS: what the driver hears from start to stop."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from dreamzero_msgs import msg as dz
-from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
-from std_srvs.srv import SetBool, Trigger
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.nodes import messages, qos
@@ -18,85 +14,12 @@ pytestmark = pytest.mark.ros
 ROBOT = embodiments.get("droid")
 NAMES = ROBOT.action_joints
 HOME = np.array(ROBOT.home)
-EVERY = QoSProfile(depth=1000)
 STEP_NS = ROBOT.time_base.row_ns
 
 
-class Plant:
-    """A robot that is where it was told to be, and a policy with a script."""
-
-    def __init__(self, bench):
-        self.bench, self.pose, self.sequence = bench, HOME.copy(), 0
-        node = bench.node
-        self.commands = bench.listen(JointState, "joint_commands", EVERY)
-        self.statuses = bench.listen(dz.ControllerStatus, "controller_status", qos.STATUS)
-        self.states = node.create_publisher(dz.Proprioception, "proprioception", qos.STATE)
-        self.chunks = node.create_publisher(dz.ActionChunk, "action_chunk", qos.CHUNK)
-        self.services = SimpleNamespace(
-            enable=node.create_client(SetBool, "controller/enable"),
-            estop=node.create_client(Trigger, "controller/estop"),
-            reset_estop=node.create_client(Trigger, "controller/reset_estop"),
-        )
-        node.create_timer(1 / 30, self.measure)
-
-    def measure(self):
-        if self.commands:
-            self.pose = model_units(self.commands[-1])
-        state = messages.Proprioception(
-            self.bench.now_ns(), ROBOT.state_joints, self.pose, np.zeros(8), {}
-        )
-        self.states.publish(messages.proprioception_message(state))
-
-    def publish_chunk(self, rows):
-        now = self.bench.now_ns()
-        chunk = ActionChunk(now, now, STEP_NS, rows, NAMES, session=1, sequence=self.sequence)
-        self.sequence += 1
-        self.chunks.publish(messages.chunk_message(chunk))
-
-    def call(self, name, **request):
-        client = getattr(self.services, name)
-        assert client.wait_for_service(20.0)
-        future = client.call_async(client.srv_type.Request(**request))
-        self.bench.spin_until(future.done)
-        return future.result()
-
-    @property
-    def status(self):
-        return self.statuses[-1]
-
-    def wait_for(self, **expected):
-        def there():
-            return self.statuses and all(
-                getattr(self.status, name) == value for name, value in expected.items()
-            )
-
-        self.bench.spin_until(there)
-
-
-def model_units(command):
-    pose = dict(zip(command.name, command.position, strict=True))
-    return np.array([joint.command_wire.to_model(pose[joint.name]) for joint in ROBOT.joints])
-
-
-def ramp(pose, change=0.1):
-    """24 rows from a pose, joint 1 moving steadily."""
-    rows = np.tile(pose, (24, 1))
-    rows[:, 0] += np.linspace(0.0, change, 24)
-    return rows
-
-
-@pytest.fixture
-def plant(start, bench):
-    process = start("controller_node", robot="droid")
-    plant = Plant(bench)
-    plant.process = process
-    bench.spin_until(lambda: plant.statuses)
-    return plant
-
-
-def assert_within_limits(commands):
-    """Every command in range; velocity and acceleration by stamps, with room for the clock."""
-    path = np.array([model_units(command) for command in commands])
+def assert_within_limits(plant):
+    """Every command in range; velocity and acceleration by count, with room for the clock."""
+    path = np.array([plant.units(command) for command in plant.commands])
     lower, upper = (np.array([getattr(j, end) for j in ROBOT.joints]) for end in ("lower", "upper"))
     assert np.all(path >= lower - 1e-9)
     assert np.all(path <= upper + 1e-9)
@@ -111,7 +34,7 @@ def test_from_disarmed_to_motion_to_hold_to_emergency_stop(plant):
     """The whole life: nothing sent, motion inside limits, hold with a reason, latch, last hold."""
     bench = plant.bench
     plant.wait_for(mode=dz.ControllerStatus.INACTIVE, hold_reason="not_enabled")
-    plant.publish_chunk(ramp(plant.pose))
+    plant.publish_chunk(plant.ramp())
     bench.spin_until(lambda: plant.status.chunks_accepted == 1)
     assert not plant.commands
     assert plant.status.ticks > 0
@@ -119,13 +42,13 @@ def test_from_disarmed_to_motion_to_hold_to_emergency_stop(plant):
     answer = plant.call("enable", data=True)
     assert answer.success, answer.message
     bench.spin_until(lambda: plant.commands)
-    np.testing.assert_allclose(model_units(plant.commands[0]), HOME, atol=1e-6)
+    np.testing.assert_allclose(plant.units(plant.commands[0]), HOME, atol=1e-6)
     for _ in range(6):
-        plant.publish_chunk(ramp(plant.pose, 0.2))
+        plant.publish_chunk(plant.ramp(0.2))
         bench.spin(0.4)
     plant.wait_for(mode=dz.ControllerStatus.ACTIVE, hold_reason="")
     assert plant.commands[0].name == list(NAMES)
-    assert model_units(plant.commands[-1])[0] > HOME[0] + 0.02
+    assert plant.units(plant.commands[-1])[0] > HOME[0] + 0.02
 
     plant.wait_for(mode=dz.ControllerStatus.HOLDING)
     assert plant.status.hold_reason == "stale_chunk", plant.status.message
@@ -136,7 +59,7 @@ def test_from_disarmed_to_motion_to_hold_to_emergency_stop(plant):
 
     assert plant.call("estop").success
     plant.wait_for(mode=dz.ControllerStatus.ESTOPPED, hold_reason="estopped")
-    plant.publish_chunk(ramp(plant.pose, 0.2))
+    plant.publish_chunk(plant.ramp(0.2))
     bench.spin(0.4)
     assert plant.commands[-1].position == held
     assert not plant.call("enable", data=True).success
@@ -145,30 +68,30 @@ def test_from_disarmed_to_motion_to_hold_to_emergency_stop(plant):
     assert len(plant.commands) > count
     assert plant.call("reset_estop").success
     plant.wait_for(mode=dz.ControllerStatus.INACTIVE, enabled=False)
-    assert_within_limits(plant.commands)
+    assert_within_limits(plant)
 
 
 def test_a_stop_in_motion_brakes_and_ends_with_a_hold(plant):
     """Ctrl-C while moving: commands go on to rest inside the limits, the last two are equal."""
     bench = plant.bench
-    plant.publish_chunk(ramp(plant.pose, 0.3))
+    plant.publish_chunk(plant.ramp(0.3))
     bench.spin_until(lambda: plant.status.chunks_accepted == 1)
     assert plant.call("enable", data=True).success
     for _ in range(3):
-        plant.publish_chunk(ramp(plant.pose, 0.5))
+        plant.publish_chunk(plant.ramp(0.5))
         bench.spin(0.5)
-    moving = np.diff([model_units(c)[0] for c in plant.commands[-3:]])
+    moving = np.diff([plant.units(c)[0] for c in plant.commands[-3:]])
     assert np.all(np.abs(moving) > 1e-3)
     assert plant.process.stop() == 0, plant.process.log
     bench.spin(0.5)
-    assert_within_limits(plant.commands)
+    assert_within_limits(plant)
     assert plant.commands[-1].position == plant.commands[-2].position
 
 
 def test_a_second_publisher_of_commands_ends_motion(plant):
     """Neither enabling nor motion while somebody else commands the robot too."""
     bench, node = plant.bench, plant.bench.node
-    plant.publish_chunk(ramp(plant.pose))
+    plant.publish_chunk(plant.ramp())
     bench.spin_until(lambda: plant.status.chunks_accepted == 1)
     assert plant.call("enable", data=True).success
     rival = node.create_publisher(JointState, "joint_commands", qos.COMMAND)
@@ -180,7 +103,7 @@ def test_a_second_publisher_of_commands_ends_motion(plant):
     node.destroy_publisher(rival)
     bench.spin(0.5)
     assert plant.status.hold_reason == "second_publisher"
-    plant.publish_chunk(ramp(plant.pose))
+    plant.publish_chunk(plant.ramp())
     bench.spin(0.2)
     answer = plant.call("enable", data=True)
     assert answer.success, answer.message
@@ -189,7 +112,7 @@ def test_a_second_publisher_of_commands_ends_motion(plant):
 def test_a_broken_message_is_named_and_changes_nothing(plant):
     """A chunk whose values do not fit its shape, and a state of other joints."""
     bench = plant.bench
-    message = messages.chunk_message(ActionChunk(1, 1, STEP_NS, ramp(HOME), NAMES, 1, 0))
+    message = messages.chunk_message(ActionChunk(1, 1, STEP_NS, plant.ramp(), NAMES, 1, 0))
     message.horizon = 7
     plant.chunks.publish(message)
     bench.spin_until(lambda: "expected 7 rows x 8 joints = 56 values" in plant.process.log)
