@@ -39,19 +39,20 @@ class Pace:
         Returns:
             ``tick``: a command is due. ``early``: it comes less than half a period after the
             newest command, or the timeline is that far ahead, so that another command would let the
-            motion outrun the clock; nothing has changed. ``overrun``: it comes too late, or the
-            timeline has fallen that far behind. ``jump``: the clock went backwards or further ahead
-            than a late tick explains. After both a command is due and the timeline starts anew.
+            motion outrun the clock; nothing has changed. ``overrun``: it comes too late, or late
+            ticks have left the timeline as far behind as a jump. ``jump``: the clock went backwards
+            or further ahead than a late tick explains. After these two a command is due and the
+            timeline starts anew.
         """
         last, self.now_ns = self.now_ns, now_ns
         if last is None:
             self.at_ns = self._counted_ns = now_ns
             return "tick"
-        if now_ns < last or now_ns - last > self._jump or now_ns - self.at_ns > 2 * self._jump:
+        if now_ns < last or now_ns - last > self._jump:
             self.at_ns = self._counted_ns = now_ns
             return "jump"
         late = now_ns - self.at_ns - self._period
-        if late > self._overrun:
+        if now_ns - self._counted_ns - self._period > self._overrun or late > self._jump:
             self.at_ns = self._counted_ns = now_ns
             return "overrun"
         if late < -self._period / 2 or now_ns - self._counted_ns < self._period / 2:

@@ -12,6 +12,7 @@ and the last is due when the next chunk comes. Nothing is repeated and nothing i
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from dreamzero_policy.control.settings import ControllerSettings
@@ -36,6 +37,7 @@ class Playback:
         self._longest_ns = round(settings.chunk_max_age_s / settings.slowest_playback * NS_PER_S)
         self._delay, self._interval = DelayEstimate(), DelayEstimate()
         self._session: int | None = None
+        self._shortest_s = math.inf
         self._observation_ns = 0
 
     @property
@@ -46,8 +48,10 @@ class Playback:
     def take(self, chunk: ActionChunk, now_ns: int) -> float:
         """The share of its own speed at which a chunk lasts until the next; measures it, too.
 
-        Before there are estimates its own delay stands for both. A new session starts anew. What no
-        playback could make up for (a stamp from another clock, say) is not a measurement.
+        Before there are estimates the shortest delay so far stands for both, its own included: a
+        first call may have warmed something up, and one that was held up says nothing of the next.
+        A new session starts anew. What no playback could make up for (a stamp from another clock,
+        say) is not a measurement.
 
         Args:
             chunk: the newest of its session.
@@ -59,7 +63,8 @@ class Playback:
         if chunk.session != self._session:
             self.restart()
         late, apart = now_ns - chunk.observation_ns, chunk.observation_ns - self._observation_ns
-        share = self._share(chunk, max(late, 0) / NS_PER_S)
+        self._shortest_s = min(max(late, 0) / NS_PER_S, self._shortest_s)
+        share = self._share(chunk)
         if self._session is not None and 0 < apart <= self._longest_ns:
             self._interval.add(apart / NS_PER_S)
         if 0 <= late <= self._longest_ns:
@@ -71,13 +76,13 @@ class Playback:
         """Forgets what was measured, as after a jump of the clock."""
         self._delay.restart()
         self._interval.restart()
-        self._session = None
+        self._session, self._shortest_s = None, math.inf
 
-    def _share(self, chunk: ActionChunk, own_s: float) -> float:
-        """What ``take`` gives for a chunk that took ``own_s``."""
+    def _share(self, chunk: ActionChunk) -> float:
+        """What ``take`` gives for a chunk."""
         if not self._slows:
             return 1.0
-        delay = own_s if self._delay.seconds is None else self._delay.seconds
+        delay = self._shortest_s if self._delay.seconds is None else self._delay.seconds
         interval = delay if self._interval.seconds is None else self._interval.seconds
         span = (chunk.end_ns - chunk.observation_ns) / NS_PER_S
         return min(max(span / (delay + interval + self._spare_s), self._slowest), 1.0)

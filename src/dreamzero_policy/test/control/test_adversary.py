@@ -229,7 +229,7 @@ def test_the_stories_do_move_the_robot(droid, wheeled):
             for commands in story.runs:
                 moved += int(np.count_nonzero(np.ptp(commands, axis=0) > 0.05))
         assert moved > 60
-        assert modes == set(Mode)
+        assert modes == set(Mode) - {Mode.RELEASED}
 
 
 @pytest.mark.parametrize(

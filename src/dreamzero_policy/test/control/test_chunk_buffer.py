@@ -118,8 +118,9 @@ def test_a_seam_starts_at_the_command_and_lasts_the_inference_delay(
     buffer.accept(chunk_of(droid, still(droid), NOW), NOW)
     buffer.wanted(NOW + PERIOD, Point.resting(home))
     moved = home + 0.02 * (np.arange(8) == 0)
-    late = NOW + 4 * SECOND // 10
-    buffer.accept(chunk_of(droid, still(droid, moved), NOW, sequence=1), late)
+    late = NOW + 11 * SECOND // 10  # the ramp from rest is over
+    observed = late - 4 * SECOND // 10
+    buffer.accept(chunk_of(droid, still(droid, moved), observed, sequence=1), late)
     at = late + PERIOD
     first = buffer.wanted(at, Point.resting(home))
     assert abs(first.position[0] - home[0]) < 2e-4

@@ -22,7 +22,7 @@ def screen(droid) -> Screen:
 def test_a_good_chunk_passes(droid, screen, chunk_of, still):
     chunk = chunk_of(droid, still(droid), NOW)
     assert screen.kind(chunk) is None
-    assert screen.age(chunk, NOW + SECOND // 2) is None
+    assert screen.age(chunk, NOW + SECOND // 2, 1.0) is None
     motion, clamped = screen.motion(chunk)
     assert clamped == 0
     assert screen.distance(motion, NOW, np.array(droid.home)) is None
@@ -63,7 +63,8 @@ def test_rows_before_the_observation_or_too_many_are_refused(droid, screen, chun
     ],
 )
 def test_age(droid, screen, chunk_of, still, offset, changes, reason):
-    refused = screen.age(chunk_of(droid, still(droid), NOW, **changes), NOW + int(offset * SECOND))
+    chunk = chunk_of(droid, still(droid), NOW, **changes)
+    refused = screen.age(chunk, NOW + int(offset * SECOND), 1.0)
     assert (refused and refused.reason) == reason
 
 
