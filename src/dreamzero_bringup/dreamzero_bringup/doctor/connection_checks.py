@@ -6,13 +6,9 @@ from collections.abc import Iterator
 
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
 from dreamzero_bringup.doctor.live_facts import Driver, Live, Mismatch, Stream
+from dreamzero_bringup.doctor.node_checks import OURS
 
 _STATUS_HZ = 5.0  # half of what drivers report at
-
-_FIXES = {
-    "reliability": "a publisher that is RELIABLE, or a subscriber that is BEST_EFFORT",
-    "durability": "a publisher that is TRANSIENT_LOCAL, or a subscriber that is VOLATILE",
-}
 
 
 def driver(said: Driver) -> Iterator[Finding]:
@@ -92,21 +88,22 @@ def _command(what: str, stream: Stream) -> Finding:
 def quality(mismatches: tuple[Mismatch, ...]) -> Iterator[Finding]:
     """Publishers and subscribers whose quality of service keeps them apart."""
     for found in mismatches:
-        fixes = [text for word, text in _FIXES.items() if word in found.reason.lower()]
         yield failed(
             f"QoS: {found.topic}",
             f"{found.publisher} offers {found.offered}; {found.subscriber} asks for "
             f"{found.requested}: {found.reason}",
-            expected="; ".join(fixes) or "settings that fit",
-            fix=f"set the QoS of {_foreign(found)}",
+            expected=f"an offer of {found.requested}, or a request for {found.offered}",
+            fix=_fix(found),
         )
     if not mismatches:
         yield passed("QoS", "every publisher and subscriber of ours can hear each other")
 
 
-def _foreign(found: Mismatch) -> str:
-    """The side that is not ours; ours are as they must be."""
-    return found.publisher if found.subscriber.endswith("(ours)") else found.subscriber
+def _fix(found: Mismatch) -> str:
+    """What to change on the side that is not ours; ours are as they must be."""
+    if found.publisher.removesuffix(" (ours)").rpartition("/")[2] in OURS:
+        return f"let {found.subscriber} subscribe to {found.topic} as {found.offered}"
+    return f"let {found.publisher} publish {found.topic} as {found.requested}"
 
 
 def absent(domain_id: int, runs: tuple[int, ...]) -> Finding:

@@ -1,0 +1,110 @@
+"""The doctor's whole round, with a simulated driver, a broken one, and none."""
+
+import os
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs rclpy and the built workspace")
+pytest.importorskip("mujoco", reason="needs the simulation")
+
+import psutil
+
+from dreamzero_bringup.domain import DomainClaim
+from dreamzero_bringup.doctor import examination
+from dreamzero_bringup.doctor.examination import SECTIONS, Request, examine
+from dreamzero_bringup.doctor.finding import Level, skipped
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(180)]
+
+LIVE = ("cameras", "joints", "driver", "nodes")
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Leaves out what takes long and is tested elsewhere."""
+    monkeypatch.setitem(SECTIONS, "checkpoint", lambda _: [skipped("checkpoint", "not here")])
+
+
+def complaints(report, *sections):
+    return {
+        finding.what: finding
+        for section in sections
+        for finding in report.sections[section]
+        if finding.level in (Level.WARN, Level.FAIL)
+    }
+
+
+def test_the_simulated_robot_is_sound(quick):
+    report = examine(Request("droid", sim=True, seconds=2.0, domain_id=45))
+    assert not complaints(report, *LIVE)
+    assert {f.what for f in report.sections["cameras"]} == {"exterior_1", "exterior_2", "wrist"}
+    assert {f.what for f in report.sections["joints"]} == {"joint_states"}
+    assert report.domain_id == 45
+    # the driver was stopped and its domain given back
+    DomainClaim(45).release()
+    left = [child.name() for child in psutil.Process().children(recursive=True)]
+    assert "driver_node" not in left
+
+
+def test_a_driver_that_ends_is_a_failure_with_its_last_words(quick, monkeypatch):
+    overrides = ("sim_driver.command_timeout_s=99.0",)
+    report = examine(Request("droid", sim=True, seconds=1.0, domain_id=45, overrides=overrides))
+    assert report.failed
+    assert "parameters: sim_driver" in complaints(report, "configuration")
+    ended = complaints(report, "driver")["driver"]
+    assert "the simulated driver ended with exit code 2" in ended.found
+    assert "command_timeout_s: expected" in ended.found
+
+
+def test_nothing_running_is_skipped_not_failed(quick):
+    report = examine(Request("droid", domain_id=45, seconds=0.1))
+    for section in LIVE:
+        (finding,) = report.sections[section]
+        assert finding.level is Level.SKIP
+        assert "dreamzero up" in finding.found
+
+
+def test_a_middleware_that_does_not_load_is_one_failure(quick, monkeypatch):
+    broken = examination.dds_facts.look()
+    facts = type(broken)(**{**vars(broken), "rmw": "", "rmw_error": "no such library"})
+    monkeypatch.setattr(examination.dds_facts, "look", lambda: facts)
+    report = examine(Request("droid", domain_id=45))
+    assert complaints(report, "DDS")["middleware"].level is Level.FAIL
+    assert {f.level for section in LIVE for f in report.sections[section]} == {Level.SKIP}
+
+
+def test_a_robot_that_cannot_be_simulated(quick):
+    report = examine(Request("yam", sim=True, domain_id=45))
+    assert complaints(report, "configuration")["node graph"].level is Level.FAIL
+    assert {f.level for section in LIVE for f in report.sections[section]} == {Level.SKIP}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request("no_such_robot"),
+        Request("droid", seconds=0.0),
+        Request("droid", seconds=float("nan")),
+        Request("droid", domain_id=999),
+        Request("droid", sim=True, domain_id=-1),
+    ],
+)
+def test_wrong_use(request_, quick):
+    with pytest.raises(ValueError, match="expected|unknown robot"):
+        examine(request_)
+
+
+def test_a_domain_of_another_run_is_not_entered(quick):
+    claim = DomainClaim(45)
+    try:
+        with pytest.raises(ValueError, match="belongs to another dreamzero run"):
+            examine(Request("droid", sim=True, domain_id=45))
+    finally:
+        claim.release()
+    assert os.environ.get("ROS_DOMAIN_ID") is None
