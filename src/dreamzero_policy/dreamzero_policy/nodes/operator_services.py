@@ -170,5 +170,10 @@ class OperatorServices:
         """Fills the response, logs it and reports at once."""
         response.success, response.message = answer
         self._changed()
-        self._node.get_logger().info(f"{what}: {response.message}")
+        said = f"{what}: {response.message}"
+        # Two calls, since rclpy refuses another severity from the same line.
+        if response.success and what != "estop":
+            self._node.get_logger().info(said)
+        else:
+            self._node.get_logger().warning(said)
         return response
