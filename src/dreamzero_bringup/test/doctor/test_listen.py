@@ -3,6 +3,7 @@
 import threading
 import time
 from array import array
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -15,11 +16,11 @@ from dreamzero_msgs.msg import DriverStatus
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
 
-from dreamzero_bringup.domain import DomainClaim
 from dreamzero_bringup.doctor import camera_checks, connection_checks, joint_checks, stream_checks
 from dreamzero_bringup.doctor.expected import Expected
 from dreamzero_bringup.doctor.finding import Level
 from dreamzero_bringup.doctor.listen import listen
+from dreamzero_bringup.domain import DomainClaim
 from dreamzero_policy.embodiments.droid import DROID
 from dreamzero_policy.nodes import qos
 from dreamzero_policy.nodes.messages import image_message, time_message
@@ -41,13 +42,12 @@ class FakeRobot:
         self._executor.add_node(self.node)
         self._sends = []
         self.node.create_timer(1 / 30, lambda: [send() for send in self._sends])
-        threading.Thread(target=self._spin, daemon=True).start()
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
 
     def _spin(self):
-        try:
+        with suppress(ExternalShutdownException):
             self._executor.spin()
-        except ExternalShutdownException:
-            pass
 
     def send(self, kind, topic, profile, make):
         """Sends ``make(stamp_ns)`` 30 times a second."""
@@ -56,6 +56,7 @@ class FakeRobot:
 
     def close(self):
         self._executor.shutdown(timeout_sec=2.0)
+        self._thread.join(5.0)
         self.node.destroy_node()
         self.context.try_shutdown()
 
@@ -99,8 +100,12 @@ def joint_state(names, stamp_ns):
 def test_a_robot_that_does_everything_wrong(robots, domain_id, complaints):
     driver, other = robots(), robots("other_commander")
     # the wrist is of another shape, one camera of unknown colours and late, one is not there
-    driver.send(Image, "wrist/image_raw", qos.CAMERA,
-                lambda now: image_message(now, "wrist", pixels(320, 240)))  # fmt: skip
+    driver.send(
+        Image,
+        "wrist/image_raw",
+        qos.CAMERA,
+        lambda now: image_message(now, "wrist", pixels(320, 240)),
+    )
 
     def strange(now):
         message = image_message(now - NS_PER_S, "", pixels(320, 180, 0))
@@ -108,15 +113,20 @@ def test_a_robot_that_does_everything_wrong(robots, domain_id, complaints):
         return message
 
     driver.send(Image, "exterior_1/image_raw", qos.CAMERA, strange)
-    driver.send(Image, "camera_left/color", qos.CAMERA,
-                lambda now: image_message(now, "left", pixels(64, 36)))  # fmt: skip
+    driver.send(
+        Image,
+        "camera_left/color",
+        qos.CAMERA,
+        lambda now: image_message(now, "left", pixels(64, 36)),
+    )
     # joints 1 and 2 in each other's place, joint 3 missing, stamps 1 s in the past
     names = [DROID.state_joints[i] for i in (1, 0, 3, 4, 5, 6, 7)]
-    driver.send(JointState, "joint_states", qos.STATE,
-                lambda now: joint_state(names, now - NS_PER_S))  # fmt: skip
+    driver.send(
+        JointState, "joint_states", qos.STATE, lambda now: joint_state(names, now - NS_PER_S)
+    )
     # best effort, where the controller asks for a reliable and latched status
-    driver.send(DriverStatus, "driver_status", qos.CAMERA,
-                lambda now: DriverStatus(session_id=5, mode=DriverStatus.FAULT, message="reflex"))  # fmt: skip
+    fault = DriverStatus(session_id=5, mode=DriverStatus.FAULT, message="reflex")
+    driver.send(DriverStatus, "driver_status", qos.CAMERA, lambda _: fault)
     driver.node.create_subscription(JointState, "joint_commands", lambda _: None, qos.COMMAND)
     for node in (driver.node, other.node):
         node.create_publisher(JointState, "joint_commands", qos.COMMAND)
@@ -167,8 +177,9 @@ def test_a_robot_that_does_everything_wrong(robots, domain_id, complaints):
 
 def test_a_subscriber_that_asks_for_more_than_we_offer(robots, domain_id):
     robot = robots()
-    robot.send(JointState, "joint_states", qos.STATE,
-               lambda now: joint_state(DROID.state_joints, now))  # fmt: skip
+    robot.send(
+        JointState, "joint_states", qos.STATE, lambda now: joint_state(DROID.state_joints, now)
+    )
     robot.node.create_subscription(JointState, "joint_commands", lambda _: None, qos.STATUS)
     live = listen(domain_id, EXPECTED, seconds=0.3, patience_s=2.0)
     (mismatch,) = connection_checks.quality(live.mismatches)
@@ -177,8 +188,9 @@ def test_a_subscriber_that_asks_for_more_than_we_offer(robots, domain_id):
 
 def test_nothing_is_published_by_the_doctor(robots, domain_id):
     robot = robots()
-    robot.send(JointState, "joint_states", qos.STATE,
-               lambda now: joint_state(DROID.state_joints, now))  # fmt: skip
+    robot.send(
+        JointState, "joint_states", qos.STATE, lambda now: joint_state(DROID.state_joints, now)
+    )
     seen = set()
 
     def look():
