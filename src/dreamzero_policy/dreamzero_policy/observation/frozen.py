@@ -135,12 +135,15 @@ class PictureWatch:
         if seen is not None and stamp_ns == seen.last_ns:
             return
         dark = float(picture[_SPARSE].mean()) < _BLACK_LEVEL
-        # After a gap it may have changed and changed back; a stamp in the past is another clock.
-        near = seen is not None and seen.last_ns < stamp_ns <= seen.last_ns + self._after_ns
-        if near and np.array_equal(seen.picture, picture):
+        goes_on = seen is not None and seen.last_ns < stamp_ns  # else a clock was set back
+        if goes_on and np.array_equal(seen.picture, picture):
+            if stamp_ns - seen.last_ns > self._after_ns:
+                # In a gap it may have changed and changed back: what the robot did then says
+                # nothing.
+                seen.moved_until_ns = stamp_ns
             seen.last_ns = stamp_ns
         else:
-            since = (seen.dark_since_ns if near else None) or stamp_ns
+            since = (seen.dark_since_ns if goes_on else None) or stamp_ns
             seen = self._shown[view] = _Unchanged(
                 picture, stamp_ns, stamp_ns, since if dark else None
             )

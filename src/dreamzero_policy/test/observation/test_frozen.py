@@ -124,13 +124,38 @@ def test_an_image_that_serves_two_canvases_is_one_picture():
     assert checked.unchanged_s("wrist") == 0.0
 
 
-def test_nothing_is_known_of_a_gap_or_of_another_clock():
-    for stamp_ns in (START_NS + 60 * NS_PER_S, START_NS - 60 * NS_PER_S):
-        checked = watch()
-        assert frozen_after(checked, [picture()] * 9, np.arange(9) * 0.1) is not None
-        checked.moved(stamp_ns, pose(2.0))
+def test_what_the_robot_did_while_no_picture_came_does_not_count():
+    checked = watch()
+    for k in range(100):
+        stamp_ns = START_NS + k * FRAME_NS
+        checked.moved(stamp_ns, pose(0.5 if 10 < k < 90 else 0.0))
+        if not 5 <= k < 95:
+            checked.saw("wrist", stamp_ns, picture())
+    assert checked.unchanged_s("wrist") > 19.0
+    assert not checked.frozen()
+
+
+def test_a_frozen_view_is_still_frozen_after_a_gap():
+    checked = watch()
+    frozen_after(checked, [picture()] * 9, np.arange(9) * 0.1)
+    checked.saw("wrist", START_NS + 60 * NS_PER_S, picture())
+    assert checked.frozen()
+
+
+def test_two_poses_that_look_the_same_are_proof_even_with_a_gap_between_them():
+    checked = watch()
+    for k in (*range(4), *range(20, 24)):
+        stamp_ns = START_NS + k * FRAME_NS
+        checked.moved(stamp_ns, pose(0.2 if k >= 20 else 0.0))
         checked.saw("wrist", stamp_ns, picture())
-        assert not checked.frozen()
+    assert checked.frozen()
+
+
+def test_a_picture_from_the_past_is_another_clock_s():
+    checked = watch()
+    frozen_after(checked, [picture()] * 9, np.arange(9) * 0.1)
+    checked.saw("wrist", START_NS - 60 * NS_PER_S, picture())
+    assert not checked.frozen()
 
 
 def test_a_clock_that_was_set_back_does_not_end_the_watch():
