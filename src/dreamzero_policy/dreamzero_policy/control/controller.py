@@ -17,14 +17,13 @@ from dreamzero_policy.control.interpolation import Point
 from dreamzero_policy.control.limiter import Limiter
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.pace import Pace
+from dreamzero_policy.control.permission import Permission
 from dreamzero_policy.control.report import Authority, Mode, Report, Tick
 from dreamzero_policy.control.screening import UNSOUND, Refused
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.control.watchdogs import DriverWatch, MeasuredPose
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Float
-
-_NOT_ENABLED = Refused("not_enabled", "motion is not enabled")
 
 
 class Controller:
@@ -59,31 +58,29 @@ class Controller:
             round(seconds * NS_PER_S) for seconds in (settings.clock_jump_s, settings.overrun_s)
         )
         self._pace = Pace(settings.period_ns, *late)
-        self._enabled = self._ending = self._starting = self._released = False
-        self._estop: str | None = None
-        self._disarmed: Refused | None = None
+        self._permission, self._starting = Permission(), False
         self._policy: int | None = None
         self._other_policy: Refused | None = None
         self._fault: Refused | None = None
         self._limited_ticks = np.zeros(len(limits.names), dtype=np.int64)
         self._ticks = self._ticks_without_chunk = self._overruns = 0
-        self._last = Tick(None, Mode.INACTIVE, _NOT_ENABLED.reason, _NOT_ENABLED.message)
+        self._last = Tick(None, Mode.INACTIVE, "not_enabled", "motion is not enabled")
 
     @property
     def enabled(self) -> bool:
         """Whether the operator has enabled motion."""
-        return self._enabled
+        return self._permission.enabled
 
     @property
     def estopped(self) -> bool:
         """Whether the emergency stop is latched."""
-        return self._estop is not None
+        return self._permission.estopped
 
     @property
     def releasable(self) -> bool:
         """Whether the driver may let go: the operator wants it, and nothing is sent any more."""
-        sends = self._enabled or self._ending or self._last.command is not None
-        return self._released and not sends
+        sends = self._permission.sends or self._last.command is not None
+        return self._permission.released and not sends
 
     @property
     def driver_session(self) -> int:
@@ -106,9 +103,9 @@ class Controller:
                 self._fault = outcome
             return outcome
         self._fault = None
-        if self._enabled and self._policy is None:
+        if self.enabled and self._policy is None:
             self._policy = chunk.policy
-        elif self._enabled and chunk.policy != self._policy:
+        elif self.enabled and chunk.policy != self._policy:
             self._other_policy = Refused(
                 "policy_restarted",
                 f"motion was enabled with policy {self._policy}, now {chunk.policy} speaks",
@@ -175,7 +172,7 @@ class Controller:
         """
         self._driver.take(session, mode, message, now_ns)
         why = self._driver.replaced() or self._driver.unfit()
-        if self._enabled and why is not None:
+        if self.enabled and why is not None:
             self.disarm(why.reason, why.message)
 
     def enable(self, now_ns: int) -> tuple[bool, str]:
@@ -187,34 +184,23 @@ class Controller:
         Returns:
             Whether motion is enabled now, and a sentence.
         """
-        if self._estop is not None:
-            return False, f"e-stopped ({self._estop}); call reset_estop first"
-        if self._released:
-            return False, "the robot is released; take it back first"
-        if self._enabled:
+        if self.enabled and not self.estopped:
             return True, "motion was enabled already"
-        if self._ending:
-            return False, "the last motion has not come to rest yet; try again"
-        refused = self._measured.stale(now_ns) or self._driver.stale(now_ns) or self._driver.unfit()
+        if self._permission.blocked():
+            return False, self._permission.blocked()
+        measured, driver = self._measured, self._driver
+        refused = (
+            measured.stale(now_ns) or driver.stale(now_ns) or driver.unfit() or measured.outside()
+        )
+        if refused is None and not self._leader.stream.fresh(now_ns):
+            refused = self.buffer.distance(now_ns, measured.pose)
         if refused is not None:
             return False, refused.message
-        pose, limits = self._measured.pose, self.limits
-        outside = np.maximum(limits.lower - pose, pose - limits.upper)
-        outside[limits.base] = 0.0
-        joint = int(np.argmax(outside))
-        if outside[joint] > self.settings.pose_excess:
-            return False, (
-                f"{limits.names[joint]} is at {pose[joint]:.3f}, outside [{limits.lower[joint]}, "
-                f"{limits.upper[joint]}] by more than {self.settings.pose_excess}: move it in first"
-            )
-        too_far = self.buffer.distance(now_ns, pose)
-        if too_far is not None and not self._leader.stream.fresh(now_ns):
-            return False, too_far.message
-        self._limiter.reset(pose)
-        self._driver.bind()
+        self._limiter.reset(measured.pose)
+        driver.bind()
         self._policy, self._other_policy = self.buffer.policy(now_ns), None
-        self._disarmed = None
-        self._enabled = self._starting = True
+        self._permission.enable()
+        self._starting = True
         return True, "motion is enabled"
 
     def disable(self) -> None:
@@ -223,8 +209,7 @@ class Controller:
         Motion can be enabled again after the first tick that sends nothing, so that one run of
         commands never goes over into another that starts from somewhere else.
         """
-        self._ending = self._ending or self._enabled
-        self._enabled = self._starting = False
+        self._permission.disable()
 
     def disarm(self, reason: str, message: str) -> None:
         """Ends motion like ``disable``, for a reason that is shown until the next enable.
@@ -233,8 +218,7 @@ class Controller:
             reason: one word; the first one stays.
             message: one sentence.
         """
-        self.disable()
-        self._disarmed = self._disarmed or Refused(reason, message)
+        self._permission.disarm(reason, message)
 
     def release(self) -> tuple[bool, str]:
         """Ends motion so that the operator may let go of the robot; see ``releasable``.
@@ -242,11 +226,7 @@ class Controller:
         Returns:
             Whether it is, or will be, released, and a sentence.
         """
-        if self._released:
-            return True, "the robot was released already"
-        self.disable()
-        self._released = True
-        return True, "motion is ended; the robot may be let go once it is at rest"
+        return self._permission.release()
 
     def take_back(self) -> tuple[bool, str]:
         """Ends a release; motion stays disabled.
@@ -254,10 +234,7 @@ class Controller:
         Returns:
             Whether the robot may be held and enabled again, and a sentence.
         """
-        if not self._released:
-            return True, "the robot was not released"
-        self._released = False
-        return True, "the robot is taken back; motion is disabled"
+        return self._permission.take_back()
 
     def estop(self, reason: str) -> None:
         """Stops and latches: brakes inside the limits and, if enabled, keeps sending the pose.
@@ -265,7 +242,7 @@ class Controller:
         Args:
             reason: why, for the status; the first one stays.
         """
-        self._estop = self._estop if self._estop is not None else reason
+        self._permission.estop(reason)
 
     def reset_estop(self) -> tuple[bool, str]:
         """Releases the emergency stop and leaves motion disabled.
@@ -273,11 +250,7 @@ class Controller:
         Returns:
             Whether it was released, and a sentence.
         """
-        if self._estop is None:
-            return False, "there is no emergency stop to reset"
-        self._estop = None
-        self.disable()
-        return True, "emergency stop released; motion is disabled"
+        return self._permission.reset_estop()
 
     def tick(self, now_ns: int) -> Tick:
         """One turn of the loop.
@@ -295,18 +268,17 @@ class Controller:
             self._fault = Refused("clock_jump", "the clock jumped; waiting for a new chunk")
         self._ticks += 1
         self._overruns += beat == "overrun"
-        other = self._other_policy
-        if other and self._enabled and not self._leader.stream.fresh(now_ns):
-            self.disarm(other.reason, other.message)
-        stale = self._measured.stale(now_ns)
-        if self._ending and self._limiter.at_rest:
-            self._ending = False
-        sends = self._enabled or self._ending
-        if not sends and stale is None:
+        permission, other = self._permission, self._other_policy
+        if other and permission.enabled and not self._leader.stream.fresh(now_ns):
+            permission.disarm(other.reason, other.message)
+        if permission.ending and self._limiter.at_rest:
+            permission.ended()
+        measured = self._measured.stale(now_ns) is None
+        if measured and not permission.sends:
             self._limiter.reset(self._measured.pose)
         who, wanted = self._wanted(now_ns)
         hold = self._why_hold(now_ns, who, wanted, late=beat == "overrun")
-        self._last = self._decide(sends, stale is None, who, wanted, hold)
+        self._last = self._decide(measured, who, wanted, hold)
         return self._last
 
     def report(self, now_ns: int) -> Report:
@@ -319,7 +291,7 @@ class Controller:
         refusal = buffer.last_refusal
         return Report(
             mode=last.mode,
-            enabled=self._enabled,
+            enabled=self.enabled,
             hold_reason=last.hold_reason,
             message=last.message,
             session=chunk.session if chunk else 0,
@@ -338,7 +310,7 @@ class Controller:
             states_refused=self._measured.refused,
             authority=last.authority,
             estopped=self.estopped,
-            released=self._released,
+            released=self._permission.released,
             playback=buffer.playback,
             delay_s=buffer.timing.delay_s or 0.0,
             state_age_s=self._measured.age_s(now_ns) or 0.0,
@@ -348,7 +320,7 @@ class Controller:
 
     def _present_pose(self) -> Float | None:
         """The commanded pose while commands are sent, the measured one otherwise."""
-        if self._enabled or self._ending:
+        if self._permission.sends:
             return self._limiter.position
         return self._measured.pose
 
@@ -364,27 +336,22 @@ class Controller:
         return who, wanted
 
     def _decide(
-        self,
-        sends: bool,
-        measured: bool,
-        who: Authority,
-        wanted: Point | Refused,
-        hold: Refused | None,
+        self, measured: bool, who: Authority, wanted: Point | Refused, hold: Refused | None
     ) -> Tick:
         """The command and the mode of this tick."""
-        asked = self.buffer.planned(self._due_ns)
-        starting, self._starting = self._starting and sends, False
+        asked, permission = self.buffer.planned(self._due_ns), self._permission
+        starting, self._starting = self._starting and permission.enabled, False
         if hold is not None or starting:
             who = Authority.NOBODY
         self._leader.follow(who)
         mode = Mode.ACTIVE if hold is None else Mode.HOLDING
-        if self._estop is not None:
+        if permission.released and not permission.sends:
+            mode = Mode.RELEASED
+        elif permission.estopped:
             mode = Mode.ESTOPPED
-        if not sends:
-            if self._released:
-                mode = Mode.RELEASED
-            elif self._estop is None:
-                mode = Mode.INACTIVE
+        elif not permission.sends:
+            mode = Mode.INACTIVE
+        if not permission.sends:
             return Tick(None, mode, hold.reason, hold.message, wanted=asked)
         if starting:
             # The robot may have been pushed since it was enabled.
@@ -406,14 +373,9 @@ class Controller:
         self, now_ns: int, who: Authority, wanted: Point | Refused, *, late: bool
     ) -> Refused | None:
         """The first reason not to follow what is wanted, None to follow it."""
-        if self._estop is not None:
-            return Refused("estopped", self._estop)
-        if self._released:
-            return Refused("released", "the operator let go of the robot")
-        if not self._enabled:
-            return self._disarmed or _NOT_ENABLED
         refused = (
-            self._measured.stale(now_ns)
+            self._permission.denied()
+            or self._measured.stale(now_ns)
             or self._driver.stale(now_ns)
             or self._measured.astray(self._limiter.position)
         )

@@ -30,7 +30,7 @@ class MeasuredPose:
     def __init__(
         self, limits: Limits, state_names: tuple[str, ...], settings: ControllerSettings
     ) -> None:
-        self._names, self._state_names, self._settings = limits.names, state_names, settings
+        self._limits, self._state_names, self._settings = limits, state_names, settings
         measured = [name for name in limits.names if name in state_names]
         self._columns = np.array([limits.names.index(name) for name in measured], dtype=np.int64)
         self._sources = np.array([state_names.index(name) for name in measured], dtype=np.int64)
@@ -68,7 +68,7 @@ class MeasuredPose:
             self.refused += 1
             self._refusal = why
             return why
-        pose = np.zeros(len(self._names))
+        pose = np.zeros(len(self._limits.names))
         pose[self._columns] = values[self._sources]
         self.pose, self._stamp_ns, self._refusal = frozen(pose), int(stamp_ns), ""
         return None
@@ -90,6 +90,20 @@ class MeasuredPose:
             + (f" ({self._refusal})" if self._refusal else ""),
         )
 
+    def outside(self) -> Refused | None:
+        """Why motion cannot start from the pose, ``pose_outside``; None if it can."""
+        limits, most = self._limits, self._settings.pose_excess
+        outside = np.maximum(limits.lower - self.pose, self.pose - limits.upper)
+        outside[limits.base] = 0.0
+        joint = int(np.argmax(outside))
+        if outside[joint] <= most:
+            return None
+        return Refused(
+            "pose_outside",
+            f"{limits.names[joint]} is at {self.pose[joint]:.3f}, outside [{limits.lower[joint]}, "
+            f"{limits.upper[joint]}] by more than {most}: move it in first",
+        )
+
     def astray(self, command: Float) -> Refused | None:
         """Why the robot does not follow, ``following_error``; None if it does.
 
@@ -102,7 +116,7 @@ class MeasuredPose:
             return None
         return Refused(
             "following_error",
-            f"{self._names[joint]} is {away[joint]:.3f} from its command; at most "
+            f"{self._limits.names[joint]} is {away[joint]:.3f} from its command; at most "
             f"{self._error_limit[joint]}",
         )
 
