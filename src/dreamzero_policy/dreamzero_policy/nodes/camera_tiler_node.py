@@ -164,9 +164,10 @@ class CameraTiler(Node[CameraTilerParameters]):
         except ValueError as error:
             self._withhold("unusable", str(error))
             return
-        self._follow_motion()
         for name, view in aligned.views.items():
             self._watch.saw(name, view.stamp_ns, tiles[name])
+        if self._watch.needs_poses:
+            self._follow_motion()
         if frozen := self._watch.frozen():
             self._withhold("frozen", "; ".join(map(str, frozen)))
             return

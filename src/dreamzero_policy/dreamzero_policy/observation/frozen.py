@@ -157,6 +157,15 @@ class PictureWatch:
                 seen.low = pose if seen.low is None else np.minimum(seen.low, pose)
                 seen.high = pose if seen.high is None else np.maximum(seen.high, pose)
 
+    @property
+    def needs_poses(self) -> bool:
+        """Whether any picture is the same as the one before, so that the robot's motion matters."""
+        return any(
+            seen.last_ns > seen.first_ns
+            for view, seen in self._shown.items()
+            if view not in self._still
+        )
+
     def frozen(self) -> list[FrozenView]:
         """The views that are frozen now."""
         return [

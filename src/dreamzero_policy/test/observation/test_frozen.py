@@ -58,6 +58,18 @@ def test_a_robot_that_stands_still_shows_the_same_picture():
     assert frozen_after(watch(), [picture()] * 100, np.zeros(100)) is None
 
 
+def test_poses_are_needed_only_while_a_picture_is_the_same():
+    checked = watch(still=["exterior_2"])
+    checked.saw("exterior_2", START_NS, picture(0))
+    checked.saw("exterior_2", START_NS + FRAME_NS, picture(0))
+    for k, level in enumerate((1, 2, 2)):
+        assert not checked.needs_poses
+        checked.saw("wrist", START_NS + k * FRAME_NS, picture(level))
+    assert checked.needs_poses
+    checked.saw("wrist", START_NS + 3 * FRAME_NS, picture(3))
+    assert not checked.needs_poses
+
+
 def test_one_pixel_that_changes_is_a_picture():
     pictures = [picture() for _ in range(50)]
     for k, shown in enumerate(pictures):
