@@ -42,12 +42,17 @@ def _middleware(facts: DdsFacts) -> Finding:
     return passed("middleware", f"{facts.rmw} (every host needs the same)")
 
 
+def is_domain(text: str | None) -> bool:
+    """Whether ROS_DOMAIN_ID may be that; not set is fine."""
+    return not text or (text.isdecimal() and int(text) <= LARGEST)
+
+
 def _domain(facts: DdsFacts) -> Finding:
     text = facts.environment.get("ROS_DOMAIN_ID")
     if text is None:
         return passed("ROS_DOMAIN_ID", "not set: a run here takes a free one")
     expected = f"0 to {DOMAINS.stop - 1}"
-    if not text.isdigit() or int(text) > LARGEST:
+    if not is_domain(text):
         return failed("ROS_DOMAIN_ID", repr(text), expected=expected, fix="unset ROS_DOMAIN_ID")
     if int(text) >= DOMAINS.stop:
         return warned(
@@ -120,6 +125,6 @@ def _multicast(facts: DdsFacts) -> Finding:
 
 def _prefix(facts: DdsFacts) -> Finding:
     if facts.prefix_error:
-        return failed("AMENT_PREFIX_PATH", facts.prefix_error, fix=". install/setup.bash")
+        return failed("package prefix", facts.prefix_error, fix=". install/setup.bash")
     said = facts.environment.get("AMENT_PREFIX_PATH")
-    return passed("AMENT_PREFIX_PATH", said or "not set: this interpreter's own prefix")
+    return passed("package prefix", said or "AMENT_PREFIX_PATH not set: this interpreter's own")

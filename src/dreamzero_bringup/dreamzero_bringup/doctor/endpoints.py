@@ -67,8 +67,9 @@ class Endpoints:
             for subscriber, request in asked:
                 verdict, reason = qos_check_compatible(offer, request)
                 if verdict == QoSCompatibility.ERROR:
+                    why = reason.replace("ERROR: ", "").strip("; ").replace(";", "; ")
                     yield Mismatch(
-                        topic, publisher, subscriber, _words(offer), _words(request), reason.strip()
+                        topic, publisher, subscriber, _words(offer), _words(request), why
                     )
 
     def _publishers(self, topic: str) -> list[TopicEndpointInfo]:

@@ -138,6 +138,19 @@ def _hear(
     """Listens, with the simulated driver running if it was asked for."""
     if not dds.rmw:
         return None, skipped("robot", "ROS 2 does not start: see DDS above")
+    if request.domain_id is None and not dds_checks.is_domain(os.environ.get("ROS_DOMAIN_ID")):
+        return None, skipped("robot", "ROS_DOMAIN_ID is none: see DDS above")
+    try:
+        return _listen(request, found, wanted)
+    except RuntimeError as error:  # rclpy's, for whatever DDS does not take
+        words = " ".join(str(error).split())
+        fix = "unset CYCLONEDDS_URI FASTDDS_DEFAULT_PROFILES_FILE FASTRTPS_DEFAULT_PROFILES_FILE"
+        return None, failed("robot", f"ROS 2 does not start: {words}", fix=fix)
+
+
+def _listen(
+    request: Request, found: Configuration, wanted: Expected
+) -> tuple[Live | None, Finding | None]:
     from dreamzero_bringup.doctor.listen import listen
 
     if not request.sim:
@@ -206,7 +219,10 @@ def _checkpoint(gathered: Gathered) -> Iterator[Finding]:
         return
     facts = checkpoint.look(policy.checkpoint, gathered.robot, base)
     yield from checkpoint.check(facts, gathered.robot)
-    yield from checkpoint.check_memory(facts, gathered.machine)
+    if gathered.live is not None and gathered.live.policy is not None:
+        yield skipped("GPU", "a policy is running and has its memory: what is free says nothing")
+    else:
+        yield from checkpoint.check_memory(facts, gathered.machine)
 
 
 def _cameras(gathered: Gathered) -> Iterator[Finding]:

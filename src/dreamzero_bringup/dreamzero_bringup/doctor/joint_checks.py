@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 
 from dreamzero_bringup.doctor.expected import Expected
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, warned
@@ -13,6 +12,7 @@ from dreamzero_bringup.doctor.stream_checks import age, presence, rate, stamps
 from dreamzero_policy.embodiments.embodiment import Joint
 
 _SLACK = 0.05  # of a joint's range, by which a pose may lie outside of it without another cause
+_LEAST_SHARE, _MOST_SHARE = -0.02, 1.02
 _UNITS = {  # what a value may be in by mistake, and what it is then multiplied with
     "revolute": (("degrees", math.pi / 180),),
     "prismatic": (("cm", 0.01), ("mm", 0.001)),
@@ -33,12 +33,20 @@ def check(source: str, joints: Joints, expected: Expected) -> list[Finding]:
 
 
 def side_by_side(layout: Sequence[str], found: Sequence[str]) -> str:
-    """Two lists of names beside each other, with a mark where they differ."""
+    """Two lists of names beside each other by name, with a mark where they differ.
+
+    A name that both have is in its place where the names that both have follow each other alike.
+    """
     width = max(map(len, (*layout, "layout")))
     lines = [f"{'layout':<{width}}  topic"]
-    for ours, theirs in zip_longest(layout, found, fillvalue="-"):
-        mark = "" if ours == theirs else "   <"
-        lines.append(f"{ours:<{width}}  {theirs}{mark}")
+    there = [name for name in layout if name in found]
+    moved = {a for a, b in zip(there, (name for name in found if name in layout)) if a != b}
+    for name in layout:
+        mark = "   < missing"
+        if name in found:
+            mark = f"   < number {found.index(name) + 1}" if name in moved else ""
+        lines.append(f"{name:<{width}}  {name if name in found else '-'}{mark}")
+    lines += [f"{'-':<{width}}  {name}   < unknown" for name in found if name not in layout]
     return "\n".join(lines)
 
 
@@ -141,10 +149,12 @@ def _outside(source: str, joint: Joint, wire: float) -> Finding:
     low, high = _range(joint)
     what, span = f"{source}: {joint.name}", f"{low:.4g} to {high:.4g} ({joint.kind})"
     unit = next((u for u, scale in _UNITS.get(joint.kind, ()) if _inside(joint, wire * scale)), "")
+    if joint.kind == "gripper" and _LEAST_SHARE <= wire <= _MOST_SHARE:
+        unit = "shares of 1"
     fix = f"let the driver convert it, or correct state_wire of {joint.name} in its embodiment"
     if joint.kind == "gripper":
-        scale = f" (as {unit} it would be inside)" if unit else ": another scale or polarity"
-        return failed(what, f"{wire:.4g}{scale}", expected=span, fix=fix)
+        scale = f"in {unit}?" if unit else "another scale or polarity"
+        return failed(what, f"{wire:.4g}: {scale}", expected=span, fix=fix)
     if unit:
         return failed(what, f"{wire:.4g}: in {unit}?", expected=span, fix=fix)
     return warned(

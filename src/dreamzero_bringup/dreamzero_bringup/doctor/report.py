@@ -52,7 +52,7 @@ class Report:
         title = f"dreamzero doctor {self.robot}{where}"
         table = Table("", "check", "found", title=title, expand=True)
         table.columns[1].ratio, table.columns[2].ratio = 1, 3
-        table.columns[0].width = 4
+        table.columns[0].width, table.columns[1].min_width = 4, 20
         for column in table.columns:
             column.overflow = "fold"
         for section, rows in self.sections.items():

@@ -38,7 +38,7 @@ def test_sound_settings_pass(dds, complaints):
          Level.WARN, "No such device", "ROS_STATIC_PEERS"),
         ({"profile_errors": {"CYCLONEDDS_URI": "not XML"}}, "CYCLONEDDS_URI", Level.FAIL,
          "not XML", "unset CYCLONEDDS_URI"),
-        ({"prefix_error": "not installed"}, "AMENT_PREFIX_PATH", Level.FAIL, "not installed",
+        ({"prefix_error": "not installed"}, "package prefix", Level.FAIL, "not installed",
          "setup.bash"),
     ],
 )  # fmt: skip
@@ -62,7 +62,7 @@ def test_what_is_set_is_shown(dds):
     shown = {finding.what: finding.found for finding in check(facts)}
     assert shown["ROS_STATIC_PEERS"] == "10.0.0.2"
     assert shown["CYCLONEDDS_URI"] == "<CycloneDDS/>"
-    assert shown["AMENT_PREFIX_PATH"] == "/opt/ros/jazzy"
+    assert shown["package prefix"] == "/opt/ros/jazzy"
     assert shown["runs on this machine"] == "on domain 3, 7"
 
 

@@ -83,6 +83,23 @@ def test_a_middleware_that_does_not_load_is_one_failure(quick, monkeypatch):
     assert {f.level for section in LIVE for f in report.sections[section]} == {Level.SKIP}
 
 
+@pytest.mark.parametrize("text", ["seven", "233", "-1"])
+def test_a_domain_that_is_none_is_one_failure(quick, monkeypatch, text):
+    monkeypatch.setenv("ROS_DOMAIN_ID", text)
+    report = examine(Request("droid"))
+    assert complaints(report, "DDS")["ROS_DOMAIN_ID"].level is Level.FAIL
+    assert {f.level for section in LIVE for f in report.sections[section]} == {Level.SKIP}
+
+
+def test_a_middleware_that_breaks_later_is_told(quick, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("failed to create domain,\n error Error")
+
+    monkeypatch.setattr(examination, "_listen", broken)
+    report = examine(Request("droid", domain_id=45))
+    assert "failed to create domain, error Error" in complaints(report, "cameras")["robot"].found
+
+
 def test_a_robot_that_cannot_be_simulated(quick):
     report = examine(Request("yam", sim=True, domain_id=45))
     assert complaints(report, "configuration")["node graph"].level is Level.FAIL

@@ -39,7 +39,8 @@ def test_two_joints_in_each_others_place_are_shown(joints, expected, complaints)
                                  expected))  # fmt: skip
     row = complaint["joint_states: joints"]
     assert row.level is Level.WARN
-    assert "panda_joint1         panda_joint2   <" in row.found
+    assert "panda_joint1         panda_joint1   < number 2\n" in row.found
+    assert "panda_joint2         panda_joint2   < number 1\n" in row.found
     assert "panda_joint3         panda_joint3\n" in row.found
 
 
@@ -49,7 +50,9 @@ def test_missing_and_unknown_joints_are_shown_beside_the_layout(joints, expected
     row = complaints(check("joint_states", changed, expected))["joint_states: joints"]
     assert row.level is Level.FAIL
     assert row.found.startswith("missing: panda_finger_joint1; unknown: finger, extra\nlayout")
-    assert "panda_finger_joint1  finger   <" in row.found
+    assert "panda_joint7         panda_joint7\n" in row.found
+    assert "panda_finger_joint1  -   < missing\n" in row.found
+    assert row.found.endswith("-                    extra   < unknown")
     assert "correct the joint names of /driver" in row.fix
 
 
@@ -68,8 +71,8 @@ def test_a_joint_too_many_can_be_ignored(joints, expected, complaints):
         ({"names": (NAMES[0], *NAMES[:7])}, "joints", Level.FAIL, "panda_joint1 more than once"),
         ({"positions": wire(DROID)[:5]}, "positions", Level.FAIL, "5 positions for 8 names"),
         ({"positions": (*wire(DROID)[:7], math.nan)}, NAMES[7], Level.FAIL, "nan"),
-        ({"positions": (*wire(DROID)[:7], 1.0)}, NAMES[7], Level.FAIL, "as cm"),
-        ({"positions": (*wire(DROID)[:7], 40.0)}, NAMES[7], Level.FAIL, "as mm"),
+        ({"positions": (*wire(DROID)[:7], 1.0)}, NAMES[7], Level.FAIL, "in shares of 1?"),
+        ({"positions": (*wire(DROID)[:7], 40.0)}, NAMES[7], Level.FAIL, "in mm?"),
         ({"positions": (*wire(DROID)[:7], -3.0)}, NAMES[7], Level.FAIL, "another scale"),
         ({"positions": (90.0, *wire(DROID)[1:])}, NAMES[0], Level.FAIL, "in degrees?"),
         ({"positions": (3.14159 * 100, *wire(DROID)[1:])}, NAMES[0], Level.WARN, "outside"),
@@ -116,9 +119,16 @@ def test_a_lift_in_another_unit(stream, complaints):
     assert "in cm?" in row.found
 
 
-def test_lists_of_other_lengths_beside_each_other():
-    assert side_by_side(["a", "b"], ["a"]).splitlines() == ["layout  topic", "a       a",
-                                                          "b       -   <"]  # fmt: skip
+def test_missing_ones_do_not_shift_the_rest():
+    lines = side_by_side(["a", "b", "c", "d"], ["a", "d", "c", "x"]).splitlines()
+    assert lines == [
+        "layout  topic",
+        "a       a",
+        "b       -   < missing",
+        "c       c   < number 3",
+        "d       d   < number 2",
+        "-       x   < unknown",
+    ]
 
 
 @settings(max_examples=200, deadline=None)
