@@ -154,6 +154,7 @@ def test_an_instruction_from_warm_up_to_its_end(robot):
     assert "Traceback" not in robot.process.log
 
 
+@pytest.mark.timeout(400)
 def test_real_time_chunks_go_on_from_the_one_before(start, bench):
     """From the third chunk on; and not, with the reason, once the robot is somewhere else."""
     process = start(
