@@ -98,6 +98,8 @@ class ControllerNode(Node[ControllerParameters]):
         self._ticker = Ticker(
             "control", self.settings.control().period_ns, self._tick, self._broken, priority
         )
+        if priority:  # one less for the others, which hold the interpreter at times: see ticker.py
+            realtime.prioritise(realtime.threads(), max(1, priority - 1))
         self._ticker.start()
         self.get_logger().info("disarmed: controller/enable allows motion")
         if priority and not self._ticker.realtime:

@@ -37,7 +37,8 @@ class ControllerParameters(NodeParameters):
     )
     realtime_priority: int = parameter(
         10,
-        "Real-time priority of the control thread, where the user may have one; 0 for none.",
+        "Real-time priority of the control thread, one less for the node's others, where the user "
+        "may have one; 0 for none.",
         at_least=0,
         at_most=99,
     )

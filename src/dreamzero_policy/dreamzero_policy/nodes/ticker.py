@@ -2,22 +2,26 @@
 
 Why a thread: measured at 30 Hz on two cores, an rclpy timer comes late by whatever callback runs
 before it, up to 34 ms, and costs a third of a millisecond more per wake-up; and with the wheels of
-Jazzy ``EventsExecutor`` ran no timer at all and kept a core busy. Why real-time priority: with both
-cores busy an ordinary thread waits for a neighbour's time slice of 3 ms, which is its 99th
-percentile; with priority that was 0.5 ms.
+Jazzy ``EventsExecutor`` ran no timer at all and kept a core busy.
+
+Why real-time priority: with both cores busy an ordinary thread waits for its neighbours' time
+slices. Priority for this thread alone is not enough: another thread of the process that is pushed
+off its core while it holds the interpreter keeps this one waiting for it. So whoever runs a ticker
+gives the process's other threads priority as well, one less. On two cores with a dozen busy
+processes the 99th percentile of a tick's deviation was hundreds of milliseconds without priority,
+32 ms with it for this thread alone, 0.7 ms with it for all (``benchmarks/jitter.py``).
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import pairwise
 from typing import NamedTuple
 
+from dreamzero_policy.nodes import realtime
 from dreamzero_policy.types import NS_PER_S
 
 
@@ -102,9 +106,7 @@ class Ticker:
 
     def _run(self) -> None:
         if self._priority:
-            with suppress(PermissionError):  # of this thread alone
-                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority))
-                self.realtime = True
+            self.realtime = realtime.prioritise([threading.get_native_id()], self._priority)
         self._begun.set()
         due = time.monotonic_ns() + self._period_ns
         try:

@@ -42,17 +42,18 @@ def test_a_slow_tick_leaves_instants_out():
     def tick():
         began.append(time.monotonic_ns())
         if len(began) == 1:
-            time.sleep(0.052)
+            time.sleep(0.52)
         elif len(began) == 3:
             enough.set()
 
-    made = ticker(tick, 0.01)
+    made = ticker(tick, 0.1)
     made.start()
     assert enough.wait(20.0)
     assert made.stop(5.0)
-    # After 52 ms the next instant is the one at 60 ms; those at 10 to 50 ms are not made up for.
-    assert began[1] - began[0] > 55_000_000
-    assert began[2] - began[1] > 5_000_000
+    # After 520 ms the next instant is the one at 600 ms; those in between are not made up for. On a
+    # busy machine the first may have begun late.
+    assert began[1] - began[0] > 540_000_000
+    assert began[2] - began[1] > 50_000_000
 
 
 def test_an_exception_ends_the_thread_and_is_reported():
@@ -92,5 +93,5 @@ def test_real_time_priority_is_of_its_thread_alone_or_refused_quietly():
     made.start()
     assert enough.wait(20.0)
     assert made.stop(5.0)
-    assert (seen[0] == os.SCHED_FIFO) == made.realtime
+    assert (seen[0] & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO) == made.realtime
     assert os.sched_getscheduler(0) != os.SCHED_FIFO

@@ -1,0 +1,38 @@
+"""Every thread of the controller runs before ordinary ones: any may hold the interpreter."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dreamzero_policy.nodes import realtime
+
+pytestmark = pytest.mark.ros
+
+
+def granted() -> bool:
+    """Whether this user may have real-time priority, tried in a thread that ends at once."""
+    answers = []
+    thread = threading.Thread(
+        target=lambda: answers.append(realtime.prioritise([threading.get_native_id()], 10))
+    )
+    thread.start()
+    thread.join()
+    return answers[0]
+
+
+@pytest.mark.skipif(not granted(), reason="the user may not have real-time priority")
+def test_all_threads_have_priority_and_the_control_thread_one_more(start):
+    process = start("controller_node", robot="droid", realtime_priority=10)
+    end = time.monotonic() + 60.0
+    while "disarmed" not in process.log:
+        assert process.child.poll() is None, process.log
+        assert time.monotonic() < end, process.log
+        time.sleep(0.1)
+    threads = [int(entry.name) for entry in Path(f"/proc/{process.child.pid}/task").iterdir()]
+    priorities = sorted(os.sched_getparam(thread).sched_priority for thread in threads)
+    assert priorities[-1] == 10
+    assert set(priorities[:-1]) == {9}
+    assert process.stop() == 0
