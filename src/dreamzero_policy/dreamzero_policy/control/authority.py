@@ -55,12 +55,15 @@ class Leader:
         ramping = self._handing_back and self._buffer.ramping(at_ns)
         return (Authority.HANDING_BACK if ramping else Authority.POLICY), wanted
 
-    def follow(self, who: Authority) -> None:
+    def follow(self, who: Authority, at_ns: int, *, sends: bool) -> None:
         """Notes whose target became the command of this tick.
 
         Args:
             who: NOBODY after a hold; whoever is followed next is then ramped onto.
+            at_ns: the instant of the tick on the timeline of commands.
+            sends: whether it is sent at all.
         """
+        self._buffer.follow(at_ns, held=sends and who is Authority.NOBODY)
         self._followed = who
         if who in (Authority.HUMAN, Authority.POLICY):
             self._handing_back = who is Authority.HUMAN

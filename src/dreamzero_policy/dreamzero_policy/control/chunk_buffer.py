@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dreamzero_policy.control.interpolation import Motion, Point, Trajectory
 from dreamzero_policy.control.limits import Limits
-from dreamzero_policy.control.playback import Playback, stretched
+from dreamzero_policy.control.playback import Playback, Played, slowed
 from dreamzero_policy.control.screening import Refused, Screen
 from dreamzero_policy.control.seam import Seam, make_seam
 from dreamzero_policy.control.settings import ControllerSettings
@@ -68,6 +68,7 @@ class ChunkBuffer:
     ) -> None:
         self._settings, self._screen = settings, Screen(limits, settings)
         self.seam, self.timing = seam or make_seam(settings, limits), Playback(settings)
+        self._played = Played()
         self.accepted = self.refused = self.skipped_rows = self.clamped_values = 0
         self.last_refusal: Refused | None = None
         self.refusal_in_force: Refused | None = None
@@ -132,6 +133,7 @@ class ChunkBuffer:
         self._waiting = self._entry = self._motion = self._newest = None
         self._ended, self._ramp_end_ns = -1, 0
         self.timing.restart()
+        self._played.restart()
 
     def end(self, session: int = 0) -> bool:
         """Drops a session that has ended; its chunks that are still on the way are refused.
@@ -170,6 +172,20 @@ class ChunkBuffer:
         """
         if self._waiting is not None and self._waiting.trajectory.start_ns <= at_ns:
             self._entry, self._waiting, self._joining = self._waiting, None, True
+
+    def begin(self) -> None:
+        """Notes that the robot stands still: it has played nothing of any chunk so far."""
+        self._played.restart()
+
+    def follow(self, at_ns: int, *, held: bool) -> None:
+        """Notes whether the robot goes along with the chunk in force.
+
+        Args:
+            at_ns: the instant of the tick on the timeline of commands.
+            held: the robot is held. Otherwise it follows the chunk; or somebody else moves it, and
+                then time goes on for the chunk as well.
+        """
+        self._played.follow(at_ns, 0.0 if held else self.playback)
 
     def ramping(self, at_ns: int) -> bool:
         """Whether an instant lies in the ramp from rest, or from a human, onto the chunks."""
@@ -244,7 +260,8 @@ class ChunkBuffer:
         if refused is not None:
             return refused
         playback = self.timing.take(chunk, now_ns)
-        played = stretched(chunk, playback)
+        since_ns = self._played.until(now_ns) - self._played.until(chunk.observation_ns)
+        played = slowed(chunk, playback, since_ns, now_ns)
         outcome = self._screen.age(played, now_ns, playback) or self._screen.motion(played)
         if isinstance(outcome, Refused):
             return outcome

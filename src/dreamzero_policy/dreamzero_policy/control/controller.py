@@ -197,6 +197,7 @@ class Controller:
         if refused is not None:
             return False, refused.message
         self._limiter.reset(measured.pose)
+        self.buffer.begin()
         driver.bind()
         self._policy, self._other_policy = self.buffer.policy(now_ns), None
         self._permission.enable()
@@ -343,7 +344,7 @@ class Controller:
         starting, self._starting = self._starting and permission.enabled, False
         if hold is not None or starting:
             who = Authority.NOBODY
-        self._leader.follow(who)
+        self._leader.follow(who, self._pace.at_ns, sends=permission.sends)
         mode = Mode.ACTIVE if hold is None else Mode.HOLDING
         if permission.released and not permission.sends:
             mode = Mode.RELEASED

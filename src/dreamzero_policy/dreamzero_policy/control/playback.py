@@ -2,25 +2,33 @@
 
 A chunk has to last from its observation until the next chunk is there, which is the interval
 between two observations plus the delay from the second of them to its chunk. One that ends before
-that is played slower, about its observation: row k is due at
+that is played slower, about its observation: while the robot follows, row k is due at
 
     observation + (start - observation + k * step) / playback,
 
 so that the rows which were over on arrival are those that were played meanwhile, at this speed too,
 and the last is due when the next chunk comes. Nothing is repeated and nothing is made up.
+
+Where the robot held for part of that time, or went at another speed, it has not come as far, and
+the chunk is due as much later: what counts is how much was played since the observation. Otherwise
+every other chunk, seen before the robot moved, would send it back along its path.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import replace
 
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.delay import DelayEstimate
 from dreamzero_policy.types import NS_PER_S, ActionChunk
 
-_SPARE_TICKS = 2
-"""Control periods until a chunk that has arrived is followed."""
+_SPARE, _SPARE_TICKS = 1.1, 2
+"""Longer than estimated by this share, and by the control periods until a chunk is followed."""
+
+_SPELLS = 1024
+"""Changes of speed that are remembered."""
 
 
 class Playback:
@@ -85,17 +93,48 @@ class Playback:
         delay = self._shortest_s if self._delay.seconds is None else self._delay.seconds
         interval = delay if self._interval.seconds is None else self._interval.seconds
         span = (chunk.end_ns - chunk.observation_ns) / NS_PER_S
-        return min(max(span / (delay + interval + self._spare_s), self._slowest), 1.0)
+        return min(max(span / (_SPARE * (delay + interval) + self._spare_s), self._slowest), 1.0)
 
 
-def stretched(chunk: ActionChunk, share: float) -> ActionChunk:
-    """The chunk, played at a share of its speed about its observation.
+class Played:
+    """How much of the chunks' own time the robot has played, at any instant of late."""
+
+    def __init__(self) -> None:
+        self._spells: deque[tuple[int, float, float]] = deque(maxlen=_SPELLS)
+
+    def follow(self, at_ns: int, share: float) -> None:
+        """Notes the speed from an instant on.
+
+        Args:
+            at_ns: on the timeline of commands, never before the last one.
+            share: of the chunk's own speed; 0 in a hold.
+        """
+        if not self._spells or self._spells[-1][2] != share:
+            self._spells.append((at_ns, self.until(at_ns), share))
+
+    def until(self, ns: int) -> float:
+        """What was played before an instant [ns], from an arbitrary beginning."""
+        for from_ns, before, share in reversed(self._spells):
+            if from_ns <= ns:
+                return before + (ns - from_ns) * share
+        return self._spells[0][1] if self._spells else 0.0
+
+    def restart(self) -> None:
+        """Forgets everything, as after a jump of the clock."""
+        self._spells.clear()
+
+
+def slowed(chunk: ActionChunk, share: float, played_ns: float, now_ns: int) -> ActionChunk:
+    """The chunk at a share of its speed, from where the robot has come since its observation.
 
     Args:
         chunk: as it came.
-        share: above 0, at most 1.
+        share: above 0; 1 leaves the chunk as it is.
+        played_ns: own time played since the observation [ns].
+        now_ns: until when that was.
     """
     if share == 1.0:
         return chunk
-    start_ns = chunk.observation_ns + round((chunk.start_ns - chunk.observation_ns) / share)
+    ahead_ns = chunk.start_ns - chunk.observation_ns - played_ns
+    start_ns = now_ns + round(ahead_ns / share)
     return replace(chunk, start_ns=start_ns, step_ns=round(chunk.step_ns / share))

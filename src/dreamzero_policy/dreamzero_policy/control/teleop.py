@@ -52,6 +52,7 @@ class TeleopStream:
         self._behind_ns = settings.period_ns + round(_BETWEEN_S * NS_PER_S)
         self._samples: deque[tuple[int, Float]] = deque(maxlen=_KEPT)
         self._lags: Float | None = None  # [_LAGS, A]
+        self._target = np.zeros(len(limits.names))
         self._at_ns = 0
 
     def take(
@@ -109,14 +110,16 @@ class TeleopStream:
             self._lags = None
             return
         target = self._between(at_ns - self._behind_ns)
+        u = (at_ns - self._at_ns) / NS_PER_S / _LAG_S
         if self._lags is None:
             self._lags = np.tile(target, (_LAGS, 1))
-        else:
-            u = max(at_ns - self._at_ns, 0) / NS_PER_S / _LAG_S
-            one, two, three = self._lags - target
+        elif u > 0.0:
+            # Behind a target in even motion every lag stays as far behind the one before it.
+            behind = np.outer(np.arange(1, _LAGS + 1), (target - self._target) / u)
+            one, two, three = self._lags - self._target + behind
             left = np.stack((one, two + u * one, three + u * (two + u / 2.0 * one)))
-            self._lags = target + math.exp(-u) * left
-        self._at_ns = at_ns
+            self._lags = target - behind + math.exp(-u) * left
+        self._target, self._at_ns = target, at_ns
 
     def too_far(self, command: Float, *, joined: bool) -> Refused | None:
         """Refuses a human who is far from the robot: teleop_too_far.
