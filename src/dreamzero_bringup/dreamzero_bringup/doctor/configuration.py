@@ -22,6 +22,8 @@ from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.nodes.parameters import NodeParameters, resolve
 
+_SETUP = "bash scripts/setup.sh"
+
 
 @dataclass(frozen=True)
 class Configuration:
@@ -77,7 +79,7 @@ def _installed(driver: NodeSpec) -> Finding:
     try:
         return passed("driver", str(executable_path(driver)))
     except ValueError as error:
-        return failed("driver", str(error), fix="bash scripts/setup.sh, or correct graph.driver")
+        return failed("driver", str(error), fix=f"{_SETUP}, or correct graph.driver")
 
 
 def _parameters(node: NodeSpec, settings: dict[str, Any]) -> Iterator[Finding]:
@@ -86,7 +88,10 @@ def _parameters(node: NodeSpec, settings: dict[str, Any]) -> Iterator[Finding]:
     try:
         kind = parameter_class(node)
     except ImportError as error:
-        yield skipped(what, f"cannot run on this host: {error}")
+        if node.side == "policy" and isinstance(error, ModuleNotFoundError):
+            yield skipped(what, f"the policy runs on another host: {error} on this one")
+        else:
+            yield failed(what, f"{node.executable} cannot be loaded: {error}", fix=_SETUP)
         return
     if kind is None:
         yield skipped(what, f"{node.package} is not a package of this stack")

@@ -30,7 +30,7 @@ from dreamzero_bringup.doctor import (
 from dreamzero_bringup.doctor.configuration import Configuration
 from dreamzero_bringup.doctor.dds_facts import DdsFacts
 from dreamzero_bringup.doctor.expected import Expected, expected
-from dreamzero_bringup.doctor.finding import Finding, failed, skipped
+from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped
 from dreamzero_bringup.doctor.live_facts import Live
 from dreamzero_bringup.doctor.machine_facts import MachineFacts
 from dreamzero_bringup.doctor.report import Report
@@ -113,7 +113,8 @@ def examine(request: Request) -> Report:
         wanted = expected(robot, found, simulated=True)
     gathered = Gathered(request, robot, machine, dds, found, wanted, live, silence)
     sections = {name: tuple(section(gathered)) for name, section in SECTIONS.items()}
-    return Report(robot.name, live.domain_id if live else None, sections)
+    shown = {name: findings for name, findings in sections.items() if findings}
+    return Report(robot.name, live.domain_id if live else None, shown)
 
 
 def _configuration(request: Request, sim: bool) -> Configuration:
@@ -137,15 +138,15 @@ def _hear(
 ) -> tuple[Live | None, Finding | None]:
     """Listens, with the simulated driver running if it was asked for."""
     if not dds.rmw:
-        return None, skipped("robot", "ROS 2 does not start: see DDS above")
+        return None, skipped("running robot", "ROS 2 does not start: see DDS above")
     if request.domain_id is None and not dds_checks.is_domain(os.environ.get("ROS_DOMAIN_ID")):
-        return None, skipped("robot", "ROS_DOMAIN_ID is none: see DDS above")
+        return None, skipped("running robot", "ROS_DOMAIN_ID is none: see DDS above")
     try:
         return _listen(request, found, wanted)
     except RuntimeError as error:  # rclpy's, for whatever DDS does not take
         words = " ".join(str(error).split())
         fix = "unset CYCLONEDDS_URI FASTDDS_DEFAULT_PROFILES_FILE FASTRTPS_DEFAULT_PROFILES_FILE"
-        return None, failed("robot", f"ROS 2 does not start: {words}", fix=fix)
+        return None, failed("running robot", f"ROS 2 does not start: {words}", fix=fix)
 
 
 def _listen(
@@ -156,7 +157,7 @@ def _listen(
     if not request.sim:
         return listen(_domain(request), wanted, request.seconds), None
     if not found.nodes:
-        return None, skipped("robot", "the simulated driver needs a node graph: see above")
+        return None, skipped("running robot", "the simulated driver needs a node graph: see above")
     last: deque[str] = deque(maxlen=_LAST_LINES)
     with Supervisor(
         found.nodes[:1],
@@ -176,7 +177,9 @@ def _listen(
     if ended is None:
         return live, None
     words = "\n".join([f"the simulated driver {ended.reason}; its last lines:", *last])
-    return live, failed("driver", words, fix="dreamzero up droid --sim shows the whole log")
+    return live, failed(
+        "simulated driver", words, fix="dreamzero up droid --sim shows the whole log"
+    )
 
 
 def _domain(request: Request) -> int:
@@ -236,8 +239,6 @@ def _joints(gathered: Gathered) -> Iterator[Finding]:
 
 
 def _driver(gathered: Gathered) -> Iterator[Finding]:
-    if gathered.silence is not None:
-        yield gathered.silence
     yield from connection_checks.driver(gathered.live.driver)
     yield from connection_checks.commands(gathered.live)
     yield from connection_checks.quality(gathered.live.mismatches)
@@ -248,16 +249,21 @@ def _nodes(gathered: Gathered) -> Iterator[Finding]:
     yield from node_checks.check(gathered.live, gathered.expected)
 
 
+def _listening(gathered: Gathered) -> Iterator[Finding]:
+    if gathered.silence is not None:
+        yield gathered.silence
+    elif not gathered.live.anything:
+        yield connection_checks.absent(gathered.live.domain_id, gathered.dds.runs)
+    else:
+        yield passed("heard", f"{gathered.request.seconds:g} s on domain {gathered.live.domain_id}")
+
+
 def _live(section: Callable[[Gathered], Iterable[Finding]]) -> Callable[[Gathered], Iterable]:
-    """A section that needs something to be running."""
+    """A section that has nothing to say where nothing is running."""
 
     def checked(gathered: Gathered) -> Iterable[Finding]:
         if gathered.live is not None and gathered.live.anything:
             yield from section(gathered)
-        elif gathered.silence is not None:
-            yield gathered.silence
-        else:
-            yield connection_checks.absent(gathered.live.domain_id, gathered.dds.runs)
 
     return checked
 
@@ -267,6 +273,7 @@ SECTIONS: dict[str, Callable[[Gathered], Iterable[Finding]]] = {
     "DDS": _dds,
     "configuration": _files,
     "checkpoint": _checkpoint,
+    "robot": _listening,
     "cameras": _live(_cameras),
     "joints": _live(_joints),
     "driver": _live(_driver),

@@ -103,19 +103,42 @@ def test_a_wrong_override(complaints):
     assert "controller" not in found.settings
 
 
-def test_nodes_that_cannot_run_here_are_left_out(monkeypatch, complaints):
-    def import_module(name):
-        if name.endswith("policy_node"):
-            raise ImportError("No module named 'torch'")
-        return real(name)
+@pytest.fixture
+def unloadable(monkeypatch):
+    """Makes the import of a node's module fail."""
+
+    def spoil(module, error):
+        def import_module(name):
+            if name == module:
+                raise error
+            return real(name)
+
+        monkeypatch.setattr(configuration, "import_module", import_module)
 
     real = configuration.import_module
-    monkeypatch.setattr(configuration, "import_module", import_module)
+    return spoil
+
+
+def test_a_robot_host_has_no_torch(unloadable, complaints):
+    missing = ModuleNotFoundError("No module named 'torch'")
+    unloadable("dreamzero_policy.nodes.policy_node", missing)
     found = read(Options("droid", sim=True))
     assert not complaints(found.findings)
     (skipped,) = [f for f in found.findings if f.level is Level.SKIP]
     assert skipped.what == "parameters: policy"
     assert "torch" in skipped.found
+
+
+@pytest.mark.parametrize(
+    ("module", "node"),
+    [("dreamzero_policy.nodes.policy_node", "policy"), ("sim_driver.driver_node", "sim_driver")],
+)
+def test_a_node_that_cannot_be_loaded_is_a_failure(unloadable, complaints, module, node):
+    unloadable(module, ImportError("cannot import name 'Session'"))
+    complaint = complaints(read(Options("droid", sim=True)).findings)[f"parameters: {node}"]
+    assert complaint.level is Level.FAIL
+    assert "cannot import name 'Session'" in complaint.found
+    assert complaint.fix == "bash scripts/setup.sh"
 
 
 def test_a_foreign_driver_has_parameters_of_its_own():
