@@ -17,6 +17,7 @@ from collections import deque
 import numpy as np
 from dreamzero_msgs import msg as dz
 from geometry_msgs.msg import Twist
+from rclpy.duration import Duration
 from sensor_msgs.msg import JointState
 
 from dreamzero_policy import embodiments
@@ -42,6 +43,9 @@ from dreamzero_policy.nodes.ticker import Ticker, Timing
 from dreamzero_policy.types import ActionChunk, Float
 
 _STATUS_S = 0.1
+_ACKNOWLEDGED = Duration(seconds=0.2)
+"""How long the last command may take to reach a driver."""
+
 _SWITCH_S = 0.0005
 """How long the executor's thread may keep the interpreter from the control thread [s]."""
 
@@ -121,6 +125,8 @@ class ControllerNode(Node[ControllerParameters]):
         if self._sent is not None:
             self._send(self.now_ns(), np.where(self._base, 0.0, self._sent))
             self._sent = None
+            for publisher in filter(None, (self._commands, self._velocities)):
+                publisher.wait_for_all_acked(_ACKNOWLEDGED)  # it is destroyed next
 
     def _teardown(self) -> None:
         """Drops the controller, so that nothing of it outlives the interpreter."""

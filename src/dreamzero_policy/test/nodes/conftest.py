@@ -250,7 +250,7 @@ def make_plant(start, bench):
 
     def make(robot="droid", **parameters):
         plant = Plant(bench, start("controller_node", robot=robot, **parameters), robot)
-        bench.spin_until(lambda: plant.statuses)
+        bench.spin_until(lambda: plant.statuses, 60.0)  # importing alone takes long at times
         return plant
 
     return make
