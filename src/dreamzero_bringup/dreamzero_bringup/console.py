@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -36,13 +37,19 @@ def console(stream: TextIO, names: Sequence[str], colour: bool) -> Callable[[str
 
 
 def log_files(folder: Path, names: Sequence[str]) -> Callable[[str, str], None]:
-    """A sink that appends each node's lines to ``<folder>/<node>.log``; the files start empty."""
+    """A sink that appends each node's lines to ``<folder>/<node>.log``; the files start empty.
+
+    A line that a full disk has no room for is lost. The sink goes on: whoever stopped reading a
+    node's output because of its log would stop the node, as soon as a pipe is full.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    files = {name: (folder / f"{name}.log").open("w", buffering=1) for name in names}
+    # Without buffers: what could not be written must not be tried again with every later line.
+    files = {name: (folder / f"{name}.log").open("wb", buffering=0) for name in names}
 
     def write(name: str, line: str) -> None:
         if name in files:
-            files[name].write(f"{line}\n")
+            with suppress(OSError):
+                files[name].write(f"{line}\n".encode())
 
     return write
 

@@ -86,7 +86,7 @@ class SimDriverNode(Node[SimDriverParameters]):
 
     def _start(self) -> None:
         """Begins a session: to step, to publish and to take commands."""
-        self._session = self.now_ns()
+        self._session = self.now_ns() or time.time_ns()  # a simulated clock may not run yet
         self._taken = self._refused = 0
         self._last_refusal, self._shown = "", None
         self.create_subscription(JointState, _COMMANDS, self._take_command, qos.COMMAND)
