@@ -56,17 +56,22 @@ def listen(
         expected: which topics are the robot's.
         seconds: how long, once everything expected has spoken.
         patience_s: how long that is waited for.
-        ended: asked while waiting: whether it cannot come any more.
+        ended: asked while listening: whether nothing can come any more.
     """
     with spinning(f"dreamzero_doctor_{os.getpid()}", domain_id) as node:
         ears = _Ears(node, expected)
-        deadline = time.monotonic() + patience_s
-        while not ears.complete() and not ended() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        _rest(patience_s, lambda: ears.complete() or ended())
         ears.forget()
         if ears.anything():
-            time.sleep(seconds)
+            _rest(seconds, ended)
         return ears.live(domain_id, seconds)
+
+
+def _rest(seconds: float, enough: Callable[[], bool]) -> None:
+    """Waits in short naps: Ctrl-C may reach another thread and is then seen only after one."""
+    deadline = time.monotonic() + seconds
+    while not enough() and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 class _Ears:
