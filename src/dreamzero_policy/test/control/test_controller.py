@@ -1,82 +1,17 @@
 """One tick at a time: every reason to hold, every way into and out of motion."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
 from dreamzero_policy.control.chunk_buffer import Accepted
 from dreamzero_policy.control.controller import Controller
 from dreamzero_policy.control.limits import Limits
-from dreamzero_policy.control.report import Mode, Tick
-from dreamzero_policy.control.settings import ControllerSettings
+from dreamzero_policy.control.report import Mode
 
 NOW = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000
 PERIOD = 33_333_333
 SLOPE = 0.25 * np.eye(8)[0]
-
-
-class Bench:
-    """A controller, a robot that follows its commands at once, and a clock."""
-
-    def __init__(self, embodiment, chunk_of: Callable, **changes) -> None:
-        self.embodiment, self._chunk_of = embodiment, chunk_of
-        self.controller = Controller(embodiment, ControllerSettings(**changes))
-        self.now, self.pose, self.sequence = NOW, np.array(embodiment.home), 0
-        self.columns = [embodiment.action_joints.index(name) for name in embodiment.state_joints]
-        self.sent: list[np.ndarray] = []
-
-    def measure(self) -> str | None:
-        positions = self.pose[self.columns]
-        return self.controller.on_state(self.now, self.embodiment.state_joints, positions)
-
-    def tick(self, count: int = 1, *, measured: bool = True) -> Tick:
-        for _ in range(count):
-            self.now += PERIOD
-            if measured:
-                self.measure()
-            tick = self.controller.tick(self.now)
-            if tick.command is not None:
-                self.pose = tick.command.copy()
-                self.sent.append(self.pose)
-        return tick
-
-    def chunk(self, target: np.ndarray | None = None, rows: np.ndarray | None = None, **changes):
-        if rows is None:
-            pose = np.array(self.embodiment.home) if target is None else target
-            rows = np.tile(pose, (self.embodiment.time_base.rows_per_chunk, 1))
-        changes.setdefault("sequence", self.sequence)
-        self.sequence += 1
-        chunk = self._chunk_of(self.embodiment, rows, self.now, **changes)
-        return self.controller.on_chunk(chunk, self.now)
-
-    def move(self, amount: float = 0.1) -> np.ndarray:
-        """A pose with every arm joint moved."""
-        arm = np.array([joint.kind == "revolute" for joint in self.embodiment.joints])
-        return np.array(self.embodiment.home) + amount * arm
-
-    def run(self, amount: float = 0.15, ticks: int = 12) -> Tick:
-        """Enables and follows a ramp until the joints are well under way."""
-        self.tick(2)
-        assert self.controller.enable(self.now) == (True, "motion is enabled")
-        rows = self.embodiment.time_base.rows_per_chunk
-        share = np.linspace(0.0, 1.0, rows)[:, None]
-        home = np.array(self.embodiment.home)
-        self.chunk(rows=home + share * 6 * (self.move(amount) - home))
-        tick = self.tick(ticks)
-        assert tick.mode == Mode.ACTIVE
-        return tick
-
-    def speed(self) -> float:
-        return float(
-            np.abs(self.sent[-1] - self.sent[-2]).max() / self.controller.settings.period_s
-        )
-
-
-@pytest.fixture
-def bench(droid, chunk_of) -> Bench:
-    return Bench(droid, chunk_of)
 
 
 def test_before_enable_everything_computes_and_nothing_is_sent(bench):
@@ -152,7 +87,7 @@ def test_without_a_chunk_it_holds_the_measured_pose(bench):
     np.testing.assert_array_equal(bench.sent, np.tile(bench.move(0.07), (10, 1)))
 
 
-def hold_after(bench: Bench, reason: str, within: int = 2) -> None:
+def hold_after(bench, reason: str, within: int = 2) -> None:
     """The robot moves; within ``within`` ticks it holds for ``reason``, and then comes to rest."""
     limits = bench.controller.limits
     longest = (limits.velocity / limits.acceleration + limits.acceleration / limits.jerk).max()
@@ -350,8 +285,8 @@ def test_a_late_tick_is_no_jump_and_an_early_one_sends_nothing(bench, require_wi
     require_within(bench.sent, bench.controller.limits, bench.controller.settings.period_s)
 
 
-def test_every_kind_of_joint_at_once(wheeled, chunk_of, require_within):
-    bench = Bench(wheeled, chunk_of)
+def test_every_kind_of_joint_at_once(wheeled, bench_of, require_within):
+    bench = bench_of(wheeled)
     bench.tick(2)
     bench.controller.enable(bench.now)
     target = np.array([0.1, 0.32, 1.0, 0.4])
@@ -364,8 +299,8 @@ def test_every_kind_of_joint_at_once(wheeled, chunk_of, require_within):
     require_within(bench.sent, bench.controller.limits, bench.controller.settings.period_s)
 
 
-def test_a_driving_base_is_stopped_before_the_commands_end(wheeled, chunk_of, require_within):
-    bench = Bench(wheeled, chunk_of)
+def test_a_driving_base_is_stopped_before_the_commands_end(wheeled, bench_of, require_within):
+    bench = bench_of(wheeled)
     bench.tick(2)
     bench.controller.enable(bench.now)
     bench.chunk(np.array([0.0, 0.3, 1.0, -0.37]))
