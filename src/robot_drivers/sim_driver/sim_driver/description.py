@@ -1,6 +1,7 @@
 """What a simulated robot is, as frozen dataclasses: the driver knows these and no robot by name.
 
-Positions and velocities here are in wire units, the numbers of ``sensor_msgs/JointState``.
+Positions and velocities here are MuJoCo's: rad, m, per second. What they are called on the wire is
+in the embodiment, once, and is taken from there for what is read and what is commanded apart.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import mujoco
+
+from dreamzero_policy.embodiments.embodiment import IDENTITY, Embodiment, WireScale
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class SimJoint:
             much, so that damping does not make the joint trail it.
         grips: on hold it keeps its target instead of the measured position, so that it does not
             drop what it holds.
+        reported: what is read on the wire at MuJoCo's positions 0 and 1.
+        commanded: what is commanded on the wire for MuJoCo's positions 0 and 1.
     """
 
     name: str
@@ -36,6 +41,8 @@ class SimJoint:
     home: float
     lead_s: float
     grips: bool = False
+    reported: WireScale = IDENTITY
+    commanded: WireScale = IDENTITY
 
     def __post_init__(self) -> None:
         """Refuses a range, speed or home that makes no sense."""
@@ -49,6 +56,51 @@ class SimJoint:
                 f"{self.name}: home {self.home} is outside [{self.lower}, {self.upper}]"
             )
 
+    @classmethod
+    def of(
+        cls,
+        robot: Embodiment,
+        name: str,
+        *,
+        lower: float,
+        upper: float,
+        velocity: float,
+        lead_s: float,
+        scale: WireScale = IDENTITY,
+    ) -> SimJoint:
+        """The embodiment's joint ``name``, with its home and both of its wire scales.
+
+        Args:
+            robot: whose joint it is; it has the same name in MuJoCo.
+            name: of the joint.
+            lower: as the attribute.
+            upper: as the attribute.
+            velocity: as the attribute.
+            lead_s: as the attribute.
+            scale: MuJoCo's positions at model values 0 and 1, where they are not those themselves.
+
+        Raises:
+            ValueError: the embodiment has no such joint, or ``__post_init__`` refuses it.
+        """
+        joint = robot.joint(name)
+        return cls(
+            name=name,
+            measured=name,
+            lower=lower,
+            upper=upper,
+            velocity=velocity,
+            home=scale.to_wire(robot.home[robot.action_joints.index(name)]),
+            lead_s=lead_s,
+            grips=joint.kind == "gripper",
+            reported=_through(joint.state_wire, scale),
+            commanded=_through(joint.command_wire, scale),
+        )
+
+
+def _through(wire: WireScale, scale: WireScale) -> WireScale:
+    """``wire`` over MuJoCo's positions instead of model values."""
+    return WireScale(*(wire.to_wire(scale.to_model(position)) for position in (0.0, 1.0)))
+
 
 @dataclass(frozen=True)
 class SimView:
@@ -59,12 +111,27 @@ class SimView:
     height: int
 
 
+def views_of(robot: Embodiment) -> tuple[SimView, ...]:
+    """The embodiment's cameras at the size of its training data."""
+    height, width = robot.native_size
+    return tuple(SimView(view.name, width, height) for view in robot.views)
+
+
 @dataclass(frozen=True)
-class Workspace:
-    """Where on the table blocks lie [m], in the robot's base frame; the top is z = 0."""
+class Table:
+    """The table that a robot works at [m]; its top is z = 0.
+
+    Attributes:
+        x, y: from where to where it reaches.
+        height: above the floor.
+        blocks_x, blocks_y: from where to where blocks lie.
+    """
 
     x: tuple[float, float]
     y: tuple[float, float]
+    height: float
+    blocks_x: tuple[float, float]
+    blocks_y: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -75,12 +142,12 @@ class SimRobot:
         name: the embodiment it stands for, as the ``robot`` parameter gives it.
         joints: in the order of the published joint states.
         views: cameras, in publishing order.
-        workspace: where its task objects lie.
+        table: where its task objects lie.
         add_to: adds bodies, joints, servos and cameras to a model being built.
     """
 
     name: str
     joints: tuple[SimJoint, ...]
     views: tuple[SimView, ...]
-    workspace: Workspace
+    table: Table
     add_to: Callable[[mujoco.MjSpec], None]

@@ -13,7 +13,10 @@ from typing import NamedTuple
 
 import mujoco
 
-from sim_driver.description import SimJoint, SimRobot, SimView, Workspace
+from dreamzero_policy.embodiments.droid import DROID
+from dreamzero_policy.embodiments.embodiment import WireScale
+from sim_driver.chain import LEAD_S, add_servo, couple
+from sim_driver.description import SimJoint, SimRobot, Table, views_of
 from sim_driver.shapes import MOVING, SEEN_ONLY, box, capsule, cylinder, facing, finish
 
 
@@ -27,28 +30,24 @@ class _Link(NamedTuple):
     upper: float
     velocity: float  # rad/s
     torque: float  # Nm
-    home: float  # DROID's reset pose
     mass: float  # kg
 
 
 _Q = math.pi / 2
 _LINKS = (
-    _Link(0.0, 0.333, 0.0, -2.8973, 2.8973, 2.175, 87.0, 0.0, 3.5),
-    _Link(0.0, 0.0, -_Q, -1.7628, 1.7628, 2.175, 87.0, -math.pi / 5, 3.3),
-    _Link(0.0, 0.316, _Q, -2.8973, 2.8973, 2.175, 87.0, 0.0, 2.6),
-    _Link(0.0825, 0.0, _Q, -3.0718, -0.0698, 2.175, 87.0, -4 * math.pi / 5, 2.6),
-    _Link(-0.0825, 0.384, -_Q, -2.8973, 2.8973, 2.61, 12.0, 0.0, 2.6),
-    _Link(0.0, 0.0, _Q, -0.0175, 3.7525, 2.61, 12.0, 3 * math.pi / 5, 1.5),
-    _Link(0.088, 0.0, _Q, -2.8973, 2.8973, 2.61, 12.0, 0.0, 0.7),
+    _Link(0.0, 0.333, 0.0, -2.8973, 2.8973, 2.175, 87.0, 3.5),
+    _Link(0.0, 0.0, -_Q, -1.7628, 1.7628, 2.175, 87.0, 3.3),
+    _Link(0.0, 0.316, _Q, -2.8973, 2.8973, 2.175, 87.0, 2.6),
+    _Link(0.0825, 0.0, _Q, -3.0718, -0.0698, 2.175, 87.0, 2.6),
+    _Link(-0.0825, 0.384, -_Q, -2.8973, 2.8973, 2.61, 12.0, 2.6),
+    _Link(0.0, 0.0, _Q, -0.0175, 3.7525, 2.61, 12.0, 1.5),
+    _Link(0.088, 0.0, _Q, -2.8973, 2.8973, 2.61, 12.0, 0.7),
 )
 _FLANGE_M = 0.107  # from frame 7 along its axis
 _FINGER_M = 0.0584  # from the flange to where the fingers begin
 TCP_M = 0.1034
 """From the flange to the point between the finger pads, along the hand's axis [m]."""
 
-# A stiff servo, well damped over all poses: damping is stiffness times this time, and the driver
-# leads the set-point by it, so what remains is what the torque limits and the inertia ask for.
-_LEAD_S = 0.05
 _STIFFNESS = (8000.0, 8000.0, 6000.0, 6000.0, 2000.0, 2000.0, 1200.0)  # Nm/rad
 _ROTOR = (0.6, 0.6, 0.5, 0.5, 0.1, 0.1, 0.1)  # kg m^2, as seen at the joint
 
@@ -79,21 +78,16 @@ def _add_arm(spec: mujoco.MjSpec) -> mujoco.MjsBody:
             damping=[1.0, 0, 0],
         )
         dress[number - 1](body, link.mass)
-        _add_servo(spec, name, mujoco.mjtTrn.mjTRN_JOINT, name, number - 1)
+        add_servo(
+            spec,
+            name,
+            mujoco.mjtTrn.mjTRN_JOINT,
+            name,
+            stiffness=_STIFFNESS[number - 1],
+            effort=link.torque,
+            lead_s=LEAD_S,
+        )
     return body
-
-
-def _add_servo(
-    spec: mujoco.MjSpec, name: str, kind: mujoco.mjtTrn, target: str, index: int | None
-) -> None:
-    """Adds a position servo with damping; ``index`` is the arm joint's, None for the fingers."""
-    stiffness = _FINGER_STIFFNESS if index is None else _STIFFNESS[index]
-    effort = _FINGER_FORCE if index is None else _LINKS[index].torque
-    lead = _FINGER_LEAD_S if index is None else _LEAD_S
-    servo = spec.add_actuator(name=name, trntype=kind, target=target)
-    servo.set_to_position(kp=stiffness, kv=stiffness * lead)
-    servo.forcerange = [-effort, effort]
-    servo.forcelimited = True
 
 
 def _dress_base(body: mujoco.MjsBody) -> None:
@@ -172,17 +166,14 @@ def _add_hand(spec: mujoco.MjSpec, link7: mujoco.MjsBody) -> mujoco.MjsBody:
             mass=0.02,
             **(MOVING | grip),
         )
-    both = spec.add_tendon(name="fingers")
-    for number in (1, 2):
-        both.wrap_joint(f"panda_finger_joint{number}", 0.5)
-    spec.add_equality(
-        type=mujoco.mjtEq.mjEQ_JOINT,
-        name1="panda_finger_joint1",
-        name2="panda_finger_joint2",
-        data=[0, 1] + [0] * 10,
-        solref=[0.004, 1],
+    couple(
+        spec,
+        "panda_finger_joint1",
+        "panda_finger_joint2",
+        stiffness=_FINGER_STIFFNESS,
+        effort=_FINGER_FORCE,
+        lead_s=_FINGER_LEAD_S,
     )
-    _add_servo(spec, "panda_finger_joint1", mujoco.mjtTrn.mjTRN_TENDON, "fingers", None)
     return hand
 
 
@@ -206,32 +197,36 @@ def _add_to(spec: mujoco.MjSpec) -> None:
 
 
 FRANKA = SimRobot(
-    name="droid",
+    name=DROID.name,
     joints=(
         *(
-            SimJoint(
-                name=f"panda_joint{number}",
-                measured=f"panda_joint{number}",
+            SimJoint.of(
+                DROID,
+                f"panda_joint{number}",
                 lower=link.lower,
                 upper=link.upper,
                 velocity=link.velocity,
-                home=link.home,
-                lead_s=_LEAD_S,
+                lead_s=LEAD_S,
             )
             for number, link in enumerate(_LINKS, start=1)
         ),
-        SimJoint(
-            name="panda_finger_joint1",
-            measured="panda_finger_joint1",
+        SimJoint.of(
+            DROID,
+            "panda_finger_joint1",
             lower=0.0,
             upper=_FINGER_OPEN_M,
             velocity=_FINGER_SPEED,
-            home=_FINGER_OPEN_M,
             lead_s=_FINGER_LEAD_S,
-            grips=True,
+            scale=WireScale(zero=_FINGER_OPEN_M, one=0.0),
         ),
     ),
-    views=tuple(SimView(name, 320, 180) for name in ("exterior_1", "exterior_2", "wrist")),
-    workspace=Workspace(x=(0.38, 0.64), y=(-0.24, 0.24)),
+    views=views_of(DROID),
+    table=Table(
+        x=(-0.24, 0.88),
+        y=(-0.62, 0.62),
+        height=0.72,
+        blocks_x=(0.38, 0.64),
+        blocks_y=(-0.24, 0.24),
+    ),
     add_to=_add_to,
 )

@@ -82,6 +82,8 @@ class SimulatedRobot:
         self._command_ns: int | None = None
         self._hold_reason: str | None = "no command yet"
         joints = [self.model.joint(joint.measured) for joint in robot.joints]
+        reported = np.array([(joint.reported.zero, joint.reported.one) for joint in robot.joints])
+        self._wire_zero, self._wire_span = reported[:, 0], reported[:, 1] - reported[:, 0]
         self._positions = np.array([joint.qposadr[0] for joint in joints])
         self._velocities = np.array([joint.dofadr[0] for joint in joints])
         self._inputs = np.array([self.model.actuator(name).id for name in self.joint_names])
@@ -196,7 +198,8 @@ class SimulatedRobot:
         with self._lock:
             positions = self._data.qpos[self._positions]
             velocities = self._data.qvel[self._velocities]
-        return Reading(frozen(positions), frozen(velocities))
+        span = self._wire_span
+        return Reading(frozen(self._wire_zero + span * positions), frozen(span * velocities))
 
     def scene_state(self) -> Float:
         """[nq] positions of everything in the scene: what ``Cameras.see`` takes."""

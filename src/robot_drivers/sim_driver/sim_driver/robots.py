@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sim_driver.description import SimRobot
 from sim_driver.franka import FRANKA
+from sim_driver.yam import YAM
 
-_ROBOTS = {robot.name: robot for robot in (FRANKA,)}
+_ROBOTS = {robot.name: robot for robot in (FRANKA, YAM)}
 
 
 def names() -> tuple[str, ...]:

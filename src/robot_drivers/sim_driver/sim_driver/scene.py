@@ -7,13 +7,12 @@ import colorsys
 import mujoco
 import numpy as np
 
-from sim_driver.description import SimRobot, Workspace
+from sim_driver.description import SimRobot, Table
 from sim_driver.shapes import SCENE, SEEN_ONLY, box, finish
 
 TIMESTEP_S = 0.002
 """Physics step [s]."""
 
-_TABLE_HEIGHT_M = 0.72
 _BLOCK_DENSITY = 500.0  # kg/m^3, soft wood
 _HUES = {"red": 0.995, "green": 0.36, "blue": 0.60, "yellow": 0.135, "purple": 0.78}
 
@@ -35,10 +34,10 @@ def build(robot: SimRobot, seed: int) -> mujoco.MjModel:
     option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC  # with impratio: a gripped block does not creep
     option.impratio = 10.0
     _add_look(spec, robot)
-    _add_room(spec, rng)
+    _add_room(spec, robot.table, rng)
     _add_light(spec, rng)
     robot.add_to(spec)
-    _add_blocks(spec, robot.workspace, rng)
+    _add_blocks(spec, robot.table, rng)
     return spec.compile()
 
 
@@ -62,8 +61,8 @@ def _add_look(spec: mujoco.MjSpec, robot: SimRobot) -> None:
     spec.stat.center = [0.3, 0, 0.2]
 
 
-def _add_room(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
-    """Adds sky, floor and the table that the robot stands on; its top is at z = 0."""
+def _add_room(spec: mujoco.MjSpec, place: Table, rng: np.random.Generator) -> None:
+    """Adds sky, floor and the table, whose top is at z = 0."""
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -81,16 +80,19 @@ def _add_room(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
     world.add_geom(
         type=mujoco.mjtGeom.mjGEOM_PLANE,
         size=[6, 6, 0.1],
-        pos=[0, 0, -_TABLE_HEIGHT_M],
+        pos=[0, 0, -place.height],
         material="floor",
         **SCENE,
     )
-    box(world, "table", (0.32, 0, -0.02), (0.56, 0.62, 0.02), friction=[0.8, 0.01, 0.001], **SCENE)
-    box(world, "table_edge", (0.32, 0, -0.065), (0.54, 0.60, 0.025), **SEEN_ONLY)
-    half = (_TABLE_HEIGHT_M - 0.09) / 2
-    for x in (-0.18, 0.82):
-        for y in (-0.54, 0.54):
-            box(world, "table_edge", (x, y, -0.09 - half), (0.03, 0.03, half), **SEEN_ONLY)
+    (left, right), (near, far) = place.x, place.y
+    x, y, wide, deep = (left + right) / 2, (near + far) / 2, (right - left) / 2, (far - near) / 2
+    top = {"friction": [0.8, 0.01, 0.001]} | SCENE
+    box(world, "table", (x, y, -0.02), (wide, deep, 0.02), **top)
+    box(world, "table_edge", (x, y, -0.065), (wide - 0.02, deep - 0.02, 0.025), **SEEN_ONLY)
+    half = (place.height - 0.09) / 2
+    for leg_x in (left + 0.06, right - 0.06):
+        for leg_y in (near + 0.08, far - 0.08):
+            box(world, "table_edge", (leg_x, leg_y, -0.09 - half), (0.03, 0.03, half), **SEEN_ONLY)
 
 
 def _add_light(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
@@ -108,9 +110,9 @@ def _add_light(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
     light.castshadow = False
 
 
-def _add_blocks(spec: mujoco.MjSpec, area: Workspace, rng: np.random.Generator) -> None:
+def _add_blocks(spec: mujoco.MjSpec, place: Table, rng: np.random.Generator) -> None:
     """Lays one block of each colour on the table, apart from one another."""
-    places = _scatter(area, len(_HUES), 0.105, rng)
+    places = _scatter(place, len(_HUES), 0.105, rng)
     for (colour, hue), (x, y) in zip(_HUES.items(), places, strict=True):
         half = rng.uniform(0.021, 0.026)
         angle = rng.uniform(-np.pi / 4, np.pi / 4)
@@ -139,15 +141,15 @@ def _add_blocks(spec: mujoco.MjSpec, area: Workspace, rng: np.random.Generator) 
 
 
 def _scatter(
-    area: Workspace, count: int, apart_m: float, rng: np.random.Generator
+    place: Table, count: int, apart_m: float, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """``count`` points [x, y] in ``area``, each at least ``apart_m`` from the others."""
-    low, high = np.array([area.x[0], area.y[0]]), np.array([area.x[1], area.y[1]])
+    """``count`` points [x, y] where blocks lie, each at least ``apart_m`` from the others."""
+    low, high = np.transpose([place.blocks_x, place.blocks_y])
     while True:
         places: list[np.ndarray] = []
         for _ in range(40 * count):
-            place = rng.uniform(low, high)
-            if all(np.linalg.norm(place - other) >= apart_m for other in places):
-                places.append(place)
+            point = rng.uniform(low, high)
+            if all(np.linalg.norm(point - other) >= apart_m for other in places):
+                places.append(point)
             if len(places) == count:
                 return places

@@ -23,16 +23,21 @@ _TOLERANCE = 1e-6
 class Servo:
     """Set-points of all joints, from checked commands; knows no physics and no clock.
 
+    Commands are in wire units, everything else is in MuJoCo's.
+
     Set-points run at constant speed towards the target, so that they arrive after ``RAMP_S``, or
     later where a joint's speed limit asks for it.
     """
 
     def __init__(self, joints: Sequence[SimJoint]) -> None:
         """Starts at the joints' home."""
-        self._joints = tuple(joints)
-        self._index = {joint.name: index for index, joint in enumerate(self._joints)}
+        self._index = {joint.name: index for index, joint in enumerate(joints)}
+        commanded = np.array([(joint.commanded.zero, joint.commanded.one) for joint in joints])
+        self._wire_zero, self._wire_span = commanded[:, 0], commanded[:, 1] - commanded[:, 0]
         self._lower = np.array([joint.lower for joint in joints])
         self._upper = np.array([joint.upper for joint in joints])
+        ends = self._wire_zero + self._wire_span * np.stack([self._lower, self._upper])
+        self._least, self._most = ends.min(axis=0), ends.max(axis=0)
         self._fastest = np.array([joint.velocity for joint in joints])
         self._grips = np.array([joint.grips for joint in joints])
         self._lead = np.array([joint.lead_s for joint in joints])
@@ -42,11 +47,11 @@ class Servo:
 
     @property
     def target(self) -> Float:
-        """[J] where the joints are going, wire units."""
+        """[J] where the joints are going, MuJoCo's units."""
         return self._target.copy()
 
     def check(self, names: Sequence[str], positions: Sequence[float]) -> Float:
-        """[J] ``positions`` in the robot's order.
+        """[J] ``positions``, in wire units, in the robot's order and in MuJoCo's units.
 
         Raises:
             ValueError: a name is unknown, missing or there twice, the counts differ, or a position
@@ -66,17 +71,19 @@ class Servo:
                 f"{', '.join(unknown) or 'none'}; missing: {', '.join(missing) or 'none'}; "
                 f"expected: {', '.join(self._index)}"
             )
-        ordered = np.empty(len(self._joints))
+        ordered = np.empty(len(self._index))
         ordered[[self._index[name] for name in names]] = positions
-        for joint, value in zip(self._joints, ordered, strict=True):
+        for name, value, least, most in zip(
+            self._index, ordered, self._least, self._most, strict=True
+        ):
             if not np.isfinite(value):
-                raise ValueError(f"{joint.name}: command is {value}, expected a finite number")
-            if not joint.lower - _TOLERANCE <= value <= joint.upper + _TOLERANCE:
+                raise ValueError(f"{name}: command is {value}, expected a finite number")
+            if not least - _TOLERANCE <= value <= most + _TOLERANCE:
                 raise ValueError(
-                    f"{joint.name}: command {value:.6g} is outside the joint's range "
-                    f"[{joint.lower:.6g}, {joint.upper:.6g}]"
+                    f"{name}: command {value:.6g} is outside the joint's range "
+                    f"[{least:.6g}, {most:.6g}]"
                 )
-        return np.clip(ordered, self._lower, self._upper)
+        return np.clip((ordered - self._wire_zero) / self._wire_span, self._lower, self._upper)
 
     def follow(self, target: Float) -> None:
         """Makes for ``target`` [J], which ``check`` returned."""

@@ -283,7 +283,7 @@ def test_letting_go_and_taking_back(bench):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["-p", "robot:=pr2"], DRIVER, "no simulated robot 'pr2'; there are: droid"),
+        (["-p", "robot:=pr2"], DRIVER, "no simulated robot 'pr2'; there are: "),
         (["-p", "robot:=droid", "-p", "sed:=1"], DRIVER, "unknown parameter sed: did you mean"),
         ([], DRIVER, "parameter robot is not set"),
         (["-p", "robot:=droid"], WITHOUT_EGL + DRIVER, EGL_PACKAGES),
