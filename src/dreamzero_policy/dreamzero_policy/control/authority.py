@@ -32,8 +32,7 @@ class Leader:
     def __init__(self, buffer: ChunkBuffer, limits: Limits, settings: ControllerSettings) -> None:
         self.stream = TeleopStream(limits, settings)
         self._buffer, self._settings = buffer, settings
-        speed = settings.per_joint(limits, settings.seam_speed, settings.seam_speed_m)
-        self._remainder = Remainder(limits, speed)
+        self._remainder = Remainder.of(settings, limits)
         self._motion: Motion | None = None
         self._followed = Authority.NOBODY
         self._handing_back = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dreamzero_policy.control.ending import Ending
 from dreamzero_policy.control.interpolation import Motion, Point, Trajectory
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.playback import Playback, Played, slowed
@@ -78,7 +79,7 @@ class ChunkBuffer:
         self._joining = False
         self._waiting: _Entry | None = None
         self._entry: _Entry | None = None
-        self._motion: Motion | None = None
+        self._motion: Ending | None = None
 
     @property
     def in_force(self) -> ActionChunk | None:
@@ -185,7 +186,9 @@ class ChunkBuffer:
             held: the robot is held. Otherwise it follows the chunk; or somebody else moves it, and
                 then time goes on for the chunk as well.
         """
-        self._played.follow(at_ns, 0.0 if held else self.playback)
+        motion = self._motion
+        rate = motion.rate(at_ns) if motion and at_ns <= motion.end_ns else 1.0
+        self._played.follow(at_ns, 0.0 if held else self.playback * rate)
 
     def ramping(self, at_ns: int) -> bool:
         """Whether an instant lies in the ramp from rest, or from a human, onto the chunks."""
@@ -225,11 +228,10 @@ class ChunkBuffer:
                 return too_far
             # The present command is one period older than the wanted one.
             begin = max(trajectory.start_ns, at_ns - self._settings.period_ns)
-            following = None if resting else self._motion
+            following = self._motion.base if self._motion and not resting else None
             fade = self._fade_ns(following, begin)
-            self._motion = self.seam.join(
-                present, following, trajectory, begin, fade, entry.held_ns
-            )
+            joined = self.seam.join(present, following, trajectory, begin, fade, entry.held_ns)
+            self._motion = Ending.of(joined, begin, self._ending_ns(entry))
             self._joining = False
         point = self._motion.at(at_ns)
         if point is None:
@@ -251,6 +253,17 @@ class ChunkBuffer:
             delay = self._entry.accepted_ns - self._entry.chunk.observation_ns
             least = min(max(delay / NS_PER_S, 0.1), 0.5)
         return max(round(least * NS_PER_S), self._ramp_end_ns - at_ns)
+
+    def _ending_ns(self, entry: _Entry) -> int:
+        """How long a chunk takes to come to rest, if nothing follows it up.
+
+        It is not slowed down before the next one is due, as long as that leaves half of the usual
+        time; and takes all of it where the next one is due too late anyway.
+        """
+        most = self._settings.ending_s
+        due_s = (entry.trajectory.end_ns - entry.chunk.observation_ns) / NS_PER_S
+        left = due_s - self.timing.until_next_s
+        return round((most if left < 0.0 else min(max(left, most / 2.0), most)) * NS_PER_S)
 
     def _examine(
         self, chunk: ActionChunk, now_ns: int, pose: Float | None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dreamzero_policy.control.interpolation import Motion, Point, Trajectory
-from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.remainder import Faded, Remainder
-from dreamzero_policy.types import Float
 
 
 class CrossFade:
@@ -16,12 +14,11 @@ class CrossFade:
     later rows take no part: the new chunk has seen more than they had.
 
     Args:
-        limits: of the joints; grippers and bases change over at once.
-        speed: [A] fastest closing of a gap; a wide one makes the fade longer.
+        remainder: how the command comes onto a chunk.
     """
 
-    def __init__(self, limits: Limits, speed: Float) -> None:
-        self._remainder = Remainder(limits, speed)
+    def __init__(self, remainder: Remainder) -> None:
+        self._remainder = remainder
 
     def join(
         self,

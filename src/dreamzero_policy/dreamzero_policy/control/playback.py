@@ -53,6 +53,15 @@ class Playback:
         """Robust estimate of the time from an observation to its chunk [s]; None before one."""
         return self._delay.seconds
 
+    @property
+    def until_next_s(self) -> float:
+        """From an observation to the chunk after its own, as estimated [s]; inf before any chunk.
+
+        Before there are estimates the shortest delay so far stands for both parts.
+        """
+        delay = self._shortest_s if self._delay.seconds is None else self._delay.seconds
+        return delay + (delay if self._interval.seconds is None else self._interval.seconds)
+
     def take(self, chunk: ActionChunk, now_ns: int) -> float:
         """The share of its own speed at which a chunk lasts until the next; measures it, too.
 
@@ -90,10 +99,8 @@ class Playback:
         """What ``take`` gives for a chunk."""
         if not self._slows:
             return 1.0
-        delay = self._shortest_s if self._delay.seconds is None else self._delay.seconds
-        interval = delay if self._interval.seconds is None else self._interval.seconds
         span = (chunk.end_ns - chunk.observation_ns) / NS_PER_S
-        return min(max(span / (_SPARE * (delay + interval) + self._spare_s), self._slowest), 1.0)
+        return min(max(span / (_SPARE * self.until_next_s + self._spare_s), self._slowest), 1.0)
 
 
 class Played:

@@ -10,17 +10,14 @@ from __future__ import annotations
 
 from dreamzero_policy.control.cross_fade import CrossFade
 from dreamzero_policy.control.interpolation import Motion, Point, Trajectory
-from dreamzero_policy.control.limits import Limits
-from dreamzero_policy.control.remainder import Faded
-from dreamzero_policy.types import Float
+from dreamzero_policy.control.remainder import Faded, Remainder
 
 
 class RealTimeChunking:
     """Fades the small rest that a chunk with a held prefix leaves; cross-fades without one.
 
     Args:
-        limits: of the joints; grippers and bases change over at once.
-        speed: [A] fastest closing of a gap; a wide one makes the fade longer.
+        remainder: how the command comes onto a chunk.
 
     Attributes:
         without_prefix: chunks joined to a moving robot that were not held to the one before. The
@@ -28,8 +25,8 @@ class RealTimeChunking:
             inpaint.
     """
 
-    def __init__(self, limits: Limits, speed: Float) -> None:
-        self._fade = CrossFade(limits, speed)
+    def __init__(self, remainder: Remainder) -> None:
+        self._fade = CrossFade(remainder)
         self.without_prefix = 0
 
     def join(

@@ -13,6 +13,7 @@ import numpy as np
 
 from dreamzero_policy.control.interpolation import Motion, Point
 from dreamzero_policy.control.limits import Limits
+from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.types import NS_PER_S, Float
 
 _SHARE = 0.5
@@ -66,22 +67,32 @@ class Faded:
 class Remainder:
     """Makes motions start where the command is.
 
-    A fade takes longer than asked for where the remainder would otherwise close faster than the
-    given speed, or take more than half of a joint's acceleration or jerk.
+    A fade takes longer than asked for where the remainder would otherwise be faster or harder than
+    is given here, or take more than half of a joint's acceleration or jerk.
 
     Args:
         limits: of the joints; grippers and bases change over at once.
         speed: [A] fastest closing of a gap.
+        jerk: [A] hardest start or end of it from a gap in position, velocity or acceleration alone.
 
     Attributes:
         sharp: [A] bool, columns that change over at once.
     """
 
-    def __init__(self, limits: Limits, speed: Float) -> None:
+    def __init__(self, limits: Limits, speed: Float, jerk: Float) -> None:
         self.sharp = limits.gripper | limits.base
         self._speed = np.asarray(speed, dtype=np.float64)
         self._acceleration = limits.acceleration * _SHARE
-        self._jerk = limits.jerk * _SHARE
+        self._jerk = np.minimum(limits.jerk * _SHARE, jerk)
+
+    @classmethod
+    def of(cls, settings: ControllerSettings, limits: Limits) -> Remainder:
+        """As an installation has set it."""
+        return cls(
+            limits,
+            settings.per_joint(limits, settings.seam_speed, settings.seam_speed_m),
+            settings.per_joint(limits, settings.seam_jerk, settings.seam_jerk_m),
+        )
 
     def over(self, base: Motion, present: Point, at_ns: int, fade_ns: int) -> Faded:
         """The motion with what lies between it and the command, which fades.
@@ -121,7 +132,7 @@ class Remainder:
         )
 
     def least_ns(self, away: Float, rate: Float, push: Float) -> int:
-        """Time in which the quintic from a gap and its rates keeps the speed and the shares.
+        """Time in which the quintic from a gap and its rates keeps speed, jerk and shares.
 
         The factors are the quintic's greatest derivatives over a fade of one second, from a gap of
         one in position, velocity and acceleration alone.

@@ -13,6 +13,7 @@ from dreamzero_policy.control.cross_fade import CrossFade
 from dreamzero_policy.control.interpolation import Motion, Point, Trajectory
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.real_time_chunking import RealTimeChunking
+from dreamzero_policy.control.remainder import Remainder
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.control.temporal_ensemble import TemporalEnsemble
 
@@ -51,9 +52,9 @@ def make_seam(settings: ControllerSettings, limits: Limits) -> Seam:
         settings: ``seam`` and the numbers of the strategies.
         limits: of the joints.
     """
-    speed = settings.per_joint(limits, settings.seam_speed, settings.seam_speed_m)
+    remainder = Remainder.of(settings, limits)
     if settings.seam == "temporal_ensemble":
-        return TemporalEnsemble(limits, speed, settings.ensemble_decay)
+        return TemporalEnsemble(remainder, settings.ensemble_decay)
     if settings.seam == "real_time_chunking":
-        return RealTimeChunking(limits, speed)
-    return CrossFade(limits, speed)
+        return RealTimeChunking(remainder)
+    return CrossFade(remainder)

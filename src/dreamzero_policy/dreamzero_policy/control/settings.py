@@ -30,7 +30,10 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "seam_s": (0.0, 2.0),
     "seam_speed": (0.01, 3.0),
     "seam_speed_m": (0.001, 1.0),
+    "seam_jerk": (5.0, 5000.0),
+    "seam_jerk_m": (1.0, 1000.0),
     "ramp_s": (0.1, 10.0),
+    "ending_s": (0.0, 1.0),
     "ensemble_decay": (0.0, 50.0),
     "slowest_playback": (0.05, 1.0),
     "teleop_max_age_s": (0.05, 1.0),
@@ -77,7 +80,12 @@ class ControllerSettings:
         seam_speed: fastest closing of the gap between command and chunk; a wide gap makes the fade
             longer [rad/s].
         seam_speed_m: the same for a prismatic joint [m/s].
+        seam_jerk: hardest start or end of a fade; a gap makes the fade longer [rad/s^3].
+        seam_jerk_m: the same for a prismatic joint [m/s^3].
         ramp_s: least length of the fade from rest into a chunk, after enable and every hold [s].
+        ending_s: a chunk that nothing has followed up by then is played ever slower over this last
+            stretch, or half of it where the next chunk is due so late, so that the robot is at rest
+            when it ends [s]; 0 brakes at the end.
         smoothing: whether chunks go through the paper's filter.
         seam: which strategy joins two chunks.
         ensemble_decay: how fast an older chunk loses weight under ``temporal_ensemble`` [1/s].
@@ -113,7 +121,10 @@ class ControllerSettings:
     seam_s: float = 0.0
     seam_speed: float = 0.5
     seam_speed_m: float = 0.1
+    seam_jerk: float = 20.0
+    seam_jerk_m: float = 4.0
     ramp_s: float = 1.0
+    ending_s: float = 0.4
     smoothing: bool = True
     seam: Literal["cross_fade", "temporal_ensemble", "real_time_chunking"] = "cross_fade"
     ensemble_decay: float = 2.0

@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dreamzero_policy.control.interpolation import Motion, Point, Trajectory
-from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.remainder import Faded, Remainder, covered
 from dreamzero_policy.types import NS_PER_S, Float
 
@@ -90,14 +89,13 @@ class TemporalEnsemble:
     is nothing left to average with.
 
     Args:
-        limits: of the joints; grippers and bases change over at once.
-        speed: [A] fastest closing of a gap; a wide one makes the changes longer.
+        remainder: how the command comes onto a chunk, and how long a change takes.
         decay: how fast an older chunk's weight falls against a newer one's, per second between
             their first rows [1/s]; 0 weighs all alike.
     """
 
-    def __init__(self, limits: Limits, speed: Float, decay: float) -> None:
-        self._remainder = Remainder(limits, speed)
+    def __init__(self, remainder: Remainder, decay: float) -> None:
+        self._remainder = remainder
         self._decay = decay
 
     def join(

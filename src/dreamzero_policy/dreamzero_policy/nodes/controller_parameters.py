@@ -83,7 +83,12 @@ class ControllerParameters(NodeParameters):
         "seam_speed", "Fastest closing of the gap between command and chunk [rad/s]."
     )
     seam_speed_m: float = _setting("seam_speed_m", "The same for a prismatic joint [m/s].")
+    seam_jerk: float = _setting("seam_jerk", "Hardest start or end of a fade [rad/s^3].")
+    seam_jerk_m: float = _setting("seam_jerk_m", "The same for a prismatic joint [m/s^3].")
     ramp_s: float = _setting("ramp_s", "Least fade from rest into a chunk [s].")
+    ending_s: float = _setting(
+        "ending_s", "Last stretch of a chunk without a successor, in which it comes to rest [s]."
+    )
     smoothing: bool = _setting("smoothing", "Whether chunks go through the paper's filter.")
     seam: str = _setting("seam", "How two chunks are joined.")
     ensemble_decay: float = _setting(

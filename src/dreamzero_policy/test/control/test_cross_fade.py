@@ -6,6 +6,7 @@ import pytest
 from dreamzero_policy.control.cross_fade import CrossFade
 from dreamzero_policy.control.interpolation import Point, Trajectory
 from dreamzero_policy.control.limits import Limits
+from dreamzero_policy.control.remainder import Remainder
 
 STEP, FADE = 100_000_000, 300_000_000
 NO = np.zeros(2, dtype=bool)
@@ -23,8 +24,17 @@ def limits(gripper: np.ndarray = NO, acceleration: float = 1e3, jerk: float = 1e
     )
 
 
-def join(present: Point, own: Limits | None = None, at_ns: int = 450_000_000, speed: float = 9.0):
-    fade = CrossFade(limits() if own is None else own, np.full(2, speed))
+def join(
+    present: Point,
+    own: Limits | None = None,
+    at_ns: int = 450_000_000,
+    speed: float = 9.0,
+    most_jerk=np.inf,
+):
+    remainder = Remainder(
+        limits() if own is None else own, np.full(2, speed), np.full(2, most_jerk)
+    )
+    fade = CrossFade(remainder)
     return fade.join(present, None, path(), at_ns, FADE)
 
 
@@ -72,16 +82,18 @@ def test_a_sharp_column_changes_over_at_once():
 
 
 @pytest.mark.parametrize("speed", [9.0, 0.1])
+@pytest.mark.parametrize(("own_jerk", "most_jerk"), [(20.0, np.inf), (1e6, 10.0)])
 @pytest.mark.parametrize(
     ("away", "rate", "push"), [(0.1, 0.0, 0.0), (0.0, 0.4, 0.0), (0.0, 0.0, 2.0), (0.05, 0.3, 1.0)]
 )
-def test_a_fade_takes_the_time_that_slow_joints_need(speed, away, rate, push):
-    own = limits(acceleration=4.0, jerk=20.0)
+def test_a_fade_takes_the_time_that_slow_joints_need(speed, own_jerk, most_jerk, away, rate, push):
+    own = limits(acceleration=4.0, jerk=own_jerk)
     start = path().at(450_000_000)
     motion = join(
         Point(start.position + away, start.velocity + rate, start.acceleration + push),
         own,
         speed=speed,
+        most_jerk=most_jerk,
     )
     parts = sum(value != 0 for value in (away, rate, push))
     end = min(motion.from_ns + motion.fade_ns, motion.end_ns)

@@ -5,6 +5,7 @@ import numpy as np
 from dreamzero_policy.control.interpolation import Point, Trajectory
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.real_time_chunking import RealTimeChunking
+from dreamzero_policy.control.remainder import Remainder
 
 STEP, FADE = 100_000_000, 200_000_000
 NO, ONE = np.zeros(1, dtype=bool), np.ones(1)
@@ -17,7 +18,7 @@ def chunk(start_ns: int, bend: float = 0.0) -> Trajectory:
 
 
 def test_a_chunk_that_was_held_is_followed_as_it_is():
-    seam = RealTimeChunking(LIMITS, np.full(1, 9.0))
+    seam = RealTimeChunking(Remainder(LIMITS, np.full(1, 9.0), np.full(1, np.inf)))
     first = seam.join(chunk(0).at(0), None, chunk(0), 0, FADE)
     new = chunk(300_000_000, bend=0.2)
     second = seam.join(first.at(600_000_000), first, new, 600_000_000, FADE, 900_000_000)
@@ -27,7 +28,7 @@ def test_a_chunk_that_was_held_is_followed_as_it_is():
 
 
 def test_a_chunk_without_a_prefix_is_cross_faded_and_counted_unless_it_is_the_first():
-    seam = RealTimeChunking(LIMITS, np.full(1, 9.0))
+    seam = RealTimeChunking(Remainder(LIMITS, np.full(1, 9.0), np.full(1, np.inf)))
     first = seam.join(Point.resting(np.zeros(1)), None, chunk(0), 0, FADE)
     assert seam.without_prefix == 0
     present = first.at(600_000_000)

@@ -1,110 +1,100 @@
-"""The cross-fade: no jump in position, velocity or acceleration at either end."""
+"""Every strategy by its name, and what all of them owe: no step at a seam, whatever arrives."""
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from dreamzero_policy.control.cross_fade import CrossFade
 from dreamzero_policy.control.interpolation import Point, Trajectory
 from dreamzero_policy.control.limits import Limits
-from dreamzero_policy.control.seam import CrossFade
+from dreamzero_policy.control.real_time_chunking import RealTimeChunking
+from dreamzero_policy.control.seam import make_seam
+from dreamzero_policy.control.settings import ControllerSettings
+from dreamzero_policy.control.temporal_ensemble import TemporalEnsemble
 
-STEP, FADE = 100_000_000, 300_000_000
-NO = np.zeros(2, dtype=bool)
-
-
-def path() -> Trajectory:
-    t = np.arange(20)[:, None] * 0.1
-    return Trajectory(np.hstack((np.sin(t), np.cos(t))), 0, STEP, NO, NO)
-
-
-def limits(gripper: np.ndarray = NO, acceleration: float = 1e3, jerk: float = 1e6) -> Limits:
-    one = np.ones(2)
-    return Limits(
-        ("a", "b"), NO, gripper, NO, -9 * one, 9 * one, 9 * one, acceleration * one, jerk * one
-    )
+STEP = 1_000_000_000 // 15
+STRATEGIES = {
+    "cross_fade": CrossFade,
+    "temporal_ensemble": TemporalEnsemble,
+    "real_time_chunking": RealTimeChunking,
+}
+NAMES = ("position", "velocity", "acceleration")
 
 
-def join(present: Point, own: Limits | None = None, at_ns: int = 450_000_000, speed: float = 9.0):
-    fade = CrossFade(limits() if own is None else own, np.full(2, speed))
-    return fade.join(present, None, path(), at_ns, FADE)
+def chunk(droid, rng, start_ns: int, rows: int, rough: float) -> Trajectory:
+    """A chunk that wanders around home."""
+    limits = Limits.of(droid)
+    steps = rng.normal(0.0, rough, (rows, len(limits.names)))
+    wander = np.cumsum(np.cumsum(steps, axis=0) * 0.1, axis=0)
+    return Trajectory(np.array(droid.home) + wander, start_ns, STEP, limits.gripper, limits.base)
 
 
-def test_it_starts_at_the_command_and_ends_on_the_chunk():
-    present = Point(np.array([0.3, 0.7]), np.array([0.5, -0.2]), np.array([1.0, 2.0]))
-    motion, chunk = join(present), path()
-    begin = motion.at(450_000_000)
-    for name in ("position", "velocity", "acceleration"):
-        np.testing.assert_allclose(getattr(begin, name), getattr(present, name), atol=1e-9)
-    for ns in (750_000_000 - 1, 750_000_000, 1_000_000_000):
-        for name in ("position", "velocity"):
-            np.testing.assert_allclose(
-                getattr(motion.at(ns), name), getattr(chunk.at(ns), name), atol=1e-6
-            )
-    np.testing.assert_allclose(
-        motion.at(750_000_000 - 1).acceleration, chunk.at(750_000_000).acceleration, atol=1e-4
-    )
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_strategy_is_made_by_its_name(droid, name):
+    seam = make_seam(ControllerSettings(seam=name), Limits.of(droid))
+    assert isinstance(seam, STRATEGIES[name])
 
 
-def test_a_chunk_that_agrees_is_followed_as_it_is():
-    chunk = path()
-    motion = join(chunk.at(450_000_000))
-    for ns in range(450_000_000, chunk.end_ns, 7_000_000):
-        np.testing.assert_allclose(motion.at(ns).position, chunk.at(ns).position, atol=1e-12)
-
-
-def test_rates_are_the_derivatives_and_the_gap_closes_at_the_stated_speed():
-    gap = np.array([0.1, -0.05])
-    start = path().at(450_000_000)
-    motion, h = join(Point(start.position + gap, start.velocity, start.acceleration)), 10_000
-    fastest = 0.0
-    for ns in range(460_000_000, 740_000_000, 5_000_000):
-        slope = (motion.at(ns + h).position - motion.at(ns - h).position) / (2e-9 * h)
-        np.testing.assert_allclose(motion.at(ns).velocity, slope, atol=1e-5)
-        fastest = max(fastest, np.abs(motion.at(ns).velocity - path().at(ns).velocity)[0])
-    assert fastest == pytest.approx(1.875 * 0.1 / 0.3, rel=0.02)
-
-
-def test_a_sharp_column_changes_over_at_once():
-    start = path().at(450_000_000)
-    gripper = np.array([True, False])
-    motion = join(Point.resting(start.position + 0.2), limits(gripper))
-    assert motion.at(450_000_000).position[0] == start.position[0]
-    assert motion.at(450_000_000).position[1] == pytest.approx(start.position[1] + 0.2)
-
-
-@pytest.mark.parametrize("speed", [9.0, 0.1])
-@pytest.mark.parametrize(
-    ("away", "rate", "push"), [(0.1, 0.0, 0.0), (0.0, 0.4, 0.0), (0.0, 0.0, 2.0), (0.05, 0.3, 1.0)]
+@pytest.mark.parametrize("name", STRATEGIES)
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    rough=st.sampled_from([0.0, 0.01, 0.1]),
+    gaps=st.lists(st.integers(1, 900_000_000), min_size=2, max_size=12),
+    late=st.integers(0, 1_200_000_000),
+    fade=st.sampled_from([100_000_000, 300_000_000]),
 )
-def test_a_fade_takes_the_time_that_slow_joints_need(speed, away, rate, push):
-    own = limits(acceleration=4.0, jerk=20.0)
-    start = path().at(450_000_000)
-    motion = join(
-        Point(start.position + away, start.velocity + rate, start.acceleration + push),
-        own,
-        speed=speed,
+def test_no_step_at_any_seam_and_rates_are_derivatives(droid, name, seed, rough, gaps, late, fade):
+    seam, rng = (
+        make_seam(ControllerSettings(seam=name), Limits.of(droid)),
+        np.random.default_rng(seed),
     )
-    parts = sum(value != 0 for value in (away, rate, push))
-    end = min(motion.from_ns + motion.fade_ns, motion.end_ns)
-    instants = np.arange(motion.from_ns, end, 5_000_000)
-    gaps = [
-        [
-            getattr(motion.at(ns), n) - getattr(path().at(ns), n)
-            for n in ("velocity", "acceleration")
-        ]
-        for ns in instants.tolist()
-    ]
-    fastest, hardest = np.abs(np.array(gaps)).max(axis=(0, 2))
-    if not rate and not push:
-        assert fastest <= speed * 1.001
-    assert hardest <= max(parts * 2.0, push) * 1.001
-    jerk = np.abs(np.diff(np.array(gaps)[:, 1], axis=0)).max() / 5e-3
-    assert jerk <= parts * 10.0 * 1.01
+    arm, motion, now, h = np.arange(7), None, 0, 20_000
+    for gap in gaps:
+        begin, now = now, now + gap
+        instants = rng.integers(begin, now, 4).tolist() if motion is not None else []
+        for ns in instants:
+            if motion.at(ns - h) is None or motion.at(ns + h) is None:
+                continue
+            before, here, after = (motion.at(ns + d) for d in (-h, 0, h))
+            slope = (after.position - before.position)[arm] / (2e-9 * h)
+            np.testing.assert_allclose(here.velocity[arm], slope, atol=2e-3)
+            slope = (after.velocity - before.velocity)[arm] / (2e-9 * h)
+            np.testing.assert_allclose(here.acceleration[arm], slope, atol=0.1)
+        new = chunk(droid, rng, now - late, 24, rough)
+        covers = motion is not None and motion.at(now) is not None
+        present = motion.at(now) if covers else Point.resting(np.array(droid.home))
+        held = None if rng.random() < 0.5 else now + STEP
+        joined = seam.join(present, motion if covers else None, new, now, fade, held)
+        for field in NAMES:
+            np.testing.assert_allclose(
+                getattr(joined.at(now), field)[arm], getattr(present, field)[arm], atol=1e-6
+            )
+        assert joined.at(joined.start_ns - 1) is None
+        assert joined.at(joined.end_ns + 1) is None
+        assert joined.end_ns == new.end_ns
+        assert joined.at(joined.end_ns) is not None
+        motion = joined
 
 
-def test_nothing_is_known_outside():
-    motion = join(Point.resting(np.zeros(2)))
-    assert motion.at(motion.start_ns - 1) is None
-    assert motion.at(motion.end_ns + 1) is None
-    assert motion.end_ns == path().end_ns
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_gripper_changes_over_at_once(droid, name):
+    limits = Limits.of(droid)
+    seam = make_seam(ControllerSettings(seam=name), limits)
+    rows = np.tile(droid.home, (24, 1))
+    closed = rows.copy()
+    closed[:, 7] = 1.0
+    one, two = (Trajectory(r, 0, STEP, limits.gripper, limits.base) for r in (rows, closed))
+    first = seam.join(one.at(0), None, one, 0, 300_000_000)
+    second = seam.join(first.at(400_000_000), first, two, 400_000_000, 300_000_000)
+    assert second.at(400_000_000).position[7] == 1.0
+    assert second.at(450_000_000).velocity[7] == 0.0
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_chunk_that_does_not_cover_the_seam_is_an_error(droid, name):
+    new = chunk(droid, np.random.default_rng(0), 0, 24, 0.0)
+    seam = make_seam(ControllerSettings(seam=name), Limits.of(droid))
     with pytest.raises(ValueError, match="seam: expected an instant"):
-        join(Point.resting(np.zeros(2)), at_ns=path().end_ns + 1)
+        seam.join(new.at(0), None, new, new.end_ns + 1, 100_000_000)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dreamzero_policy.control.interpolation import Point, Trajectory
 from dreamzero_policy.control.limits import Limits
+from dreamzero_policy.control.remainder import Remainder
 from dreamzero_policy.control.temporal_ensemble import Ensemble, TemporalEnsemble
 
 STEP, FADE, SECOND = 100_000_000, 200_000_000, 1_000_000_000
@@ -23,7 +24,7 @@ def level(value: float, start_ns: int, rows: int = 17) -> Trajectory:
 
 
 def ensemble(decay: float = 1.0) -> TemporalEnsemble:
-    return TemporalEnsemble(LIMITS, np.full(1, 9.0), decay)
+    return TemporalEnsemble(Remainder(LIMITS, np.full(1, 9.0), np.full(1, np.inf)), decay)
 
 
 def played(seam: TemporalEnsemble, chunks: list[Trajectory], seams: list[int]):
