@@ -34,7 +34,18 @@ TORCH = {"torch", "torchvision", "transformers", "diffusers", "accelerate"}
 TORCH_FOLDERS = {"weights", "model", "checkpoint", "inference", "training", "golden"}
 # Besides nodes/ these speak ROS, and may use what every node stands on; a node nobody imports.
 ROS_PACKAGES = {"dreamzero_bringup"}  # and every driver's package
-NODE_BASE = {"lifecycle", "parameters", "qos", "messages", "images", "diagnostics", "realtime"}
+NODE_BASE = {
+    "lifecycle",
+    "parameters",
+    "qos",
+    "messages",
+    "images",
+    "diagnostics",
+    "realtime",
+    "driver_base",
+    "driver_robot",
+    "polled",
+}
 
 
 def imports(tree):
