@@ -13,6 +13,7 @@ from dreamzero_bringup.doctor import examination
 from dreamzero_bringup.doctor.examination import SECTIONS, Request, examine
 from dreamzero_bringup.doctor.finding import Level, skipped
 from dreamzero_bringup.domain import DomainClaim
+from sim_driver import robots
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -108,7 +109,8 @@ def test_a_middleware_that_breaks_later_is_told(quick, monkeypatch):
     assert "failed to create domain, error Error" in finding.found
 
 
-def test_a_robot_that_cannot_be_simulated(quick):
+def test_a_robot_that_cannot_be_simulated(quick, monkeypatch):
+    monkeypatch.setattr(robots, "_ROBOTS", {"droid": robots.get("droid")})
     report = examine(Request("yam", sim=True, domain_id=45))
     assert complaints(report, "configuration")["node graph"].level is Level.FAIL
     assert silent(report)
