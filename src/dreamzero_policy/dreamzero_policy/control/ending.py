@@ -50,16 +50,21 @@ class Ending:
         x = self._over(ns)
         return 1.0 - x * x * (3.0 - 2.0 * x)
 
+    def played(self, ns: int) -> int:
+        """Which instant of the motion is played at an instant, up to its end."""
+        x = self._over(ns)
+        if x <= 0.0:
+            return ns
+        return self.from_ns + round((x - x**3 + x**4 / 2.0) * (self.end_ns - self.from_ns))
+
     def at(self, ns: int) -> Point | None:
         """The point at an instant, None before the start and after the end."""
-        x, length_ns = self._over(ns), self.end_ns - self.from_ns
-        if x <= 0.0 or ns > self.end_ns:
-            return self.base.at(ns)
-        played = x - x**3 + x**4 / 2.0
-        point = self.base.at(self.from_ns + round(played * length_ns))
-        if point is None:
-            return None
-        rate, slowing = self.rate(ns), -6.0 * x * (1.0 - x) / (length_ns / NS_PER_S)
+        x = self._over(ns)
+        point = self.base.at(self.played(ns)) if ns <= self.end_ns else None
+        if point is None or x <= 0.0:
+            return point
+        seconds = (self.end_ns - self.from_ns) / NS_PER_S
+        rate, slowing = self.rate(ns), -6.0 * x * (1.0 - x) / seconds
         return Point(
             point.position,
             point.velocity * rate,
