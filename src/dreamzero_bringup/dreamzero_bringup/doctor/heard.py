@@ -46,13 +46,17 @@ class Heard:
     def stream(self, topic: str, **known: object) -> Stream:
         """Rates and ages up to now; ``known`` is what the graph says of the topic."""
         arrivals, stamps = list(self._arrivals), list(self._stamps)
-        ends = [self._began, *arrivals, self._now_ns()]
+        # By stamps, where there are any: a late arrival may be this process's own doing.
+        instants = stamps or arrivals
+        gaps = [later - sooner for sooner, later in pairwise(instants)]
+        ends = [self._began, *arrivals[:1], *arrivals[-1:], self._now_ns()]
+        gaps += [ends[1] - ends[0], ends[-1] - ends[-2]]
         span = arrivals[-1] - arrivals[0] if len(arrivals) > 1 else 0
         return Stream(
             topic,
             count=len(arrivals),
             rate_hz=(len(arrivals) - 1) * NS_PER_S / span if span > 0 else 0.0,
-            gap_s=max(later - sooner for sooner, later in pairwise(ends)) / NS_PER_S,
+            gap_s=max(gaps) / NS_PER_S,
             ages_s=tuple(
                 (came - stamp) / NS_PER_S for came, stamp in zip(arrivals, stamps, strict=False)
             ),

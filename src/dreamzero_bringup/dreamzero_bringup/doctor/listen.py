@@ -36,7 +36,7 @@ DRIVERS = ("sim_driver", "driver")
 """Names that a graph gives its driver."""
 
 _EARS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)  # matches every publisher
-_ANSWER_S = 1.0
+_ANSWER_S = 3.0
 _LEVELS = {b"\x00": "OK", b"\x01": "WARN", b"\x02": "ERROR", b"\x03": "STALE"}
 _IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _JOINTS = ("sensor_msgs/msg/JointState",)
