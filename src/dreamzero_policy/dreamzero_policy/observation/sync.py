@@ -181,6 +181,11 @@ class Instants:
         present = self._grid.index_at(now_ns)
         if self._next is None or self._next > present + 1:  # the start, or the clock was set back
             self._next = present + 1
+        if self._next < present:
+            # By arithmetic: a clock that is set for the first time leaps over decades.
+            oldest = self._grid.index_at(now_ns - self._horizon_ns)
+            self.skipped += max(oldest - self._next, 0)
+            self._next = max(oldest, self._next)
         while self._next <= present:
             instant = self._grid.instant(self._next)
             if now_ns < instant + self._settle_ns and not settled(instant):

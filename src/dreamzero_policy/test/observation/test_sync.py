@@ -199,3 +199,11 @@ def test_a_clock_that_was_set_back_starts_anew():
 def test_a_wait_must_end_before_an_instant_is_given_up():
     with pytest.raises(ValueError, match=r"expected 0 to less than the 0.2 s .* got 0.2 s"):
         instants(settle_ms=200)
+
+
+def test_a_clock_that_is_set_for_the_first_time_leaps_over_decades_at_once():
+    schedule = instants()
+    assert due(schedule, 0) == []
+    decades_ms = 56 * 365 * 24 * 3600 * 1000
+    assert due(schedule, decades_ms + 3, settled=True) == [decades_ms]
+    assert schedule.skipped == decades_ms // 200 - 1
