@@ -27,6 +27,14 @@ def alone(monkeypatch):
 
 
 @pytest.fixture
+def domain_id():
+    """A domain that nobody has."""
+    claim = DomainClaim()
+    claim.release()
+    return claim.domain_id
+
+
+@pytest.fixture
 def quick(monkeypatch):
     """Leaves out what takes long and is tested elsewhere."""
     monkeypatch.setitem(SECTIONS, "checkpoint", lambda _: [skipped("checkpoint", "not here")])
@@ -47,8 +55,8 @@ def silent(report):
     return finding.level is Level.SKIP and not set(LIVE) & set(report.sections)
 
 
-def test_the_simulated_robot_is_sound(quick):
-    report = examine(Request("droid", sim=True, seconds=2.0, domain_id=45))
+def test_the_simulated_robot_is_sound(quick, domain_id):
+    report = examine(Request("droid", sim=True, seconds=2.0, domain_id=domain_id))
     found = complaints(report, *LIVE)
     late = {what for what in found if what.endswith((": rate", ": stamps"))}  # a busy machine's
     assert found.keys() == late
@@ -56,16 +64,18 @@ def test_the_simulated_robot_is_sound(quick):
                                                *report.sections["joints"])]  # fmt: skip
     assert set(seen) == {"exterior_1", "exterior_2", "wrist", "joint_states"}
     assert {f.what for f in report.sections["driver"]} >= {"driver", "joint_commands", "QoS"}
-    assert report.domain_id == 45
+    assert report.domain_id == domain_id
     # the driver was stopped and its domain given back
-    DomainClaim(45).release()
+    DomainClaim(domain_id).release()
     left = [child.name() for child in psutil.Process().children(recursive=True)]
     assert "driver_node" not in left
 
 
-def test_a_driver_that_ends_is_a_failure_with_its_last_words(quick, monkeypatch):
+def test_a_driver_that_ends_is_a_failure_with_its_last_words(quick, monkeypatch, domain_id):
     overrides = ("sim_driver.command_timeout_s=99.0",)
-    report = examine(Request("droid", sim=True, seconds=1.0, domain_id=45, overrides=overrides))
+    report = examine(
+        Request("droid", sim=True, seconds=1.0, domain_id=domain_id, overrides=overrides)
+    )
     assert report.failed
     assert "parameters: sim_driver" in complaints(report, "configuration")
     ended = complaints(report, "robot")["simulated driver"]
@@ -73,19 +83,19 @@ def test_a_driver_that_ends_is_a_failure_with_its_last_words(quick, monkeypatch)
     assert "command_timeout_s: expected" in ended.found
 
 
-def test_nothing_running_is_skipped_not_failed(quick):
-    report = examine(Request("droid", domain_id=45, seconds=0.1))
+def test_nothing_running_is_skipped_not_failed(quick, domain_id):
+    report = examine(Request("droid", domain_id=domain_id, seconds=0.1))
     (finding,) = report.sections["robot"]
     assert finding.level is Level.SKIP
-    assert "nothing is running on domain 45; start `dreamzero up" in finding.found
+    assert f"nothing is running on domain {domain_id}; start `dreamzero up" in finding.found
     assert not set(LIVE) & set(report.sections)
 
 
-def test_a_middleware_that_does_not_load_is_one_failure(quick, monkeypatch):
+def test_a_middleware_that_does_not_load_is_one_failure(quick, monkeypatch, domain_id):
     broken = examination.dds_facts.look()
     facts = type(broken)(**{**vars(broken), "rmw": "", "rmw_error": "no such library"})
     monkeypatch.setattr(examination.dds_facts, "look", lambda: facts)
-    report = examine(Request("droid", domain_id=45))
+    report = examine(Request("droid", domain_id=domain_id))
     assert complaints(report, "DDS")["middleware"].level is Level.FAIL
     assert silent(report)
 
@@ -98,20 +108,20 @@ def test_a_domain_that_is_none_is_one_failure(quick, monkeypatch, text):
     assert silent(report)
 
 
-def test_a_middleware_that_breaks_later_is_told(quick, monkeypatch):
+def test_a_middleware_that_breaks_later_is_told(quick, monkeypatch, domain_id):
     def broken(*_):
         raise RuntimeError("failed to create domain,\n error Error")
 
     monkeypatch.setattr(examination, "_listen", broken)
-    report = examine(Request("droid", domain_id=45))
+    report = examine(Request("droid", domain_id=domain_id))
     (finding,) = report.sections["robot"]
     assert finding.level is Level.FAIL
     assert "failed to create domain, error Error" in finding.found
 
 
-def test_a_robot_that_cannot_be_simulated(quick, monkeypatch):
+def test_a_robot_that_cannot_be_simulated(quick, monkeypatch, domain_id):
     monkeypatch.setattr(robots, "_ROBOTS", {"droid": robots.get("droid")})
-    report = examine(Request("yam", sim=True, domain_id=45))
+    report = examine(Request("yam", sim=True, domain_id=domain_id))
     assert complaints(report, "configuration")["node graph"].level is Level.FAIL
     assert silent(report)
 
@@ -131,11 +141,11 @@ def test_wrong_use(request_, quick):
         examine(request_)
 
 
-def test_a_domain_of_another_run_is_not_entered(quick):
-    claim = DomainClaim(45)
+def test_a_domain_of_another_run_is_not_entered(quick, domain_id):
+    claim = DomainClaim(domain_id)
     try:
         with pytest.raises(ValueError, match="belongs to another dreamzero run"):
-            examine(Request("droid", sim=True, domain_id=45))
+            examine(Request("droid", sim=True, domain_id=domain_id))
     finally:
         claim.release()
     assert os.environ.get("ROS_DOMAIN_ID") is None

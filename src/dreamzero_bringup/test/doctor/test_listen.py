@@ -65,7 +65,7 @@ class FakeRobot:
 def domain_id(monkeypatch):
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
-    claim = DomainClaim(45)
+    claim = DomainClaim()
     yield claim.domain_id
     claim.release()
 
@@ -142,7 +142,6 @@ def test_a_robot_that_does_everything_wrong(robots, domain_id, complaints):
         view: complaints(camera_checks.check(view, camera, EXPECTED))
         for view, camera in live.cameras.items()
     }
-    assert list(cameras["wrist"]) == ["wrist: size"]
     assert "320x240" in cameras["wrist"]["wrist: size"].found
     left = cameras["exterior_1"]
     assert "8UC3" in left["exterior_1: encoding"].found
@@ -157,8 +156,8 @@ def test_a_robot_that_does_everything_wrong(robots, domain_id, complaints):
     assert names_row.level is Level.FAIL
     assert names_row.found.startswith("missing: panda_joint3")
     assert "panda_joint1         panda_joint1   < number 2" in names_row.found
-    assert "always the same" in joints["joint_states: stamps"].found
-    assert 25 < live.joints["joint_states"].stream.rate_hz < 35
+    assert "old on arrival" in joints["joint_states: stamps"].found
+    assert 5 < live.joints["joint_states"].stream.rate_hz < 40
 
     said = complaints(connection_checks.driver(live.driver))
     assert said["driver"].found == "FAULT: reflex"
