@@ -22,7 +22,7 @@ import numpy as np
 
 from dreamzero_policy.control.interpolation import Motion, Point, Trajectory
 from dreamzero_policy.control.remainder import Faded, Remainder, covered
-from dreamzero_policy.types import NS_PER_S, Float
+from dreamzero_policy.types import NS_PER_S
 
 _MOST = 16
 """Chunks in the mean at most, since a tick computes every one; the oldest weighs least."""
@@ -121,18 +121,19 @@ class TemporalEnsemble:
         last_ns = min(before.end_ns, new.end_ns)
         if not before.start_ns <= at_ns < last_ns:
             return new
-        rise_ns, fall_ns = (
-            max(fade_ns, self._remainder.least_ns(*self._gap(before, new, ns)), 1)
-            for ns in (at_ns, last_ns)
-        )
-        if at_ns + rise_ns + fall_ns > before.end_ns:
-            return new
         share = 1.0 / (1.0 + self._mass(before, new.start_ns))
+        rise_ns, fall_ns = (
+            max(fade_ns, self._least_ns(part, before, new, ns), 1)
+            for part, ns in ((share, at_ns), (1.0 - share, last_ns))
+        )
+        if max(rise_ns, fall_ns) > before.end_ns - at_ns:
+            return new
         return Ensemble(before, new, self._remainder.sharp, share, at_ns, rise_ns, fall_ns)
 
-    def _gap(self, before: Motion, new: Motion, ns: int) -> tuple[Float, Float, Float]:
-        """[A] difference between the two in position, velocity and acceleration."""
-        return self._remainder.gap(covered(before, ns), covered(new, ns))
+    def _least_ns(self, part: float, before: Motion, new: Motion, ns: int) -> int:
+        """How long a part of the way from one motion to the other takes at least."""
+        away, rate, push = self._remainder.gap(covered(before, ns), covered(new, ns))
+        return self._remainder.least_ns(part * away, part * rate, part * push)
 
     def _mass(self, motion: Trajectory | Ensemble, start_ns: int) -> float:
         """Weight of all that is in an ensemble, where a chunk that starts at ``start_ns`` has 1."""

@@ -93,7 +93,7 @@ def test_a_chunk_at_rest_or_near_the_end_is_faded_to():
     seam = ensemble()
     first = seam.join(Point.resting(np.zeros(1)), None, level(0.1, 0), 0, FADE)
     assert isinstance(first.base, Trajectory)
-    late = seam.join(first.at(1_300_000_000), first, level(0.2, SECOND), 1_300_000_000, FADE)
+    late = seam.join(first.at(1_450_000_000), first, level(0.2, SECOND), 1_450_000_000, FADE)
     assert isinstance(late.base, Trajectory)
     soon = seam.join(first.at(900_000_000), first, level(0.2, SECOND), SECOND, FADE)
     assert isinstance(soon.base, Ensemble)
