@@ -5,6 +5,8 @@
 #   make test            every test that this machine can run
 #   make bench           figures into benchmarks/results
 #   make fuzz            property tests of the control path for FUZZ_MINUTES (default 60)
+#   make faults          kill, stop, spoil, delay: every fault in real processes, as a table; about 5 minutes
+#   make faults ONLY='kill|clock'
 #   make lint            ruff: format and rules
 #   make clean           removes what set-up and builds made
 
@@ -15,7 +17,7 @@ FUZZ_MINUTES ?= 60
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: setup demo test bench fuzz lint clean
+.PHONY: setup demo test bench fuzz faults lint clean
 
 setup:
 	@PYTHON=$(PYTHON) bash scripts/setup.sh
@@ -31,6 +33,9 @@ bench: setup
 
 fuzz: setup
 	@$(VENV)/bin/python benchmarks/fuzz_control.py --minutes $(FUZZ_MINUTES)
+
+faults: setup
+	@$(VENV)/bin/python benchmarks/faults.py --robot $(ROBOT) --only '$(ONLY)'
 
 lint: setup
 	@$(VENV)/bin/ruff format --check .

@@ -105,7 +105,8 @@ def usage(parts: Iterable[Stretch], limits: Limits, period_s: float) -> Usage:
         count += len(positions)
         for row, column in np.argwhere(~np.isfinite(positions))[:1]:
             broken.append(f"{limits.names[column]} is {positions[row, column]}")
-        out = np.maximum(limits.lower - positions, positions - limits.upper) > ROUNDING
+        lower, upper = _range(positions, limits, part.from_rest)
+        out = np.maximum(lower - positions, positions - upper) > ROUNDING
         for column in np.flatnonzero(out.any(axis=0)):
             row = int(np.argmax(out[:, column]))
             broken.append(
@@ -130,6 +131,20 @@ def usage(parts: Iterable[Stretch], limits: Limits, period_s: float) -> Usage:
                     f"at most {most[column]}"
                 )
     return Usage(shares, tuple(broken), count)
+
+
+def _range(positions: Float, limits: Limits, from_rest: bool) -> tuple[Float, Float]:
+    """[N, A] least and greatest position of every command.
+
+    A motion begins where the robot was found, which may be a little outside: from there a joint may
+    go inwards only.
+    """
+    lower = np.broadcast_to(limits.lower, positions.shape)
+    upper = np.broadcast_to(limits.upper, positions.shape)
+    if not from_rest:
+        return lower, upper
+    before = np.vstack((positions[:1], positions[:-1]))
+    return np.minimum(lower, before), np.maximum(upper, before)
 
 
 def _too_fast_at_the_ends(positions: Float, limits: Limits, period_s: float) -> list[str]:

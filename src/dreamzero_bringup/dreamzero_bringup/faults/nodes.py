@@ -13,22 +13,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from dreamzero_bringup.domain import DomainClaim
-from dreamzero_bringup.graph import NodeSpec
+from dreamzero_bringup.graph import NodeSpec, Value
 from dreamzero_bringup.supervisor import NodeProcess, executable_path
 
 _STOP_S = 5.0
 
 
-def double(module: str, name: str, robot: str | None = None) -> NodeSpec:
+def double(module: str, name: str, robot: str | None = None, **parameters: Value) -> NodeSpec:
     """A stand-in of this package, started as ``python -m``.
 
     Args:
         module: of this package.
         name: the node's name.
         robot: for those that have that parameter.
+        parameters: further ones.
     """
-    parameters = {} if robot is None else {"robot": robot}
-    return NodeSpec("", f"{__package__}.{module}", name, "robot", parameters=parameters)
+    known = {} if robot is None else {"robot": robot}
+    executable = f"{__package__}.{module}"
+    return NodeSpec("", executable, name, "robot", parameters={**known, **parameters})
 
 
 def _command(spec: NodeSpec) -> list[str | Path]:

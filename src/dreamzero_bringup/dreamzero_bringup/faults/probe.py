@@ -17,6 +17,7 @@ import numpy as np
 from dreamzero_msgs import msg as dz
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 
 from dreamzero_bringup.faults.commands import Command
@@ -54,6 +55,7 @@ class Probe:
             (dz.Authority, "authority", qos.STATUS),
             (dz.ActionChunk, "action_chunk", qos.CHUNK),
             (dz.PolicyStatus, "policy_status", qos.STATUS),
+            (Clock, "/clock", qos.STATE_INPUT),
         ):
             self.listen(kind, topic, profile)
         self.command_topic = node.resolve_topic_name("joint_commands")

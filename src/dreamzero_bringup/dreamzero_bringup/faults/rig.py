@@ -1,7 +1,7 @@
 """The graph under test: brought into motion, asked, stopped; the same for every fault.
 
-A layout is a list of nodes. Between two faults only those nodes are started that a fault killed or
-that the next layout has differently.
+Between two faults only those nodes are started that a fault killed or that the next layout has
+differently.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from dreamzero_msgs import msg as dz
@@ -20,14 +19,14 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from dreamzero_bringup.console import log_files
-from dreamzero_bringup.faults import lossy_link, sensor_relay
 from dreamzero_bringup.faults.commands import speeds
 from dreamzero_bringup.faults.double import ORDERS
-from dreamzero_bringup.faults.nodes import Nodes, double
+from dreamzero_bringup.faults.layouts import Layout, layout, orderly
+from dreamzero_bringup.faults.nodes import Nodes
 from dreamzero_bringup.faults.probe import Probe, hurry
 from dreamzero_bringup.faults.scripted_policy import SPEED
 from dreamzero_bringup.faults.small_disk import SmallDisk
-from dreamzero_bringup.graph import NodeSpec, Options, build, setting
+from dreamzero_bringup.graph import Options, build, setting
 from dreamzero_bringup.operator_client import Answer, OperatorClient, spinning
 from dreamzero_policy import embodiments
 from dreamzero_policy.control.limits import Limits
@@ -35,17 +34,6 @@ from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.nodes import qos
 from dreamzero_policy.nodes.messages import nanoseconds, time_message
 from dreamzero_policy.types import NS_PER_S
-
-Layout = Literal["scripted", "relayed", "recorded", "clock", "far", "untrained"]
-"""Who plays the policy, and what lies between the nodes:
-
-- scripted: the real robot-side nodes and the scripted policy.
-- relayed: and the sensor relay between the driver and those who hear it.
-- recorded: and a recorder, which writes to the small disk.
-- clock: the robot side follows a clock that the test sets.
-- far: the policy on the far side of a lossy link.
-- untrained: the real policy, with random weights.
-"""
 
 _UP_S, _READY_S, _MOVING_S = 40.0, 90.0, 15.0
 _STEADY, _STEADY_COMMANDS = 0.15, 8
@@ -122,49 +110,18 @@ class Rig:
 
     # The graph
 
-    def layout(self, name: Layout) -> list[NodeSpec]:
-        """The nodes of a layout, drivers first."""
-        specs, robot = dict(self._specs), self.embodiment.name
-        if name != "untrained":
-            specs["policy"] = double("scripted_policy", "policy", robot)
-        if name == "relayed":
-            specs["sensor_relay"] = double("sensor_relay", "sensor_relay", robot)
-            heard = {"proprioception": ("joint_states",)}
-            heard["camera_tiler"] = tuple(sensor_relay.image_topics(robot).values())
-            for node, topics in heard.items():
-                changed = tuple(map(sensor_relay.remapping, topics))
-                specs[node] = replace(specs[node], remappings=changed + specs[node].remappings)
-        if name == "recorded":
-            if self.disk is None:
-                raise ValueError("a recorder needs the small disk, and so root")
-            recorder = double("recorder", "recorder", robot)
-            specs["recorder"] = replace(
-                recorder, parameters={**recorder.parameters, "folder": str(self.disk.folder)}
-            )
-        if name == "clock":
-            specs["shifted_clock"] = double("shifted_clock", "shifted_clock")
-            for node in set(self._specs) - {"policy"}:
-                changed = {**specs[node].parameters, "use_sim_time": True}
-                specs[node] = replace(specs[node], parameters=changed)
-        if name == "far":
-            specs["lossy_link"] = double("lossy_link", "lossy_link")
-            specs["policy"] = replace(specs["policy"], remappings=lossy_link.REMAPPINGS)
-        return list(specs.values())
-
     def bring_up(self, name: Layout) -> None:
         """Makes the nodes of a layout run and waits until all of them have spoken.
 
         Raises:
             ValueError: one of them does not.
         """
-        fresh = self.nodes.ensure(self.layout(name))
+        fresh = self.nodes.ensure(layout(name, self._specs, self.embodiment.name, self.disk))
         self._layout = name
         now = time.time_ns()
-        for node in ("shifted_clock", "lossy_link", "sensor_relay"):
+        for node in orderly(name):
             if node in fresh:
                 self._wait_for_listener(f"{node}/order")
-        if name != "untrained" and "policy" in fresh:
-            self._wait_for_listener("policy/order")
         if (began := fresh.get("sim_driver")) is not None:
             self._hear("driver_status", lambda m: m.session_id >= began, _UP_S, began)
             now = time.time_ns()
@@ -234,9 +191,10 @@ class Rig:
         self.bring_up(name)
         # A node that was killed is counted by the others until the middleware misses it.
         self.seen_publishers(1)
-        for node in ("lossy_link", "sensor_relay"):
-            if node in self._orders and node in {spec.name for spec in self.layout(name)}:
-                self.order(node, **({"loss": 0.0, "delay_s": 0.0} if node == "lossy_link" else {}))
+        if name == "far":
+            self.order("lossy_link", loss=0.0, delay_s=0.0)
+        if name == "relayed":
+            self.order("sensor_relay")
         self.ask("disable")
         if self.status().mode == dz.ControllerStatus.ESTOPPED:
             self.ask("reset-estop")
@@ -361,14 +319,10 @@ class Rig:
         Raises:
             ValueError: none was followed.
         """
-        chunks = {
-            (chunk.session_id, chunk.sequence): chunk
-            for _, chunk in reversed(self.probe.since("action_chunk", 0))
-        }
-        for _, status in reversed(self.probe.since("controller_status", 0)):
-            chunk = chunks.get((status.session_id, status.sequence))
-            if chunk is not None and status.mode == dz.ControllerStatus.ACTIVE:
-                return self.end_ns(chunk, status.playback)
+        for received, status in reversed(self.probe.since("controller_status", 0)):
+            if status.mode == dz.ControllerStatus.ACTIVE and status.rows_left > 0:
+                step_s = 1.0 / self.embodiment.time_base.control_hz / status.playback
+                return received + round(status.rows_left * step_s * NS_PER_S)
         raise ValueError("no chunk was followed")
 
     def end_ns(self, chunk: dz.ActionChunk, playback: float) -> int:

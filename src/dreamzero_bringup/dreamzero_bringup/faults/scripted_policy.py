@@ -148,7 +148,7 @@ class ScriptedPolicy(Double):
             sequence=self._sequence,
             policy=self._policy,
         )
-        self._chunks.publish(_spoil(good, mode))
+        self._chunks.publish(spoiled(good, mode))
         if mode != "old_sequence":
             self._sequence += 1
 
@@ -200,7 +200,7 @@ class ScriptedPolicy(Double):
         self._statuses.publish(message)
 
 
-def _spoil(chunk: ActionChunk, mode: str) -> dz.ActionChunk:
+def spoiled(chunk: ActionChunk, mode: str) -> dz.ActionChunk:
     """The message of a chunk with the fault of a mode."""
     rows = np.array(chunk.rows)
     shift = {"ahead": 1, "behind": -1}.get(mode, 0) * round(CLOCK_ERROR_S * NS_PER_S)

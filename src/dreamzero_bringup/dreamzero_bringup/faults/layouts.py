@@ -1,0 +1,73 @@
+"""Which nodes run for a fault: the robot's graph, with stand-ins between or for its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+from dreamzero_bringup.faults import lossy_link, sensor_relay
+from dreamzero_bringup.faults.nodes import double
+from dreamzero_bringup.faults.small_disk import SmallDisk
+from dreamzero_bringup.graph import NodeSpec
+
+Layout = Literal["scripted", "relayed", "recorded", "clock", "far", "untrained"]
+"""Who plays the policy, and what lies between the nodes:
+
+- scripted: the real robot-side nodes and the scripted policy.
+- relayed: and the sensor relay between the driver and those who hear it.
+- recorded: and a recorder, which writes to the small disk.
+- clock: the robot side follows a clock that the test sets.
+- far: the policy on the far side of a lossy link.
+- untrained: the real policy, with random weights.
+"""
+
+
+_STAND_INS = {"relayed": "sensor_relay", "clock": "shifted_clock", "far": "lossy_link"}
+
+
+def orderly(name: Layout) -> list[str]:
+    """The nodes of a layout that take orders."""
+    return [
+        *([] if name == "untrained" else ["policy"]),
+        *([_STAND_INS[name]] if name in _STAND_INS else []),
+    ]
+
+
+def layout(
+    name: Layout, graph: Mapping[str, NodeSpec], robot: str, disk: SmallDisk | None
+) -> list[NodeSpec]:
+    """The nodes of a layout, drivers first.
+
+    Args:
+        name: of the layout.
+        graph: the robot's own nodes by name.
+        robot: its name.
+        disk: for ``recorded``.
+
+    Raises:
+        ValueError: ``recorded`` without a disk.
+    """
+    specs = dict(graph)
+    if name != "untrained":
+        specs["policy"] = double("scripted_policy", "policy", robot)
+    if name in _STAND_INS:
+        stand_in = _STAND_INS[name]
+        specs[stand_in] = double(stand_in, stand_in, robot if name == "relayed" else None)
+    if name == "relayed":
+        topics = {"proprioception": ("joint_states",)}
+        topics["camera_tiler"] = tuple(sensor_relay.image_topics(robot).values())
+        for node, heard in topics.items():
+            changed = tuple(map(sensor_relay.remapping, heard))
+            specs[node] = replace(specs[node], remappings=changed + specs[node].remappings)
+    if name == "recorded":
+        if disk is None:
+            raise ValueError("the recorder's layout needs the small disk, and so root")
+        specs["recorder"] = double("recorder", "recorder", robot, folder=str(disk.folder))
+    if name == "clock":
+        for node in set(graph) - {"policy"}:
+            changed = {**specs[node].parameters, "use_sim_time": True}
+            specs[node] = replace(specs[node], parameters=changed)
+    if name == "far":
+        specs["policy"] = replace(specs["policy"], remappings=lossy_link.REMAPPINGS)
+    return list(specs.values())
