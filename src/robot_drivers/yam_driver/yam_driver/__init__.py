@@ -1,0 +1,1 @@
+"""Two YAM arms of I2RT behind the topics of every driver, and their leader arms."""
