@@ -158,7 +158,7 @@ def build(options: Options) -> list[NodeSpec]:
         _refuse_unsimulated(options.robot)
     nodes = list(_nodes(options.sim, str(site.get("driver", "")), robot_file))
     _refuse_unknown_sections(robot, robot_file)
-    known = {node.name: _known_parameters(node.name, folder, robot) for node in nodes}
+    known = {node.name: _known_parameters(node, folder, robot) for node in nodes}
     overrides = _overrides(options.overrides, known)
     if options.checkpoint is not None:
         overrides.setdefault("policy", {})["checkpoint"] = _checkpoint(options.checkpoint)
@@ -170,7 +170,7 @@ def build(options: Options) -> list[NodeSpec]:
             node.name,
             node.side,
             parameters={"robot": options.robot, **overrides.get(node.name, {})},
-            parameter_files=(*_node_file(folder, node.name), robot_file),
+            parameter_files=(*_node_file(folder, _file_of(node)), robot_file),
             remappings=(*_dry(node, options.dry_run, remappings), *remappings),
             nice=node.nice,
             threads=node.threads,
@@ -266,9 +266,14 @@ def _folder(options: Options) -> Path:
     return folder.resolve()
 
 
-def _node_file(folder: Path, node: str) -> list[Path]:
-    """The node's own file where the installation has one."""
-    path = folder / f"{node}.yaml"
+def _file_of(node: NodeSpec) -> str:
+    """What a node's own file is called: every hardware driver is ``driver``, its package is not."""
+    return node.package if node.name == "driver" else node.name
+
+
+def _node_file(folder: Path, name: str) -> list[Path]:
+    """A node's own file where the installation has one."""
+    path = folder / f"{name}.yaml"
     return [path] if path.is_file() else []
 
 
@@ -293,14 +298,15 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     return sections
 
 
-def _known_parameters(node: str, folder: Path, robot: Mapping[str, Mapping]) -> set[str]:
+def _known_parameters(node: NodeSpec, folder: Path, robot: Mapping[str, Mapping]) -> set[str]:
     """Every parameter that the files name for a node, and those that every node has."""
-    known = {"autostart"} | set(robot.get(_SECTION.format(node=node), {}))
-    if node == "policy":
+    name = node.name
+    known = {"autostart"} | set(robot.get(_SECTION.format(node=name), {}))
+    if name == "policy":
         known.add("checkpoint")
-    for path in _node_file(folder, node):
+    for path in _node_file(folder, _file_of(node)):
         for section, parameters in _read(path).items():
-            if section not in ("/**", node, f"/{node}", _SECTION.format(node=node)):
+            if section not in ("/**", name, f"/{name}", _SECTION.format(node=name)):
                 raise ValueError(f"{path}: expected the section '/**', got {section!r}")
             known |= set(parameters)
     return known

@@ -98,6 +98,21 @@ def test_site_topics_remap_every_node_and_name_the_driver(config):
     assert dict(graph["controller"].remappings)["base_command"] == "base_command/dry_run"
 
 
+def test_a_hardware_driver_reads_the_file_of_its_package(config):
+    """Every hardware driver's node is called driver; its file is called after its package."""
+    (config / "robots" / "droid.yaml").write_text(
+        "/**/graph:\n  ros__parameters:\n    driver: franka_driver/driver_node\n"
+        "/**/driver:\n  ros__parameters:\n    robot_ip: 172.16.0.2\n"
+    )
+    (config / "franka_driver.yaml").write_text("/**:\n  ros__parameters:\n    arm: fr3\n")
+    driver = nodes(config, sim=False, overrides=("driver.arm=fer",))["driver"]
+    assert [path.name for path in driver.parameter_files] == ["franka_driver.yaml", "droid.yaml"]
+    assert driver.parameters["arm"] == "fer"
+    assert setting(driver, "robot_ip") == "172.16.0.2"
+    with pytest.raises(ValueError, match="driver has no parameter 'amr'"):
+        nodes(config, sim=False, overrides=("driver.amr=fer",))
+
+
 def test_without_simulation_and_driver_only_our_nodes_run(config):
     assert next(iter(nodes(config, sim=False))) == "camera_tiler"
 
