@@ -112,7 +112,10 @@ def add_chain(
             damping=[1.0, 0, 0],
         )
         origin = axis.at
-        add_parts(parent, origin, axis.parts, axis.mass)
+        if axis.parts:
+            add_parts(parent, origin, axis.parts, axis.mass)
+        else:
+            parent.mass, parent.inertia, parent.explicitinertial = axis.mass, [0.1] * 3, True
         add_servo(
             spec,
             axis.name,

@@ -135,6 +135,32 @@ class Table:
 
 
 @dataclass(frozen=True)
+class SimBase:
+    """A wheeled base; its velocities are on the wire as they are here.
+
+    Attributes:
+        place: names of the MuJoCo joints, and of their servos, that shift it along the scene's x
+            and y and turn it.
+        forward: fastest ahead and back [m/s].
+        yaw: fastest turn [rad/s].
+        timeout_s: silence after which it brakes [s].
+        lead_s: as of a ``SimJoint``.
+    """
+
+    place: tuple[str, str, str]
+    forward: float
+    yaw: float
+    timeout_s: float
+    lead_s: float
+
+    def __post_init__(self) -> None:
+        """Refuses a base that could not move or would not stop."""
+        numbers = (self.forward, self.yaw, self.timeout_s)
+        if not all(math.isfinite(number) and number > 0 for number in numbers):
+            raise ValueError(f"a base needs speeds and a timeout above 0, got {self}")
+
+
+@dataclass(frozen=True)
 class SimRobot:
     """A robot that the driver can simulate.
 
@@ -144,6 +170,7 @@ class SimRobot:
         views: cameras, in publishing order.
         table: where its task objects lie.
         add_to: adds bodies, joints, servos and cameras to a model being built.
+        base: its wheels, where it has any.
     """
 
     name: str
@@ -151,3 +178,4 @@ class SimRobot:
     views: tuple[SimView, ...]
     table: Table
     add_to: Callable[[mujoco.MjSpec], None]
+    base: SimBase | None = None

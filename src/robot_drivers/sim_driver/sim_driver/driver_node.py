@@ -1,9 +1,11 @@
 """The simulated robot as a ROS node, with the topics of a hardware driver.
 
 Publishes ``<view>/image_raw`` (rgb8), ``joint_states`` (wire units) and ``driver_status``; takes
-position commands by joint name on ``joint_commands``, from one publisher only. A command must name
-the driver's session in its ``frame_id``: a driver that was restarted has a new one, so it never
-follows a controller that was enabled before. The driver holds the robot's pose, and logs why, until
+position commands by joint name on ``joint_commands``, and for a robot with wheels the base's
+velocity on ``base_command``, each from one publisher only. A joint command must name the driver's
+session in its ``frame_id``: a driver that was restarted has a new one, so it never follows a
+controller that was enabled before. The wheels turn only while joint commands are followed. The
+driver holds the robot's pose, and logs why, until
 the first command, when commands stop, and while two publishers compete. ``driver/release`` lets the
 robot go limp, and takes it back.
 """
@@ -16,6 +18,7 @@ from array import array
 from collections.abc import Generator
 
 from dreamzero_msgs.msg import DriverStatus
+from geometry_msgs.msg import Twist
 from rclpy.lifecycle import LifecyclePublisher
 from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import SetBool
@@ -32,7 +35,7 @@ from sim_driver.hardware import SimulatedRobot
 from sim_driver.paced import PacedThread
 from sim_driver.parameters import SimDriverParameters
 
-_COMMANDS = "joint_commands"
+_COMMANDS, _BASE_COMMANDS = "joint_commands", "base_command"
 _STATUS_NS = NS_PER_S // 10
 
 
@@ -90,6 +93,10 @@ class SimDriverNode(Node[SimDriverParameters]):
         self._taken = self._refused = 0
         self._last_refusal, self._shown = "", None
         self.create_subscription(JointState, _COMMANDS, self._take_command, qos.COMMAND)
+        self._obeyed = [_COMMANDS]
+        if self._robot.robot.base is not None:
+            self._obeyed.append(_BASE_COMMANDS)
+            self.create_subscription(Twist, _BASE_COMMANDS, self._drive, qos.COMMAND)
         self.create_service(SetBool, "driver/release", self._release)
         self._joints = self._paced("joints", self.settings.joint_state_hz, self._run_joints())
         self._joints.start()
@@ -173,23 +180,46 @@ class SimDriverNode(Node[SimDriverParameters]):
             self._robot.command(message.name, message.position, time.monotonic_ns())
             self._taken += 1
         except ValueError as error:
-            self._refused += 1
-            self._last_refusal = str(error)
-            self.get_logger().error(f"command refused: {error}", throttle_duration_sec=1.0)
+            self._refuse(error)
+
+    def _drive(self, message: Twist) -> None:
+        """Passes a base velocity on, or refuses it and says why."""
+        if not self.accepting:
+            return
+        (forward, *across), (*tilt, yaw) = (
+            (part.x, part.y, part.z) for part in (message.linear, message.angular)
+        )
+        try:
+            self._require_one_publisher()
+            if any((*across, *tilt)):
+                raise ValueError(
+                    "base: expected linear.x and angular.z only, got linear y and z "
+                    f"{across}, angular x and y {tilt}"
+                )
+            self._robot.drive(forward, yaw, time.monotonic_ns())
+        except ValueError as error:
+            self._refuse(error)
+
+    def _refuse(self, error: ValueError) -> None:
+        """Counts a refusal and says why."""
+        self._refused += 1
+        self._last_refusal = str(error)
+        self.get_logger().error(f"command refused: {error}", throttle_duration_sec=1.0)
 
     def _require_one_publisher(self) -> None:
         """Refuses a command, and holds, while more than one node publishes commands."""
-        topic = self.resolve_topic_name(_COMMANDS)
-        count = self.count_publishers(topic)
-        if count <= 1:
-            return
-        self._robot.hold(f"{count} publishers on {topic}")
-        rivals = self.get_publishers_info_by_topic(topic)
-        who = ", ".join(sorted(f"{info.node_namespace}/{info.node_name}" for info in rivals))
-        raise ValueError(
-            f"expected one publisher on {topic}, got {count} ({who.replace('//', '/')}); "
-            "the robot holds until only one is left"
-        )
+        for commands in self._obeyed:
+            topic = self.resolve_topic_name(commands)
+            count = self.count_publishers(topic)
+            if count <= 1:
+                continue
+            self._robot.hold(f"{count} publishers on {topic}")
+            rivals = self.get_publishers_info_by_topic(topic)
+            who = ", ".join(sorted(f"{info.node_namespace}/{info.node_name}" for info in rivals))
+            raise ValueError(
+                f"expected one publisher on {topic}, got {count} ({who.replace('//', '/')}); "
+                "the robot holds until only one is left"
+            )
 
     def _require_session(self, frame_id: str) -> None:
         """Refuses a command meant for an earlier run of this driver, or for none in particular."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from dreamzero_policy.types import NS_PER_S, Float, frozen
 from sim_driver import scene
+from sim_driver.base import Base
 from sim_driver.description import SimRobot
 from sim_driver.servo import Servo
 
@@ -87,6 +88,10 @@ class SimulatedRobot:
         self._positions = np.array([joint.qposadr[0] for joint in joints])
         self._velocities = np.array([joint.dofadr[0] for joint in joints])
         self._inputs = np.array([self.model.actuator(name).id for name in self.joint_names])
+        self._base = robot.base and Base(robot.base)
+        wheels = robot.base.place if robot.base else ()
+        self._wheels = np.array([self.model.joint(name).qposadr[0] for name in wheels], int)
+        self._wheel_inputs = np.array([self.model.actuator(name).id for name in wheels], int)
         self._released = False
         # What makes the arm's servos stiff: gain and bias of their actuators. Grippers stay so.
         self._arm = self._inputs[[not joint.grips for joint in robot.joints]]
@@ -114,6 +119,12 @@ class SimulatedRobot:
             return self._released
 
     @property
+    def base_place(self) -> Float:
+        """[3] where the base is: x, y [m] and turn [rad]; empty for a robot without wheels."""
+        with self._lock:
+            return frozen(self._data.qpos[self._wheels])
+
+    @property
     def body_positions(self) -> dict[str, Float]:
         """World position [3] of every body [m], for judging a task."""
         with self._lock:
@@ -130,6 +141,10 @@ class SimulatedRobot:
                 self._reached_ns += self._step_ns
                 self._watch(self._reached_ns)
                 self._data.ctrl[self._inputs] = self._servo.step(timestep)
+                if self._base is not None:
+                    self._data.ctrl[self._wheel_inputs] = self._base.step(
+                        timestep, self._reached_ns, self._data.qpos[self._wheels]
+                    )
                 mujoco.mj_step(self.model, self._data)
 
     def _watch(self, now_ns: int) -> None:
@@ -138,6 +153,8 @@ class SimulatedRobot:
             self._hold(f"no command for {self._timeout_ns / NS_PER_S:g} s")
 
     def _hold(self, reason: str) -> None:
+        if self._base is not None:
+            self._base.stop()
         if self._released:
             return  # the operator's hands may be on it; only take_back ends that
         self._command_ns = None
@@ -159,6 +176,24 @@ class SimulatedRobot:
             self._servo.follow(target)
             self._command_ns = now_ns
             self._hold_reason = None
+
+    def drive(self, forward: float, yaw: float, now_ns: int) -> None:
+        """Rolls at ``forward`` [m/s] and turns at ``yaw`` [rad/s], for a short while.
+
+        A velocity says nothing of who sends it, so the wheels turn only while joint commands are
+        followed, which do.
+
+        Raises:
+            ValueError: the robot has no wheels, holds or is released, or ``Base.drive`` refuses.
+        """
+        with self._lock:
+            if self._base is None:
+                raise ValueError(f"{self.robot.name} has no wheels")
+            if self._hold_reason is not None and (forward or yaw):
+                raise ValueError(
+                    f"the base stands still while the robot holds: {self._hold_reason}"
+                )
+            self._base.drive(forward, yaw, now_ns)
 
     def hold(self, reason: str) -> None:
         """Holds the measured pose now, until the next command; a released robot stays limp."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from sim_driver.agibot_g1 import AGIBOT_G1
 from sim_driver.description import SimRobot
 from sim_driver.franka import FRANKA
 from sim_driver.yam import YAM
 
-_ROBOTS = {robot.name: robot for robot in (FRANKA, YAM)}
+_ROBOTS = {robot.name: robot for robot in (AGIBOT_G1, FRANKA, YAM)}
 
 
 def names() -> tuple[str, ...]:

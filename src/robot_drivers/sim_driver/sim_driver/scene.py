@@ -13,6 +13,9 @@ from sim_driver.shapes import SCENE, SEEN_ONLY, box, finish
 TIMESTEP_S = 0.002
 """Physics step [s]."""
 
+CAMERA_OFF_M, CAMERA_OFF_RAD = 0.004, 0.01
+"""How far a camera may be off its place and its direction, along and about every axis."""
+
 _BLOCK_DENSITY = 500.0  # kg/m^3, soft wood
 _HUES = {"red": 0.995, "green": 0.36, "blue": 0.60, "yellow": 0.135, "purple": 0.78}
 
@@ -21,7 +24,8 @@ def build(robot: SimRobot, seed: int) -> mujoco.MjModel:
     """Builds the scene of ``robot``; the same seed gives the same scene.
 
     The seed chooses where the blocks lie, how they are turned, their size and shade, the table's
-    tone, and the direction and strength of the light. Which colours there are does not change, so
+    tone, the direction and strength of the light, and how far the cameras are off their places, as
+    they are on any robot. Which colours there are does not change, so
     an instruction such as "pick up the red block" always makes sense.
     """
     rng = np.random.default_rng(seed)
@@ -38,6 +42,7 @@ def build(robot: SimRobot, seed: int) -> mujoco.MjModel:
     _add_light(spec, rng)
     robot.add_to(spec)
     _add_blocks(spec, robot.table, rng)
+    _move_cameras(spec, rng)
     return spec.compile()
 
 
@@ -153,3 +158,13 @@ def _scatter(
                 places.append(point)
             if len(places) == count:
                 return places
+
+
+def _move_cameras(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
+    """Shifts and turns every camera a little."""
+    for camera in spec.cameras:
+        camera.pos = camera.pos + rng.uniform(-CAMERA_OFF_M, CAMERA_OFF_M, 3)
+        turn = rng.uniform(-CAMERA_OFF_RAD, CAMERA_OFF_RAD, 3)
+        quaternion = camera.quat.copy()
+        mujoco.mju_quatIntegrate(quaternion, turn, 1.0)
+        camera.quat = quaternion

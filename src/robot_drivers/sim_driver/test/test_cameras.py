@@ -23,20 +23,37 @@ def _needs_egl():
         pytest.skip(str(error))
 
 
-def pictures(seed):
-    robot = SimulatedRobot(FRANKA, seed, now_ns=0)
-    lens = Cameras(robot.model, FRANKA.views)
+def pictures(seed, sim=FRANKA, target=None, seconds=1.5):
+    """Every view of the robot at home, or after it was commanded to ``target`` on the wire."""
+    robot = SimulatedRobot(sim, seed, now_ns=0)
+    for now in range(0, round(seconds * 1e9) if target else 0, 100_000_000):
+        robot.command(robot.joint_names, target, now)
+        robot.advance(now)
+    lens = Cameras(robot.model, sim.views)
     lens.see(robot.scene_state())
-    seen = {view.name: lens.render(view.name) for view in FRANKA.views}
+    seen = {view.name: lens.render(view.name) for view in sim.views}
     lens.close()
     return seen
 
 
+def home(sim):
+    """Home on the wire, by joint name."""
+    return {joint.name: joint.commanded.to_wire(joint.home) for joint in sim.joints}
+
+
+def changed(one, other):
+    """[H, W] which pixels differ much."""
+    return np.abs(one.astype(int) - other.astype(int)).max(axis=-1) > 30
+
+
 def coloured(image, hue):
     """Number of strongly coloured pixels within 0.05 of ``hue``."""
-    strong = [p for p in image.reshape(-1, 3) / 255.0 if p.max() - p.min() > 0.3]
-    found = [colorsys.rgb_to_hsv(*p)[0] for p in strong]
-    return sum(min(abs(h - hue), 1 - abs(h - hue)) < 0.05 for h in found)
+    pixels = image.reshape(-1, 3) / 255.0
+    strong = pixels[np.ptp(pixels, axis=1) > 0.3]
+    colours, counts = np.unique(strong, axis=0, return_counts=True)
+    found = np.array([colorsys.rgb_to_hsv(*colour)[0] for colour in colours])
+    away = np.abs(found - hue)
+    return counts[np.minimum(away, 1 - away) < 0.05].sum()
 
 
 def test_same_seed_same_pixels():
@@ -101,3 +118,39 @@ def test_no_egl_names_the_packages(monkeypatch):
     with pytest.raises(RenderingUnavailableError, match="libegl1 libgl1-mesa-dri") as caught:
         Cameras(robot.model, FRANKA.views)
     assert "libEGL.so.1" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "overview", "wrists"),
+    [
+        ("agibot_g1", "head", {"hand_left": "left_gripper_joint1",
+                               "hand_right": "right_gripper_joint1"}),
+        ("yam", "top", {"left": "left_gripper", "right": "right_gripper"}),
+    ],
+)  # fmt: skip
+def test_two_armed_robots_see_blocks_and_their_own_grippers(name, overview, wrists):
+    """Each wrist camera sees its own gripper close, near the picture's lower edge, and big."""
+    sim = robots.get(name)
+    open_wire = home(sim)
+    closed = {"agibot_g1": 1.0, "yam": 0.0}[name]
+    before = pictures(0, sim)
+    for view in sim.views:
+        assert before[view.name].shape == (view.height, view.width, 3)
+        assert before[view.name].std() > 20
+    for block, hue in HUES.items():
+        assert coloured(before[overview], hue) > 60, block
+    for view, gripper in wrists.items():
+        after = pictures(0, sim, list((open_wire | {gripper: closed}).values()))
+        moved = {seen: changed(before[seen], after[seen]) for seen in before}
+        height = moved[view].shape[0]
+        assert moved[view][height // 2 :].mean() > 0.05
+        assert moved[view][: height // 3].mean() < 0.01
+        assert moved[overview].mean() > 0.0005  # the overview shows the hands too
+
+
+def test_every_block_is_in_the_overview_whatever_the_seed():
+    for name, overview in (("agibot_g1", "head"), ("yam", "top")):
+        for seed in (1, 2):
+            seen = pictures(seed, robots.get(name))[overview]
+            for block, hue in HUES.items():
+                assert coloured(seen, hue) > 60, f"{block} of seed {seed} in {name}"

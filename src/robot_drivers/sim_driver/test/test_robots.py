@@ -24,6 +24,17 @@ WIRE = {
         ("panda_finger_joint1", 1.0, 0.0, 0.0),
         ("panda_finger_joint1", 0.25, 0.03, 0.03),
     ],
+    "agibot_g1": [
+        ("left_arm_joint2", -1.5, -1.5, -1.5),
+        ("right_arm_joint7", 3.0, 3.0, 3.0),
+        ("left_gripper_joint1", 0.0, 35.0, 0.0),  # open
+        ("left_gripper_joint1", 1.0, 120.0, 1.0),  # closed
+        ("right_gripper_joint1", 0.5, 77.5, 0.5),
+        ("head_pitch_joint", 0.3, 0.3, 0.3),
+        ("waist_pitch_joint", 0.9, 0.9, 0.9),
+        ("waist_lift_joint", 0.42, 0.42, 42.0),  # m, cm
+        ("waist_lift_joint", 0.003, 0.003, 0.3),
+    ],
     "yam": [
         ("left_joint2", 1.25, 1.25, 1.25),
         ("right_joint6", -2.0, -2.0, -2.0),
