@@ -161,6 +161,20 @@ def test_a_plausible_calibration_is_taken(gripper, limits):
     assert arm.gripper_limits == limits
 
 
+@pytest.mark.parametrize(
+    ("gripper", "ambiguous"), [(0.0, True), (0.1, True), (0.3, False), (0.7, False), (0.96, True)]
+)
+def test_a_gripper_near_an_end_may_be_a_turn_off(gripper, ambiguous):
+    """[open] pinned limits are of another run's whole turns; the travel is a little over one."""
+    arm, _ = make()
+    assert arm.may_be_a_turn_off(gripper) == ambiguous
+
+
+def test_a_gripper_of_less_than_a_turn_is_never_a_turn_off():
+    arm, _ = make(FakeArm("can_left", POSE, gripper_limits=(2.83, 0.0)), "crank_4310")
+    assert not any(arm.may_be_a_turn_off(value) for value in np.linspace(0, 1, 11))
+
+
 def test_another_variant_is_refused_side_by_side():
     fake = FakeArm("can_left", POSE)
     fake.get_robot_info()["joint_limits"][1] = (-0.15, 3.0)

@@ -154,6 +154,17 @@ class Arm:
                     "into its zero pose and switch its power off and on"
                 )
 
+    def may_be_a_turn_off(self, gripper: float) -> bool:
+        """Whether a gripper that reads so may as well be at its other end.
+
+        i2rt takes a whole turn off whatever its motors read beyond half a turn at the start
+        (``i2rt/robots/get_robot.py``), and a gripper's travel is longer than a turn: limits that
+        were found in another run may be a turn away from what is read in this one.
+        """
+        turn = 2.0 * np.pi / abs(self.gripper_limits[1] - self.gripper_limits[0])
+        low, high = -GRIPPER_EXCESS, 1.0 + GRIPPER_EXCESS
+        return any(low <= gripper + off <= high for off in (-turn, turn))
+
     def read(self, now_ns: int) -> tuple[Float, Float]:
         """[7] positions and [7] velocities per second, copies.
 

@@ -1,7 +1,8 @@
 """The node of two YAM arms: what ``driver_base`` says of every driver, with I2RT's arms behind it.
 
-At the start the arms are opened one after the other and hold the pose that they have; nothing
-moves, except grippers that ``calibrate_grippers`` lets find their stops. At the end they hold until
+At the start the arms must lie folded, as i2rt leaves them without stiffness for a moment. They are
+opened one after the other and hold the pose that they have; nothing moves, except grippers that
+``calibrate_grippers`` lets find their stops. At the end they hold until
 their loops are closed; 0.4 s later the motors damp and what does not rest sinks. Whoever wants to
 support them lets them float first (``controller/release``) and lays them down.
 """
@@ -75,7 +76,19 @@ class YamDriverNode(DriverNode[YamDriverParameters]):
             self._close(arms)
             raise
         self._loops = realtime.threads() - before
+        self._warn_of_turns(arms, limits)
         return robot
+
+    def _warn_of_turns(self, arms: list[Arm], limits: dict[str, tuple[float, ...]]) -> None:
+        """Says which grippers have to be looked at, as their limits are of another run."""
+        for arm in arms:
+            gripper = arm.read(time.monotonic_ns())[0][WIDTH - 1]
+            if limits[arm.side] and arm.may_be_a_turn_off(gripper):
+                self.get_logger().warning(
+                    f"{arm.side} gripper reads {gripper:.2f} (0 closed, 1 open); if that is not "
+                    "what you see, its limits are a turn of its motor off: open it half way by "
+                    "hand and start again, or calibrate"
+                )
 
     def _gripper_limits(self) -> dict[str, tuple[float, ...]]:
         """Motor angles by side, as set; empty where the gripper is to find them.

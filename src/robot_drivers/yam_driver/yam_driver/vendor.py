@@ -79,6 +79,9 @@ def open_arm(
 ) -> ArmApi:
     """Opens one arm; it holds the pose that it has.
 
+    Until then, for a second or so, its motors are on without stiffness, and while a gripper finds
+    its stops for some seconds more (``i2rt/robots/utils.py``): the arm must lie folded.
+
     Args:
         channel: CAN interface.
         arm_type: i2rt's name, for example ``yam``.
