@@ -19,6 +19,9 @@ from franka_driver.hardware import Arm, FrankaRobot, Gripper, Margins
 from franka_driver.parameters import FrankaDriverParameters
 from franka_driver.ros2_control_arm import Ros2ControlArm
 
+_ROUNDS_AHEAD = 2
+"""A set-point is due so many rounds later: one round that comes late is no gap."""
+
 
 class FrankaDriverNode(DriverNode[FrankaDriverParameters]):
     """Builds the robot that the parameters describe."""
@@ -65,10 +68,11 @@ class FrankaDriverNode(DriverNode[FrankaDriverParameters]):
         settings = self.settings
         model = ARMS[settings.arm]
         if settings.connection == "franky":
+            robot_ip = self._robot_ip()
             return franky_arm.FrankyArm(
                 franky_arm.load(settings.arm),
                 model,
-                self._robot_ip(),
+                robot_ip,
                 lead_s=settings.lead_s,
                 dynamics=settings.dynamics,
                 realtime=settings.require_realtime_kernel,
@@ -81,7 +85,7 @@ class FrankaDriverNode(DriverNode[FrankaDriverParameters]):
             controller=settings.controller,
             interface=settings.controller_interface,
             robot_state_topic=settings.robot_state_topic,
-            lead_s=settings.lead_s,
+            lead_s=_ROUNDS_AHEAD / settings.joint_state_hz,
         )
 
     def _robot_ip(self) -> str:

@@ -40,14 +40,14 @@ class FrankaDriverParameters(DriverParameters):
         at_least=0.02,
         at_most=1.0,
     )
-    lead_s: float = parameter(
-        0.05,
-        "How long after a command or set-point its pose is reached, in seconds.",
-        at_least=0.005,
-        at_most=0.5,
-    )
 
     robot_ip: str = parameter("", "Address of the robot's control, for franky.")
+    lead_s: float = parameter(
+        0.05,
+        "How long after a command franky reaches its pose, in seconds.",
+        at_least=0.02,
+        at_most=0.5,
+    )
     dynamics: float = parameter(
         0.5,
         "Share of the arm's speed, acceleration and jerk that franky may use.",

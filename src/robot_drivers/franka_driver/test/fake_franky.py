@@ -10,10 +10,10 @@ Sources, TimSchneider42/franky v2.0.0 unless said:
   than ``minimum_time``, and ends 10 ms after the last one or stays there:
   include/franky/motion/waypoint_motion.hpp, position_waypoint_motion.hpp.
 - ``JointStopMotion`` is a motion by nothing: include/franky/motion/stop_motion.hpp.
-- limits cannot be set while a motion runs, nor above their maximum: include/franky/dynamics_limit.hpp.
-- the robot stops itself, in mode Reflex, on a jump of the commanded velocity (here: any above the
-  limit) and on collisions; only recovery leaves that mode: libfranka, frankarobotics/libfranka
-  docs of ControlException and automaticErrorRecovery.
+- limits cannot be set while a motion runs, nor above their maximum:
+  include/franky/dynamics_limit.hpp.
+- a robot that stopped itself is in mode Reflex, moves no more, and leaves it by recovery alone:
+  libfranka, docs of ControlException and Robot::automaticErrorRecovery.
 - ``move`` and ``grasp`` of the hand block; ``stop`` from another thread ends them with a
   CommandException: doc/guide/gripper.md, libfranka Gripper::stop.
 """
@@ -28,7 +28,7 @@ from ruckig import InputParameter, OutputParameter, Result, Ruckig
 HOME = np.array([0.0, -0.628, 0.0, -2.513, 0.0, 1.885, 0.0])
 
 
-class Exception_(Exception):
+class Exception_(Exception):  # noqa: N801, N818
     """franky.Exception: the base of libfranka's."""
 
 
@@ -44,7 +44,7 @@ class CommandException(Exception_):
     """The hand refused or was stopped."""
 
 
-class MotionReuseException(Exception):
+class MotionReuseException(Exception):  # noqa: N818
     """A motion object was used twice."""
 
 
