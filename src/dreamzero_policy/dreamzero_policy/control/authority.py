@@ -62,7 +62,8 @@ class Leader:
             at_ns: the instant of the tick on the timeline of commands.
             sends: whether it is sent at all.
         """
-        self._buffer.follow(at_ns, held=sends and who is Authority.NOBODY)
+        policy = who in (Authority.POLICY, Authority.HANDING_BACK)
+        self._buffer.follow(at_ns, followed=policy, held=sends and who is Authority.NOBODY)
         self._followed = who
         if who in (Authority.HUMAN, Authority.POLICY):
             self._handing_back = who is Authority.HUMAN

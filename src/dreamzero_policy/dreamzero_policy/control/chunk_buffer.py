@@ -1,8 +1,8 @@
 """Chunks on a timeline: which is followed, and what is wanted at an instant.
 
-Row k of a chunk is due at ``start_ns + k step_ns`` whenever it arrives, or later where inference is
-slow (``playback.py``); rows that are over by then are skipped by arithmetic. The newest accepted
-chunk supersedes the older one from the next tick, or from its own start.
+Row k of a chunk is due at ``start_ns + k step_ns`` whenever it arrives, or later where the robot
+held or inference is slow (``playback.py``); rows that are over by then are skipped by arithmetic.
+The newest accepted chunk supersedes the older one from the next tick, or from its own start.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from dreamzero_policy.control.ending import Ending
 from dreamzero_policy.control.interpolation import Motion, Point, Trajectory
 from dreamzero_policy.control.limits import Limits
-from dreamzero_policy.control.playback import Playback, Played, slowed
+from dreamzero_policy.control.playback import LEAST_ENDING, Playback, Played, due
 from dreamzero_policy.control.screening import Refused, Screen
 from dreamzero_policy.control.seam import Seam, make_seam
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Float
+
+_FADE_S = (0.3, 0.5)
+"""A fade as long as the inference delay is between these: the first rows of a chunk, which a fast
+policy's robot lives on, differ most from chunk to chunk."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,11 @@ class ChunkBuffer:
     def playback(self) -> float:
         """Share of its own speed at which the chunk in force is played; 1 without one."""
         return self._entry.playback if self._entry else 1.0
+
+    @property
+    def motion(self) -> Ending | None:
+        """The motion in force; None before the first chunk and from its end to the next."""
+        return self._motion
 
     def rows_left(self, now_ns: int) -> float:
         """Rows until the chunk in force ends, 0 without one."""
@@ -176,18 +185,21 @@ class ChunkBuffer:
 
     def begin(self) -> None:
         """Notes that the robot stands still: it has played nothing of any chunk so far."""
-        self._played.restart()
+        if self._settings.slow_inference != "hold":
+            self._played.begin()
 
-    def follow(self, at_ns: int, *, held: bool) -> None:
+    def follow(self, at_ns: int, *, followed: bool, held: bool) -> None:
         """Notes whether the robot goes along with the chunk in force.
 
         Args:
             at_ns: the instant of the tick on the timeline of commands.
-            held: the robot is held. Otherwise it follows the chunk; or somebody else moves it, and
-                then time goes on for the chunk as well.
+            followed: it does.
+            held: it is held. If neither, somebody else moves it, and time goes on for the chunk.
         """
+        if self._settings.slow_inference == "hold":
+            return
         motion = self._motion
-        rate = motion.rate(at_ns) if motion and at_ns <= motion.end_ns else 1.0
+        rate = motion.rate(at_ns) if followed and motion and at_ns <= motion.end_ns else 1.0
         self._played.follow(at_ns, 0.0 if held else self.playback * rate)
 
     def ramping(self, at_ns: int) -> bool:
@@ -251,19 +263,19 @@ class ChunkBuffer:
             least = self._settings.seam_s
         else:
             delay = self._entry.accepted_ns - self._entry.chunk.observation_ns
-            least = min(max(delay / NS_PER_S, 0.1), 0.5)
+            least = min(max(delay / NS_PER_S, _FADE_S[0]), _FADE_S[1])
         return max(round(least * NS_PER_S), self._ramp_end_ns - at_ns)
 
     def _ending_ns(self, entry: _Entry) -> int:
         """How long a chunk takes to come to rest, if nothing follows it up.
 
-        It is not slowed down before the next one is due, as long as that leaves half of the usual
-        time; and takes all of it where the next one is due too late anyway.
+        It is not slowed down before the next one is due, as long as that leaves a quarter of the
+        usual time; and takes all of it where the next one is due too late anyway.
         """
         most = self._settings.ending_s
         due_s = (entry.trajectory.end_ns - entry.chunk.observation_ns) / NS_PER_S
         left = due_s - self.timing.until_next_s
-        return round((most if left < 0.0 else min(max(left, most / 2.0), most)) * NS_PER_S)
+        return round((most if left < 0.0 else min(max(left, most * LEAST_ENDING), most)) * NS_PER_S)
 
     def _examine(
         self, chunk: ActionChunk, now_ns: int, pose: Float | None
@@ -273,9 +285,9 @@ class ChunkBuffer:
         if refused is not None:
             return refused
         playback = self.timing.take(chunk, now_ns)
-        since_ns = self._played.until(now_ns) - self._played.until(chunk.observation_ns)
-        played = slowed(chunk, playback, since_ns, now_ns)
-        outcome = self._screen.age(played, now_ns, playback) or self._screen.motion(played)
+        since_ns = self._played.between(chunk.observation_ns, now_ns)
+        timed = due(chunk, playback, since_ns, now_ns)
+        outcome = self._screen.age(timed, now_ns, playback) or self._screen.motion(timed)
         if isinstance(outcome, Refused):
             return outcome
         trajectory, clamped = outcome

@@ -1,4 +1,6 @@
-"""How fast chunks are played where inference is slower than the chunk.
+"""When the rows of a chunk are due: at its own speed, or slower where inference is.
+
+While the robot follows chunks at their own speed, row k is due at ``start + k * step``.
 
 A chunk has to last from its observation until the next chunk is there, which is the interval
 between two observations plus the delay from the second of them to its chunk. One that ends before
@@ -11,7 +13,8 @@ and the last is due when the next chunk comes. Nothing is repeated and nothing i
 
 Where the robot held for part of that time, or went at another speed, it has not come as far, and
 the chunk is due as much later: what counts is how much was played since the observation. Otherwise
-every other chunk, seen before the robot moved, would send it back along its path.
+every other chunk, seen before the robot moved, would send it back along its path, and once that has
+begun nothing ends it. With ``slow_inference: hold`` rows are due by the clock alone.
 """
 
 from __future__ import annotations
@@ -24,10 +27,17 @@ from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.delay import DelayEstimate
 from dreamzero_policy.types import NS_PER_S, ActionChunk
 
-_SPARE, _SPARE_TICKS = 1.1, 2
-"""Longer than estimated by this share, and by the control periods until a chunk is followed."""
+_TICKS = 2
+"""Control periods until a chunk that has arrived is followed."""
 
-_SPELLS = 1024
+LEAST_ENDING = 0.25
+"""Share of the usual time to come to rest in (``ending.py``) that is left after the next chunk."""
+
+_SPARE, _RISE = 0.1, 2.0
+"""What is slowed lasts longer than estimated by this share, against stops; what lasts by itself is
+left alone, and between the two the share rises by so much per second that is missing."""
+
+_SPELLS = 4096
 """Changes of speed that are remembered."""
 
 
@@ -41,7 +51,8 @@ class Playback:
     def __init__(self, settings: ControllerSettings) -> None:
         self._slows = settings.slow_inference == "slow_playback"
         self._slowest = settings.slowest_playback
-        self._spare_s = _SPARE_TICKS * settings.period_s
+        self._follow_s = _TICKS * settings.period_s
+        self._ending_s = LEAST_ENDING * settings.ending_s
         self._longest_ns = round(settings.chunk_max_age_s / settings.slowest_playback * NS_PER_S)
         self._delay, self._interval = DelayEstimate(), DelayEstimate()
         self._session: int | None = None
@@ -55,12 +66,14 @@ class Playback:
 
     @property
     def until_next_s(self) -> float:
-        """From an observation to the chunk after its own, as estimated [s]; inf before any chunk.
+        """From an observation until the chunk after its own is followed, as estimated [s].
 
-        Before there are estimates the shortest delay so far stands for both parts.
+        Before there are estimates the shortest delay so far stands for both parts; before any chunk
+        it is infinite.
         """
         delay = self._shortest_s if self._delay.seconds is None else self._delay.seconds
-        return delay + (delay if self._interval.seconds is None else self._interval.seconds)
+        interval = delay if self._interval.seconds is None else self._interval.seconds
+        return delay + interval + self._follow_s
 
     def take(self, chunk: ActionChunk, now_ns: int) -> float:
         """The share of its own speed at which a chunk lasts until the next; measures it, too.
@@ -100,14 +113,26 @@ class Playback:
         if not self._slows:
             return 1.0
         span = (chunk.end_ns - chunk.observation_ns) / NS_PER_S
-        return min(max(span / (_SPARE * self.until_next_s + self._spare_s), self._slowest), 1.0)
+        lasts = self.until_next_s + self._ending_s
+        missing = max(lasts - span, 0.0)
+        lasts += min(_RISE * missing, _SPARE * lasts)
+        return min(max(span / lasts, self._slowest), 1.0)
 
 
 class Played:
-    """How much of the chunks' own time the robot has played, at any instant of late."""
+    """How much of the chunks' own time the robot has played, between any two instants of late.
+
+    Before anything is noted time goes on for the chunks as for everybody.
+    """
 
     def __init__(self) -> None:
-        self._spells: deque[tuple[int, float, float]] = deque(maxlen=_SPELLS)
+        self._spells: deque[tuple[int, float]] = deque(maxlen=_SPELLS)
+        self._before = 1.0
+
+    def begin(self) -> None:
+        """Notes that the robot has stood still up to now."""
+        self._spells.clear()
+        self._before = 0.0
 
     def follow(self, at_ns: int, share: float) -> None:
         """Notes the speed from an instant on.
@@ -116,32 +141,37 @@ class Played:
             at_ns: on the timeline of commands, never before the last one.
             share: of the chunk's own speed; 0 in a hold.
         """
-        if not self._spells or self._spells[-1][2] != share:
-            self._spells.append((at_ns, self.until(at_ns), share))
+        if not self._spells or self._spells[-1][1] != share:
+            self._spells.append((at_ns, share))
 
-    def until(self, ns: int) -> float:
-        """What was played before an instant [ns], from an arbitrary beginning."""
-        for from_ns, before, share in reversed(self._spells):
-            if from_ns <= ns:
-                return before + (ns - from_ns) * share
-        return self._spells[0][1] if self._spells else 0.0
+    def between(self, from_ns: int, until_ns: int) -> float:
+        """What was played between two instants [ns]; the time itself where the first is later."""
+        if from_ns >= until_ns:
+            return until_ns - from_ns
+        played = 0.0
+        for began_ns, share in reversed(self._spells):
+            if began_ns < until_ns:
+                played += (until_ns - max(began_ns, from_ns)) * share
+                until_ns = began_ns
+            if began_ns <= from_ns:
+                return played
+        return played + (until_ns - from_ns) * self._before
 
     def restart(self) -> None:
         """Forgets everything, as after a jump of the clock."""
         self._spells.clear()
+        self._before = 1.0
 
 
-def slowed(chunk: ActionChunk, share: float, played_ns: float, now_ns: int) -> ActionChunk:
+def due(chunk: ActionChunk, share: float, played_ns: float, now_ns: int) -> ActionChunk:
     """The chunk at a share of its speed, from where the robot has come since its observation.
 
     Args:
         chunk: as it came.
-        share: above 0; 1 leaves the chunk as it is.
+        share: above 0, at most 1.
         played_ns: own time played since the observation [ns].
         now_ns: until when that was.
     """
-    if share == 1.0:
-        return chunk
     ahead_ns = chunk.start_ns - chunk.observation_ns - played_ns
     start_ns = now_ns + round(ahead_ns / share)
     return replace(chunk, start_ns=start_ns, step_ns=round(chunk.step_ns / share))
