@@ -19,7 +19,10 @@ from dreamzero_policy.types import Image
 
 _CROP = 0.95
 
-_Taps = tuple[tuple[NDArray[np.intp], NDArray[np.float32]], ...]
+_BAND = 8
+"""Target pixels that are made by one matrix product."""
+
+_Band = tuple[slice, slice, NDArray[np.float32]]
 
 
 def crop_box(height: int, width: int) -> tuple[int, int, int, int]:
@@ -28,21 +31,11 @@ def crop_box(height: int, width: int) -> tuple[int, int, int, int]:
     return round((height - rows) / 2), round((width - columns) / 2), rows, columns
 
 
-@lru_cache(maxsize=64)
-def _taps(source: int, target: int, channels: int = 1) -> _Taps:
-    """Which source pixels make each of ``target`` pixels along one axis, and how much of each.
+def _weights(source: int, target: int) -> NDArray[np.float32]:
+    """[target, source] how much of each source pixel is in each target pixel along one axis.
 
-    Weights are computed in float32 step by step as PyTorch computes them, since one last bit
-    decides on which side of a level a flat area falls.
-
-    Args:
-        source: pixels along the axis.
-        target: pixels wanted.
-        channels: values per pixel that lie side by side along the axis.
-
-    Returns:
-        One (index [target * channels], weight [target * channels]) per tap, in source order. The
-        weights of a target pixel add up to 1; unused taps have weight 0.
+    They are computed in float32 step by step as PyTorch computes them, since one last bit decides
+    on which side of a level a flat area falls. Every row adds up to 1.
     """
     one, half = np.float32(1), np.float32(0.5)
     scale = np.float32(source) / np.float32(target)
@@ -58,27 +51,47 @@ def _taps(source: int, target: int, channels: int = 1) -> _Taps:
     for column in weight.T:
         total += column
     weight /= total[:, None]
-    index = np.minimum(index, source - 1)[:, :, None] * channels + np.arange(channels)
-    return tuple(
-        (index[:, tap].reshape(-1), np.repeat(weight[:, tap], channels))
-        for tap in range(index.shape[1])
-        if weight[:, tap].any()
-    )
+    weights = np.zeros((target, source), np.float32)
+    used = index < last[:, None]
+    weights[np.nonzero(used)[0], index[used]] = weight[used]
+    return weights
 
 
-def _blend(rows: np.ndarray, taps: _Taps, axis: int, exact: bool) -> NDArray[np.float32]:
-    """The weighted sum of ``taps`` along ``axis``.
+@lru_cache(maxsize=64)
+def _bands(source: int, target: int, channels: int = 1) -> tuple[_Band, ...]:
+    """``_weights`` cut into bands: which target values, from which source values, by what matrix.
 
-    With ``exact`` there is one rounding to float32 per tap: a product of two float32 is exact in
-    float64, so this is the fused multiply-add of the reference's kernels.
+    Args:
+        source: pixels along the axis.
+        target: pixels wanted.
+        channels: values per pixel that lie side by side along the axis.
     """
-    shape = (1, -1) if axis else (-1, 1)
-    total: NDArray[np.float32] | None = None
-    for index, weight in taps:
-        dtype = np.float64 if exact and total is not None else np.float32
-        part = np.multiply(rows.take(index, axis=axis), weight.reshape(shape), dtype=dtype)
-        total = part if total is None else np.add(part, total, out=total, casting="same_kind")
-    return total
+    weights, bands = _weights(source, target), []
+    for start in range(0, target, _BAND):
+        stop = min(start + _BAND, target)
+        (used,) = weights[start:stop].any(axis=0).nonzero()
+        first, last = int(used[0]), int(used[-1]) + 1
+        matrix = np.kron(weights[start:stop, first:last], np.eye(channels, dtype=np.float32))
+        to, of = slice(start * channels, stop * channels), slice(first * channels, last * channels)
+        bands.append((to, of, matrix))
+    return tuple(bands)
+
+
+def _resample(rows: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """The filter along x, then along y: [H, W * 3] to [height, width * 3].
+
+    A product of matrices adds its terms in their order and, where the processor can, rounds once
+    per term; so do the reference's kernels. Terms of weight 0 change nothing. It takes an eighth
+    of the time of gathering the terms one by one.
+    """
+    height, width = rows.shape[0], rows.shape[1] // 3
+    wide = np.empty((height, size[1] * 3), np.float32)
+    for to, of, matrix in _bands(width, size[1], 3):
+        wide[:, to] = rows[:, of] @ matrix.T
+    result = np.empty((size[0], size[1] * 3), np.float32)
+    for to, of, matrix in _bands(height, size[0]):
+        result[to] = matrix @ wide[of]
+    return result
 
 
 def resize(image: Image, size: tuple[int, int]) -> Image:
@@ -94,10 +107,8 @@ def resize(image: Image, size: tuple[int, int]) -> Image:
     Returns:
         [height, width, 3] uint8.
     """
-    height, width = image.shape[:2]
-    rows = np.divide(image.reshape(height, -1), np.float32(255), dtype=np.float32)
-    rows = _blend(rows, _taps(width, size[1], 3), 1, exact=True)
-    rows = _blend(rows, _taps(height, size[0]), 0, exact=True)
+    rows = np.divide(image.reshape(len(image), -1), np.float32(255), dtype=np.float32)
+    rows = _resample(rows, size)
     rows *= np.float32(255)
     return rows.astype(np.uint8).reshape(*size, 3)
 
@@ -112,11 +123,7 @@ def to_native(image: Image, size: tuple[int, int]) -> Image:
     Returns:
         [height, width, 3] uint8.
     """
-    height, width = image.shape[:2]
-    rows = image.reshape(height, -1)
-    # Whole rows are cheap to gather, so they go first: about 11 ms for 1280x720.
-    rows = _blend(rows, _taps(height, size[0]), 0, exact=False)
-    rows = _blend(rows, _taps(width, size[1], 3), 1, exact=False)
+    rows = _resample(image.reshape(len(image), -1).astype(np.float32), size)
     return np.rint(rows, out=rows).astype(np.uint8).reshape(*size, 3)
 
 

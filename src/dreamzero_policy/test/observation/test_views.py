@@ -3,6 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from dreamzero_policy.embodiments import get
@@ -74,6 +76,44 @@ def test_resize_agrees_with_pytorch(native, kind):
     assert np.abs(difference).max() <= 1
     if kind == "noise":
         assert abs(difference.mean()) <= 0.02
+
+
+def slow_twin(image, size):
+    """The same filter as its definition: a triangle as wide as the scale, pixel by pixel."""
+
+    def along(values, target):
+        source = len(values)
+        support = max(source / target, 1.0)
+        made = []
+        for pixel in range(target):
+            centre = (pixel + 0.5) * source / target
+            reach = range(
+                max(0, int(centre - support + 0.5)), min(source, int(centre + support + 0.5))
+            )
+            weights = np.array([max(0.0, 1 - abs(i + 0.5 - centre) / support) for i in reach])
+            made.append(np.tensordot(weights / weights.sum(), values[list(reach)], axes=1))
+        return np.array(made)
+
+    wide = along(image.astype(np.float64).transpose(1, 0, 2), size[1]).transpose(1, 0, 2)
+    return along(wide, size[0])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.tuples(st.integers(3, 90), st.integers(3, 90)),
+    st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    st.integers(0, 2**31),
+)
+def test_resize_agrees_with_its_slow_twin(source, target, seed):
+    image = np.random.default_rng(seed).integers(0, 256, (*source, 3), dtype=np.uint8)
+    exact = slow_twin(image, target)
+    low, high = np.floor(exact - 1e-3), np.floor(exact + 1e-3)  # either side of a whole level
+    for got, least, most in (
+        (resize(image, target), low, high),
+        (to_native(image, target), np.floor(exact + 0.499), np.floor(exact + 0.501)),
+    ):
+        assert got.shape == (*target, 3)
+        assert np.all((least <= got) & (got <= most))
 
 
 def colours(robot, seed=0):
