@@ -47,6 +47,10 @@ def test_what_it_is_given_stays_the_drivers_own():
     fake.step()
     np.testing.assert_array_equal(target, POSE)
     np.testing.assert_array_equal(fake.get_robot_info()["kp"], KP)
+    beyond = np.append(POSE[:6] - 9.0, 1.05)  # a measured pose that is to be held
+    arm.send(beyond)
+    np.testing.assert_array_equal(beyond, np.append(POSE[:6] - 9.0, 1.05))
+    np.testing.assert_allclose(fake.target, [*arm.clip[:, 0], 1.0])
 
 
 @pytest.mark.parametrize("joint", range(6))
