@@ -190,25 +190,33 @@ class DriverNode(Node[Settings]):
             self._robot.command(message.name, message.position, time.monotonic_ns())
             self._taken += 1
         except ValueError as error:
-            self._refused += 1
-            self._last_refusal = str(error)
-            self.get_logger().error(f"command refused: {error}", throttle_duration_sec=1.0)
+            self._refuse(error)
+
+    def _refuse(self, error: ValueError) -> None:
+        """Counts a refusal and says why."""
+        self._refused += 1
+        self._last_refusal = str(error)
+        self.get_logger().error(f"command refused: {error}", throttle_duration_sec=1.0)
+
+    def _topics(self) -> tuple[str, ...]:
+        """Where commands come from, each from one publisher only."""
+        return (_COMMANDS,)
 
     def _require_one_publisher(self) -> None:
         """Refuses a command, and holds, while more than one node publishes commands."""
-        topic = self.resolve_topic_name(_COMMANDS)
-        count = self.count_publishers(topic)
-        if count <= 1:
-            return
-        self._robot.hold(f"{count} publishers on {topic}")
-        rivals = self.get_publishers_info_by_topic(topic)
-        who = ", ".join(
-            sorted(f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in rivals)
-        )
-        raise ValueError(
-            f"expected one publisher on {topic}, got {count} ({who}); "
-            "the robot holds until only one is left"
-        )
+        for topic in map(self.resolve_topic_name, self._topics()):
+            count = self.count_publishers(topic)
+            if count <= 1:
+                continue
+            self._robot.hold(f"{count} publishers on {topic}")
+            rivals = self.get_publishers_info_by_topic(topic)
+            who = ", ".join(
+                sorted(f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in rivals)
+            )
+            raise ValueError(
+                f"expected one publisher on {topic}, got {count} ({who}); "
+                "the robot holds until only one is left"
+            )
 
     def _require_session(self, frame_id: str) -> None:
         """Refuses a command meant for an earlier session of this driver, or for none."""

@@ -1,0 +1,1 @@
+"""Stands in for AgiBot's SDK; see robot.py."""
