@@ -1,5 +1,7 @@
 """Chunks on the clock: order, skipped rows, supersession, seams."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -163,6 +165,68 @@ def test_after_a_clock_jump_everything_is_forgotten(droid, buffer, chunk_of, sti
     before = NOW - 3600 * SECOND
     chunk = chunk_of(droid, still(droid), before, session=before)
     assert isinstance(buffer.accept(chunk, before), Accepted)
+
+
+def test_a_ramp_that_has_begun_is_not_cut_short_by_the_next_chunk(
+    droid, buffer, chunk_of, still, home
+):
+    moved = home + 0.1 * (np.arange(8) == 0)
+    buffer.accept(chunk_of(droid, still(droid, moved), NOW), NOW)
+    point, at = buffer.wanted(NOW + PERIOD, Point.resting(home), resting=True), NOW + PERIOD
+    speeds = []
+    while at < NOW + SECOND - 2 * PERIOD:
+        at += PERIOD
+        if (at - NOW) // PERIOD % 6 == 0:
+            late = at - SECOND // 10
+            chunk = chunk_of(droid, still(droid, moved), late, sequence=at)
+            assert isinstance(buffer.accept(chunk, at), Accepted)
+        assert buffer.ramping(at)
+        point = buffer.wanted(at, point)
+        speeds.append(point.velocity[0])
+    assert max(speeds) < 1.3 * 1.875 * 0.1  # as fast as one quintic over the whole second
+    assert not buffer.ramping(NOW + SECOND + PERIOD)
+
+
+def test_a_session_that_has_ended_is_dropped_and_refused(droid, buffer, chunk_of, still, home):
+    rest = Point.resting(home)
+    assert buffer.end()  # nothing was there
+    buffer.accept(chunk_of(droid, still(droid), NOW, session=5), NOW)
+    buffer.wanted(NOW + PERIOD, rest)
+    assert not buffer.end(4)  # an older one has ended
+    assert isinstance(buffer.wanted(NOW + PERIOD, rest), Point)
+    assert buffer.end(5)
+    assert buffer.wanted(NOW + PERIOD, rest).reason == "no_chunk"
+    assert buffer.planned(NOW + PERIOD) is None
+    late = chunk_of(droid, still(droid), NOW, session=5, sequence=1)
+    assert buffer.accept(late, NOW).reason == "old_session"
+    newer = chunk_of(droid, still(droid), NOW, session=6)
+    assert isinstance(buffer.accept(newer, NOW), Accepted)
+    assert buffer.end()  # the newest, which waits
+    assert buffer.accept(newer, NOW).reason == "old_session"
+
+
+def test_the_policy_of_a_chunk_that_is_over_does_not_count(droid, buffer, chunk_of, still):
+    assert buffer.policy(NOW) is None
+    chunk = chunk_of(droid, still(droid), NOW, policy=7)
+    buffer.accept(chunk, NOW)
+    assert buffer.policy(chunk.end_ns) == 7
+    assert buffer.policy(chunk.end_ns + 1) is None
+
+
+def test_the_seam_is_told_which_rows_were_held(droid, chunk_of, still, home):
+    class Listening:
+        held: ClassVar[list] = []
+
+        def join(self, present, following, new, at_ns, fade_ns, held_ns=None):
+            self.held.append(held_ns)
+            return new
+
+    buffer = ChunkBuffer(Limits.of(droid), ControllerSettings(), Listening())
+    for sequence, rows in enumerate((0, 4)):
+        chunk = chunk_of(droid, still(droid), NOW, sequence=sequence, prefix_rows=rows)
+        buffer.accept(chunk, NOW)
+        buffer.wanted(NOW + PERIOD, Point.resting(home))
+    assert Listening.held == [None, NOW + 3 * chunk.step_ns]
 
 
 @settings(deadline=None)
