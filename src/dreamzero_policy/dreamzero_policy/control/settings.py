@@ -76,7 +76,7 @@ class ControllerSettings:
         following_error: largest distance between command and measurement [rad or m]; grippers and
             bases are exempt.
         seam_s: least length of the cross-fade between chunks [s]; 0 means the chunk's own inference
-            delay, 0.1 to 0.5 s.
+            delay, 0.3 to 0.5 s.
         seam_speed: fastest closing of the gap between command and chunk; a wide gap makes the fade
             longer [rad/s].
         seam_speed_m: the same for a prismatic joint [m/s].
