@@ -137,6 +137,8 @@ class FrankyArm:
 
     def read(self, ros_ns: int) -> ArmReading | None:
         """What the control loop or the robot says now; None where its clock has not moved."""
+        if self._robot is None:
+            self._robot_lost(ConnectionError("connecting again has failed"))
         try:
             state = self._robot.state
         except Exception as error:  # noqa: BLE001  # whatever a vendor's library throws
@@ -245,6 +247,9 @@ class FrankyArm:
                     f"the robot is in mode {state.robot_mode.name}: release its stop button and "
                     "leave hand guiding first"
                 )
+            # What ended the last motion is thrown once, if nobody has asked yet.
+            with contextlib.suppress(Exception):
+                self._robot.poll_motion()
             if not self._robot.recover_from_errors():
                 raise ValueError(
                     f"the robot keeps its errors: {self._robot.state.current_errors!r}"

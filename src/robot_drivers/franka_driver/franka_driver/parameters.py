@@ -86,7 +86,7 @@ class FrankaDriverParameters(DriverParameters):
     gripper_action_type: str = parameter(
         "GripperCommand", "Its type in control_msgs.", choices=tuple(ACTIONS)
     )
-    gripper_open: float = parameter(0.04, "Position of the gripper's joint when open.")
+    gripper_open: float = parameter(0.039, "Position of the gripper's joint when open.")
     gripper_closed: float = parameter(0.0, "Position of the gripper's joint when closed.")
     gripper_effort: float = parameter(
         40.0, "Largest effort of a goal, in the gripper's units.", at_least=0.0

@@ -4,7 +4,8 @@ What is relied upon:
 
 - franka_ros2, branch jazzy, ``gripper_action_server.cpp``: ``~/gripper_action`` (GripperCommand)
   takes half of the width; it opens with ``move`` and closes with ``grasp`` at ``max_effort``,
-  which fails where the width is not the asked one by 5 mm although it may hold something; a second
+  which fails where the width is not the asked one by 5 mm although it may hold something; more
+  than the width that homing found is refused, so "open" is to stay a little below it; a second
   goal runs beside the first, so a first one is cancelled before, which stops the hand.
   ``~/joint_states`` has two fingers at half of the width each, at 15 Hz.
 - PickNikRobotics/ros2_robotiq_gripper, ``robotiq_controllers.yaml`` and

@@ -139,7 +139,7 @@ class Robot:
         self.joint_velocity_limit, self.joint_acceleration_limit, self.joint_jerk_limit = (
             Limit(self, most) for most in Robot.built_with
         )
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # franky's control_mutex_
 
     @property
     def state(self):
@@ -182,7 +182,8 @@ class Robot:
                 raise ControlException("command not possible in the current mode")
         motion.started = True
         self.moves.append(motion)
-        self._begin(motion)
+        with self._lock:
+            self._begin(motion)
 
     def _begin(self, motion):
         self.is_in_control, self.mode, self._motion = True, RobotMode.Move, motion
@@ -208,8 +209,9 @@ class Robot:
         for _ in range(milliseconds):
             if not self.lost:
                 self.ms += 1
-            if self.is_in_control:
-                self._cycle()
+            with self._lock:
+                if self.is_in_control:
+                    self._cycle()
             self.velocities.append(self.dq.copy())
             self.positions.append(self.q.copy())
 
@@ -228,11 +230,12 @@ class Robot:
 
     def reflex(self, words="cartesian_reflex"):
         """A collision."""
-        self.is_in_control, self.mode, self.errors = False, RobotMode.Reflex, f'["{words}"]'
-        self.dq, self.ddq = np.zeros(7), np.zeros(7)
-        self._failure = ControlException(
-            f"libfranka: Move command aborted: motion aborted by reflex! [{words!r}]"
-        )
+        with self._lock:
+            self.is_in_control, self.mode, self.errors = False, RobotMode.Reflex, f'["{words}"]'
+            self.dq, self.ddq = np.zeros(7), np.zeros(7)
+            self._failure = ControlException(
+                f"libfranka: Move command aborted: motion aborted by reflex! [{words!r}]"
+            )
 
     def lose(self):
         """The cable is pulled."""

@@ -181,9 +181,11 @@ def test_a_reflex_is_said_once_by_the_motion_and_then_by_the_mode(connect, frank
 def test_recovery_is_the_robots_and_refused_while_a_hand_is_on_it(connect, franky):
     arm = connect()
     robot = franky.Robot.newest
+    stream(arm, robot, wave(robot.q.copy()), 0.3)
     robot.reflex()
-    arm.recover()
+    arm.recover()  # before anyone asked what had ended the motion
     assert robot.recoveries == 1
+    assert arm.read(1).trouble == ""
     assert robot.mode is franky.RobotMode.Idle
     robot.mode = franky.RobotMode.UserStopped
     with pytest.raises(ValueError, match="mode UserStopped: release its stop button"):
@@ -202,6 +204,8 @@ def test_a_lost_connection_is_a_fault_and_recovery_connects_again(connect, frank
     franky.Robot.unreachable = "libfranka: Connection refused"
     with pytest.raises(HardwareFaultError, match="Connection refused"):
         arm.recover()
+    with pytest.raises(HardwareFaultError, match="connecting again has failed"):
+        arm.read(0)
     franky.Robot.unreachable = ""
     arm.recover()
     assert franky.Robot.newest is not robot
