@@ -18,6 +18,7 @@ from launch.actions import (
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from dreamzero_bringup import middleware
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_bringup.graph import SIDES, NodeSpec, Options, build
 
@@ -80,6 +81,10 @@ def describe(robot: str) -> LaunchDescription:
             SetEnvironmentVariable(
                 "ROS_AUTOMATIC_DISCOVERY_RANGE",
                 os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE") or "LOCALHOST",
+            ),
+            *(
+                SetEnvironmentVariable(name, value)
+                for name, value in middleware.environment(os.environ).items()
             ),
             LogInfo(msg=f"robot {robot}, domain {claim.domain_id}: {names}"),
             *map(action, nodes),

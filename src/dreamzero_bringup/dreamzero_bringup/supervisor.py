@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from dreamzero_bringup import middleware
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_bringup.graph import NodeSpec, package_prefix
 
@@ -163,6 +164,7 @@ class Supervisor:
         base.setdefault("AMENT_PREFIX_PATH", os.environ.get("AMENT_PREFIX_PATH", sys.prefix))
         self.env = {
             **base,
+            **middleware.environment(base),
             "ROS_DOMAIN_ID": str(self.domain_id),
             "ROS_AUTOMATIC_DISCOVERY_RANGE": discovery_range
             or base.get("ROS_AUTOMATIC_DISCOVERY_RANGE")
