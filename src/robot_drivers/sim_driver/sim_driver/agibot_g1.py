@@ -199,7 +199,7 @@ def _add_to(spec: mujoco.MjSpec) -> None:
     head, at = add_chain(spec, trunk, _PITCH.at, _HEAD), _HEAD[-1].at
     eye, target = (0.257, 0, 1.185), (1.257, 0, 1.185)
     quat = facing(eye, target, (0, 0, 1))
-    head.add_camera(name="head", pos=np.subtract(eye, at), quat=quat, fovy=68)
+    head.add_camera(name="head", pos=np.subtract(eye, at), quat=quat, fovy=72)
     for side in _SHOULDER_Y:
         _add_arm(spec, trunk, side)
 
