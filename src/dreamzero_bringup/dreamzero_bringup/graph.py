@@ -28,6 +28,9 @@ Value = bool | int | float | str | list
 _OBEYED = ("joint_commands", "base_command", "driver/release")
 """Topics and services of the controller that a driver obeys."""
 
+_APART = (*_OBEYED, "driver_status")
+"""What a dry run keeps apart: a driver that gets no commands says that it holds."""
+
 _AGREEING, _CHUNKING = ("controller", "policy"), "real_time_chunking"
 """Nodes whose parameters belong together, and the seam that is also the policy's parameter."""
 
@@ -250,9 +253,9 @@ def _agreed(nodes: list[NodeSpec], robot: Mapping[str, Mapping]) -> list[NodeSpe
 
 
 def _dry(node: NodeSpec, dry_run: bool, remappings: Iterable[tuple[str, str]]) -> Iterable:
-    """In a dry run what a driver obeys goes where none listens; the first rule that fits wins."""
+    """In a dry run controller and driver do not hear each other; the first rule that fits wins."""
     if dry_run and node.name == "controller":
-        for name in _OBEYED:
+        for name in _APART:
             yield name, f"{dict(remappings).get(name, name)}/dry_run"
 
 

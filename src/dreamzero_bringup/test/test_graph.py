@@ -81,6 +81,7 @@ def test_a_dry_run_sends_a_driver_nothing_that_it_obeys(config):
         ("joint_commands", "joint_commands/dry_run"),
         ("base_command", "base_command/dry_run"),
         ("driver/release", "driver/release/dry_run"),
+        ("driver_status", "driver_status/dry_run"),
     )
     assert graph["sim_driver"].remappings == ()
     assert nodes(config)["controller"].remappings == ()

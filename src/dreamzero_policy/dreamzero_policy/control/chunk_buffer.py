@@ -124,9 +124,7 @@ class ChunkBuffer:
         """
         outcome = self._examine(chunk, now_ns, pose)
         if isinstance(outcome, Refused):
-            self.refused += 1
-            self.last_refusal = self.refusal_in_force = outcome
-            return outcome
+            return self.refuse(outcome)
         trajectory, clamped, playback = outcome
         over = -((trajectory.start_ns - now_ns) // trajectory.step_ns)  # up: the row due next
         skipped = min(max(over, 0), chunk.horizon)
@@ -137,6 +135,12 @@ class ChunkBuffer:
         self.skipped_rows += skipped
         self.clamped_values += clamped
         return Accepted(skipped, clamped)
+
+    def refuse(self, refusal: Refused) -> Refused:
+        """Counts a refusal, also of what could not even be examined, and returns it."""
+        self.refused += 1
+        self.last_refusal = self.refusal_in_force = refusal
+        return refusal
 
     def forget(self) -> None:
         """Drops every chunk and the order of sessions, as after a jump of their clock."""

@@ -112,6 +112,11 @@ class Controller:
             )
         return outcome
 
+    def on_malformed_chunk(self, message: str) -> Refused:
+        """Refuses a chunk that could not be read, says why; its policy is unwell: motion stops."""
+        self._fault = self.buffer.refuse(Refused("malformed", message))
+        return self._fault
+
     def on_policy_idle(self, session: int = 0) -> None:
         """Ends the motion in force, since the policy has no instruction any more.
 
@@ -272,6 +277,8 @@ class Controller:
         permission, other = self._permission, self._other_policy
         if other and permission.enabled and not self._leader.stream.fresh(now_ns):
             permission.disarm(other.reason, other.message)
+        if why := self._driver.ignores(now_ns, permission.enabled and not permission.estopped):
+            permission.disarm(why.reason, why.message)
         if permission.ending and self._limiter.at_rest:
             permission.ended()
         measured = self._measured.stale(now_ns) is None

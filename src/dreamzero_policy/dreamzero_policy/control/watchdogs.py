@@ -145,6 +145,7 @@ class DriverWatch:
         self._settings = settings
         self.session = 0
         self._said: _Said | None = None
+        self._ignored_ns: int | None = None
 
     def take(self, session: int, mode: int, message: str, now_ns: int) -> None:
         """Takes a status; a mode that is none of ``DriverMode`` counts as a fault."""
@@ -173,6 +174,31 @@ class DriverWatch:
         if said.mode == DriverMode.RELEASED:
             return Refused("driver_released", said.message or "the driver let go of the robot")
         return Refused("driver_fault", said.message or f"the driver is in mode {said.mode}")
+
+    def ignores(self, now_ns: int, sends: bool) -> Refused | None:
+        """Why commands do not reach the robot, ``driver_holds``; None if they do, or may soon.
+
+        A driver that refuses commands holds, while the commands would move on without the robot,
+        which would have to jump after them when it follows again.
+
+        Args:
+            now_ns: the clock; to be told at every tick.
+            sends: whether commands of an enabled motion are sent.
+        """
+        said, most = self._said, self._settings.driver_max_age_s
+        if not sends or said is None or said.mode != DriverMode.HOLDING:
+            self._ignored_ns = None
+            return None
+        if self._ignored_ns is None or now_ns < self._ignored_ns:
+            self._ignored_ns = int(now_ns)
+        since = (now_ns - self._ignored_ns) / NS_PER_S
+        if since <= most:
+            return None
+        return Refused(
+            "driver_holds",
+            f"the driver has held for {since:.3f} s in which commands were sent, at most {most} s: "
+            f"{said.message or 'it does not say why'}",
+        )
 
     def replaced(self) -> Refused | None:
         """Whether another driver than the bound one speaks now: driver_restarted."""

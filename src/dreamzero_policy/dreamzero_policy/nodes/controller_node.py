@@ -71,8 +71,9 @@ class ControllerNode(Node[ControllerParameters]):
         self._lock = threading.Lock()
         self._controller = Controller(self._robot, settings.control(), limits)
         self._base = np.array([joint.kind == "base" for joint in self._robot.joints])
-        # Chunks, and the ids of sessions that ended, in the order in which they came.
-        self._inbox: deque[ActionChunk | int] = deque(maxlen=8)
+        # Chunks, what is wrong with those that are none, and the ids of sessions that ended, in the
+        # order in which they came.
+        self._inbox: deque[ActionChunk | str | int] = deque(maxlen=8)
         self._shown: tuple = ()
         self._authority = dz.Authority()
         publish, subscribe = self.create_publisher, self.create_subscription
@@ -142,7 +143,7 @@ class ControllerNode(Node[ControllerParameters]):
         try:
             self._inbox.append(chunk_from_message(message))
         except ValueError as error:
-            self._complain(str(error))
+            self._inbox.append(str(error))
 
     def _take_state(self, message: dz.Proprioception) -> None:
         """Hands a measured pose to the controller."""
@@ -151,9 +152,11 @@ class ControllerNode(Node[ControllerParameters]):
         except ValueError as error:
             self._complain(str(error))
             return
+        # A source that has stopped is carried on for a while; what counts is when it was measured.
+        measured_ns = state.stamp_ns - max((0, *state.ages_ns.values()))
         with self._lock:
             refusal = self._controller.on_state(
-                state.stamp_ns, state.names, state.positions, state.velocities
+                measured_ns, state.names, state.positions, state.velocities
             )
         if refusal is not None:
             self._complain(f"measured pose refused: {refusal}")
@@ -229,7 +232,10 @@ class ControllerNode(Node[ControllerParameters]):
                 if isinstance(came, int):
                     self._controller.on_policy_idle(came)
                     continue
-                outcome = self._controller.on_chunk(came, self.now_ns())
+                if isinstance(came, str):
+                    outcome = self._controller.on_malformed_chunk(came)
+                else:
+                    outcome = self._controller.on_chunk(came, self.now_ns())
             if isinstance(outcome, Refused):
                 self._complain(f"{outcome.reason}: {outcome.message}")
 

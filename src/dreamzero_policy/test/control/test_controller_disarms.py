@@ -77,6 +77,20 @@ def test_a_silent_driver_stops_motion_until_it_speaks_again(bench, require_withi
     require_within(bench.sent, bench.controller.limits, bench.controller.settings.period_s)
 
 
+def test_a_driver_that_refuses_its_commands_ends_motion(bench, require_within):
+    bench.run(ticks=10)
+    bench.controller.on_driver(0, DriverMode.HOLDING, "2 publishers on /joint_commands", bench.now)
+    reasons = []
+    for _ in range(30):
+        bench.controller.on_driver(0, DriverMode.HOLDING, "2 publishers", bench.now)
+        reasons.append(bench.tick().hold_reason)
+    held = reasons.index("driver_holds") / bench.controller.settings.rate_hz
+    assert held == pytest.approx(bench.controller.settings.driver_max_age_s, abs=0.07)
+    assert not bench.controller.enabled
+    assert silent(bench).message.endswith("2 publishers")
+    require_within(bench.sent, bench.controller.limits, bench.controller.settings.period_s)
+
+
 def test_without_any_driver_status_motion_is_allowed(bench):
     bench.run(ticks=40)
     assert bench.controller.report(bench.now).driver_age_s == 0.0
@@ -105,6 +119,20 @@ def test_a_restarted_policy_is_not_followed_until_the_next_enable(bench, require
     assert bench.tick(2).mode == Mode.ACTIVE
     bench.chunk(bench.pose, session=bench.now, policy=8)
     assert bench.tick(2).mode == Mode.ACTIVE
+    require_within(bench.sent, bench.controller.limits, bench.controller.settings.period_s)
+
+
+def test_a_chunk_that_cannot_be_read_stops_motion_until_one_can(bench, require_within):
+    bench.run(ticks=15)
+    refused = bench.controller.on_malformed_chunk("expected 24 rows x 8 joints, got 189 values")
+    assert refused.reason == "malformed"
+    assert bench.tick().hold_reason == "malformed"
+    report = bench.controller.report(bench.now)
+    assert (report.chunks_refused, report.enabled) == (1, True)
+    assert report.last_refusal.startswith("malformed: expected 24")
+    bench.tick(5)
+    bench.chunk(bench.pose)
+    assert bench.tick().mode == Mode.ACTIVE
     require_within(bench.sent, bench.controller.limits, bench.controller.settings.period_s)
 
 

@@ -111,3 +111,27 @@ def test_modes(driver, mode, reason):
     assert (unfit and unfit.reason) == reason
     driver.take(7, mode, "its own words", NOW)
     assert reason is None or driver.unfit().message == "its own words"
+
+
+def test_a_driver_that_goes_on_holding_ignores_its_commands(driver):
+    most = ControllerSettings().driver_max_age_s
+    assert driver.ignores(NOW, sends=True) is None  # it never spoke
+    driver.take(5, DriverMode.HOLDING, "2 publishers on /joint_commands", NOW)
+    later = NOW + round((most + 0.1) * SECOND)
+    assert driver.ignores(NOW, sends=True) is None
+    assert driver.ignores(NOW + SECOND // 10, sends=True) is None
+    ignored = driver.ignores(later, sends=True)
+    assert ignored.reason == "driver_holds"
+    assert "2 publishers" in ignored.message
+
+
+def test_a_driver_that_holds_for_want_of_commands_ignores_none(driver):
+    driver.take(5, DriverMode.HOLDING, "no command yet", NOW)
+    assert driver.ignores(NOW + 9 * SECOND, sends=False) is None
+    assert driver.ignores(NOW + 10 * SECOND, sends=True) is None
+    driver.take(5, DriverMode.FOLLOWING, "", NOW + 10 * SECOND)
+    assert driver.ignores(NOW + 20 * SECOND, sends=True) is None
+    driver.take(5, DriverMode.HOLDING, "no command for 0.4 s", NOW + 20 * SECOND)
+    assert driver.ignores(NOW + 20 * SECOND, sends=True) is None
+    assert driver.ignores(NOW, sends=True) is None  # a clock that was set back begins anew
+    assert driver.ignores(NOW + SECOND, sends=True).reason == "driver_holds"
