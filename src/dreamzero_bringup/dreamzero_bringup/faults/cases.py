@@ -22,6 +22,9 @@ _CHUNK_S = 2.6
 
 _SOON_S = 1.0
 
+_LEASE_S = 22.0
+"""Fast DDS forgets a process that was killed after 20 s: until then it is counted [s]."""
+
 _DISCOVERY_S = 3.0
 """How often Fast DDS announces a participant at the least, should its first words be lost [s]."""
 
@@ -58,6 +61,9 @@ def _command_timeout(rig: Rig, at_ns: int) -> Deadline:
     return Deadline(
         max(at_ns, last) + round(value * NS_PER_S), f"driver's command_timeout_s {value:g} s"
     )
+
+
+_STALE_STATE = _after("controller", "state_max_age_s")
 
 
 # What is done
@@ -126,9 +132,36 @@ def _late_chunks_refused(rig: Rig, at_ns: int) -> list[str]:
 
 
 def _second_controller(rig: Rig) -> int:
-    """A second controller process; when the first of the graph to look saw both."""
+    """A second controller process; when anybody knew of both."""
+    began = time.time_ns()
     rig.nodes.start(replace(rig.nodes.spec("controller"), name="controller_2"))
-    return rig.seen_publishers(2)
+    seen = rig.seen_publishers(2)
+    time.sleep(_LOOK_S)
+    said = [at for at, reason in rig.holds(began) if reason == "second_publisher"]
+    return min([seen, *said])
+
+
+def _new_controller_at_once(rig: Rig) -> int:
+    """Another controller, enabled while the driver still counts the one that was killed."""
+    rig.nodes.kill("controller")
+    rig.nodes.again("controller")
+    rig.bring_up("scripted")
+    rig.order("policy", mode="stand")
+    rig.enable()
+    rig.instruct()
+    enabled = rig.enabled_ns[-1]
+    rig.probe.wait(lambda: bool(rig.probe.commands_since(enabled)), 3.0, "a command")
+    return rig.probe.commands_since(enabled)[0].received_ns
+
+
+def _no_jump(rig: Rig, at_ns: int) -> list[str]:
+    """Where the driver comes to follow after all, the robot does not jump after the commands."""
+    time.sleep(max(0.0, _LEASE_S - (time.time_ns() - at_ns) / NS_PER_S))
+    speed = max(
+        (max(map(abs, m.velocity)) for _, m in rig.probe.since("joint_states", at_ns)), default=0.0
+    )
+    most = 4.0 * rig.cruise
+    return [f"the robot moved at {speed:.2f} /s, at most {most:.2f}"] if speed > most else []
 
 
 def _end(node: str) -> Callable[[Rig], None]:
@@ -179,16 +212,6 @@ def _estop_latches(rig: Rig, at_ns: int) -> list[str]:
     if rig.ask("reset-estop").success:
         found.append("a second reset found another e-stop")
     return found
-
-
-def _stale_joints(rig: Rig, at_ns: int) -> Deadline:
-    """Joints that do not come are missed first by the proprioception, then by the controller."""
-    first = float(rig.setting("proprioception", "max_age_s"))
-    then = float(rig.setting("controller", "state_max_age_s"))
-    return Deadline(
-        at_ns + round((first + then) * NS_PER_S),
-        f"proprioception.max_age_s {first:g} s + controller.state_max_age_s {then:g} s",
-    )
 
 
 def _no_canvas_after(
@@ -251,25 +274,25 @@ def _lose(rig: Rig) -> int:
 FAULTS: tuple[Fault, ...] = (
     # Nodes that die
     Fault("kill -9 driver", "holds", _kill("sim_driver"),
-          _stale_joints, _SOON_S,
+          _STALE_STATE, _SOON_S,
           ("stale_state", "stale_driver"), disarms=True, restarts_robot=True),
     Fault("kill -9 camera_tiler", "holds", _kill("camera_tiler"), _chunk_end, _CHUNK_S,
           ("stale_chunk",)),
     Fault("kill -9 proprioception", "holds", _kill("proprioception"),
-          _after("controller", "state_max_age_s"), _SOON_S, ("stale_state",)),
+          _STALE_STATE, _SOON_S, ("stale_state",)),
     Fault("kill -9 policy", "holds", _kill("policy"), _chunk_end, _CHUNK_S, ("stale_chunk",),
           disarms=True),
-    Fault("driver restarts", "holds", _restart_driver, _stale_joints, 6.0,
+    Fault("driver restarts", "holds", _restart_driver, _STALE_STATE, 6.0,
           ("stale_state", "stale_driver", "driver_restarted"), disarms=True, estop=True,
           restarts_robot=True),
     # Nodes that hang
     Fault("SIGSTOP policy for 3 s", "holds", _pause("policy"), _chunk_end, _PAUSE_S,
           ("stale_chunk",), after=_late_chunks_refused),
     Fault("SIGSTOP proprioception (stale joint state)", "holds", _pause("proprioception"),
-          _after("controller", "state_max_age_s"), _SOON_S, ("stale_state",),
+          _STALE_STATE, _SOON_S, ("stale_state",),
           clear=_resume("proprioception")),
-    Fault("SIGSTOP driver for 1 s", "holds", _pause("sim_driver"), _stale_joints, _SOON_S,
-          ("stale_state", "stale_driver"), clear=_resume("sim_driver")),
+    Fault("SIGSTOP driver for 1 s", "holds", _pause("sim_driver"), _STALE_STATE, _SOON_S,
+          ("stale_state", "stale_driver"), clear=_resume("sim_driver"), restarts_robot=True),
     # Chunks
     *(
         Fault(f"chunk: {what}", "holds", _chunk(mode), _at_once, _SOON_S, (reason,))
@@ -305,7 +328,7 @@ FAULTS: tuple[Fault, ...] = (
     # Operators
     Fault("enable twice", "goes on", _enable_again, _at_once, _SOON_S),
     Fault("enable with a stale joint state", "holds", _pause("proprioception"),
-          _after("controller", "state_max_age_s"), _SOON_S, ("stale_state",),
+          _STALE_STATE, _SOON_S, ("stale_state",),
           check=_refuses_enable, clear=_resume("proprioception"), disarms=True, estop=False),
     Fault("e-stop, and a second one", "holds", _estop, _at_once, _SOON_S, ("estopped",),
           check=_estop_latches, disarms=True, estop=False),
@@ -318,6 +341,9 @@ FAULTS: tuple[Fault, ...] = (
           _SOON_S, clear=_resume("controller")),
     Fault("kill -9 controller", "driver holds", _kill("controller"), _command_timeout, _SOON_S,
           disarms=True),
+    Fault("kill -9 controller, a new one enabled at once", "holds", _new_controller_at_once,
+          _after("controller", "driver_max_age_s"), 1.5, ("driver_holds",), check=_no_jump,
+          disarms=True, estop=False),
     # Sensors
     Fault("frozen camera", "holds", _order("sensor_relay", freeze="wrist"), _chunk_end, 5.0,
           ("stale_chunk",), check=_no_canvas_after("camera_tiler", "frozen_after_s", 0.4),
@@ -327,7 +353,7 @@ FAULTS: tuple[Fault, ...] = (
           ("stale_chunk",), check=_no_canvas_after("camera_tiler", "max_image_age_s"),
           clear=_clear_order("sensor_relay"), layout="relayed"),
     Fault("joint states with an old stamp", "holds", _order("sensor_relay", repeat=True),
-          _stale_joints, _SOON_S, ("stale_state",), clear=_clear_order("sensor_relay"),
+          _STALE_STATE, _SOON_S, ("stale_state",), clear=_clear_order("sensor_relay"),
           layout="relayed"),
     # A disk
     Fault("full disk under recorder and logs", "goes on", _fill_disk, _at_once, 3.0,

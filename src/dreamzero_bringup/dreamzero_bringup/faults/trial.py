@@ -80,7 +80,7 @@ class Fault:
         layout: of the graph.
         disarms: whether the robot must stand still after the fault until motion is enabled anew.
         estop: whether the row is run with an emergency stop, too.
-        restarts_robot: the simulated robot itself starts anew, from its home pose.
+        restarts_robot: the simulated robot itself stops in time, or starts anew from home.
     """
 
     name: str
@@ -110,6 +110,7 @@ class Row:
         reason: that the controller or the driver gave.
         estop_s: from the call of the emergency stop to the first command of the hold [s].
         estop: what the emergency stop came to, in words.
+        silence_s: longest time between two commands while the fault lasted [s].
         shares: largest share of each limit that the commands used.
         commands: how many commands were judged.
         said: mode, reason and newest refusal of the controller, at every change.
@@ -125,6 +126,7 @@ class Row:
     reason: str = ""
     estop_s: float | None = None
     estop: str = ""
+    silence_s: float = 0.0
     shares: dict[str, float] = field(default_factory=dict)
     commands: int = 0
     said: list[str] = field(default_factory=list)
@@ -227,6 +229,8 @@ def _judge_hold(
         row.failures.append(f"no hold: the last commands move at {np.round(last, 3).tolist()} /s")
         return None
     row.hold_s = judge.seconds(held.began_ns - at_ns)
+    arrivals = [command.received_ns for command in heard if command.received_ns >= at_ns]
+    row.silence_s = judge.seconds(int(np.diff(arrivals).max(initial=0)))
     _require_in_time(rig, row, held.began_ns, due_ns)
     most = judge.braking_s(rig.limits, 1.5 * rig.cruise, rig.period_s)
     # Where it slows down before it has to, it may take until then.
