@@ -15,6 +15,7 @@ stamps="$venv/.dreamzero"
 say() { printf '\033[1m[setup]\033[0m %s\n' "$*"; }
 fail() { printf '[setup] %s\n' "$*" >&2; exit 1; }
 hash_of() { cat "$@" | sha256sum | cut -d' ' -f1; }
+packages() { grep -hvE '^[[:space:]]*(#|$)' "scripts/apt/$1.txt" | xargs; }
 done_already() { [ "$(cat "$stamps/$1" 2>/dev/null)" = "$2" ]; }
 mark_done() { mkdir -p "$stamps"; printf '%s' "$2" >"$stamps/$1"; }
 
@@ -50,7 +51,7 @@ fi
 
 # 3. Compiler and CMake, which the interfaces are built with
 for tool in cmake make g++; do
-  command -v "$tool" >/dev/null || fail "no '$tool' on PATH: run: sudo apt-get install cmake g++ make"
+  command -v "$tool" >/dev/null || fail "no '$tool' on PATH: run: sudo apt-get install $(packages build)"
 done
 
 # 4. The workspace, into the environment's own prefix, so that nothing has to be sourced
@@ -75,7 +76,7 @@ fi
 
 # 5. Headless rendering for the simulated robot
 if ! { ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep -q 'libEGL\.so\.1'; then
-  install="apt-get install -y --no-install-recommends libegl1 libgl1-mesa-dri"
+  install="apt-get install -y --no-install-recommends $(packages render)"
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     say "installing Debian's libegl1 and libgl1-mesa-dri for headless rendering"
     { $install >/dev/null 2>&1 || { apt-get update -qq && $install >/dev/null; }; } || fail "failed: $install"
