@@ -19,6 +19,9 @@ RAMP_NS = 40_000_000
 CATCH_UP = 1.5
 """Of a joint's largest speed, with which a set-point may catch up after a late command."""
 
+LONGEST_STEP_NS = 20_000_000
+"""Of a set-point in one cycle, also after a call of the SDK that took long."""
+
 SETTLE_NS = 200_000_000
 """For how long a hold is still sent. Then nothing is, and the robot keeps its last target."""
 
@@ -238,6 +241,7 @@ class Machine:
 
     def _step(self, dt_ns: int) -> list[float]:
         """The set-point ``dt_ns`` later."""
+        dt_ns = min(dt_ns, LONGEST_STEP_NS)
         far = [speed * dt_ns / NS_PER_S for speed in self._speed]
         self._set_point = [
             at + min(max(goal - at, -most), most)

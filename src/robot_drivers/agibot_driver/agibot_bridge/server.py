@@ -125,10 +125,10 @@ class Server:
             if self._driver is not None:
                 sockets.append(self._driver.connection)
             ready = select.select(sockets, [], [], max(0.0, left_s))[0]
+            if self._driver is not None and self._driver.connection in ready:
+                self._receive(self._driver)  # first: its end makes room for the next
             if self._listener in ready:
                 self._accept()
-            if self._driver is not None and self._driver.connection in ready:
-                self._receive(self._driver)
             if left_s <= 0:
                 return
 

@@ -16,7 +16,15 @@ import pytest
 HERE = Path(__file__).parent
 FAKE_SDK = HERE / "fake_sdk"
 
-collect_ignore = [] if find_spec("rclpy") else ["test_driver_node.py", "test_hardware.py"]
+collect_ignore = (
+    []
+    if find_spec("rclpy")
+    else [
+        "test_driver_node.py",
+        "test_hardware.py",
+        "test_parameters.py",
+    ]
+)
 
 
 def python310():

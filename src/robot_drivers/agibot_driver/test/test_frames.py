@@ -94,8 +94,7 @@ def framed(body, magic=frames.MAGIC, version=frames.VERSION, length=None):
 )
 def test_what_is_no_frame_is_named(data, kind, match):
     with pytest.raises(kind, match=match):
-        for message in Decoder().feed(data):
-            frames.number(message, "n")
+        [frames.number(message, "n") for message in Decoder().feed(data)]
 
 
 @pytest.mark.parametrize(

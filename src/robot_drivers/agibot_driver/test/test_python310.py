@@ -4,8 +4,9 @@ import ast
 import sys
 from pathlib import Path
 
-import agibot_bridge
 import pytest
+
+import agibot_bridge
 
 FOLDER = Path(agibot_bridge.__file__).parent
 FILES = sorted(FOLDER.glob("*.py"))
