@@ -1,7 +1,7 @@
 """Nodes get more shared memory, unless the user chose the middleware's transports."""
 
-from xml.etree import ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
