@@ -36,3 +36,11 @@ def test_log_files_start_empty_and_ignore_strangers(tmp_path):
     sink("dreamzero", "ours")
     assert (tmp_path / "policy.log").read_text() == "new\n"
     assert [path.name for path in tmp_path.iterdir()] == ["policy.log"]
+
+
+def test_a_full_disk_costs_lines_and_nothing_else(tmp_path):
+    (tmp_path / "policy.log").symlink_to("/dev/full")
+    sink = log_files(tmp_path, ["policy", "controller"])
+    sink("policy", "no room for this")
+    sink("controller", "nor is there need")
+    assert (tmp_path / "controller.log").read_text() == "nor is there need\n"
