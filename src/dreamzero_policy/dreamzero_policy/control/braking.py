@@ -69,6 +69,30 @@ class Brake:
         )
 
 
+def at_rest(position: Float, jerk: Float) -> Brake:
+    """The profile of joints that stand still.
+
+    Args:
+        position: [A] where.
+        jerk: [A], largest jerk.
+    """
+    none = np.zeros_like(position)
+    return Brake(
+        position=position,
+        velocity=none,
+        acceleration=none,
+        jerk=-jerk,
+        first=none,
+        second=none,
+        third=none,
+        stop=position,
+        lowest=position,
+        highest=position,
+        slowest=none,
+        fastest=none,
+    )
+
+
 def brake(position: Float, velocity: Float, acceleration: Float, most: Float, jerk: Float) -> Brake:
     """The fastest way to rest.
 
@@ -91,18 +115,20 @@ def brake(position: Float, velocity: Float, acceleration: Float, most: Float, je
     signed = -sign * jerk
 
     state = _advance(position, velocity, acceleration, signed, first)
-    state = _advance(*state, 0.0, second)
+    if second.any():
+        state = _advance(*state, 0.0, second)
     stop = _advance(*state, -signed, third)[0]
 
     # Moving against the braking direction, the joint first turns round: the one turning point
     # inside the profile.
-    backwards = np.minimum(speed, 0.0)
-    root = np.sqrt(np.maximum(2.0 * (half_square + jerk * backwards), 0.0))
-    turn_time = np.where(speed < 0.0, (push - root) / jerk, 0.0)
-    turn = _advance(position, velocity, acceleration, signed, np.maximum(turn_time, 0.0))[0]
+    turn, backwards = position, np.minimum(speed, 0.0)
+    if backwards.any():
+        root = np.sqrt(np.maximum(2.0 * (half_square + jerk * backwards), 0.0))
+        turn_time = np.where(speed < 0.0, (push - root) / jerk, 0.0)
+        turn = _advance(position, velocity, acceleration, signed, np.maximum(turn_time, 0.0))[0]
 
     most_speed = speed + np.maximum(push, 0.0) ** 2 / (2.0 * jerk)
-    ahead, behind = sign * np.maximum(most_speed, 0.0), sign * np.minimum(speed, 0.0)
+    ahead, behind = sign * np.maximum(most_speed, 0.0), sign * backwards
     return Brake(
         position=position,
         velocity=velocity,

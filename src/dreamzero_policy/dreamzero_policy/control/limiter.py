@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dreamzero_policy.control.braking import Brake, brake
+from dreamzero_policy.control.braking import Brake, at_rest, brake
 from dreamzero_policy.control.envelope import Envelope
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.pieces import State, straight_to
@@ -131,9 +131,8 @@ class Limiter:
                 f"got {start.tolist()}"
             )
         self._floor, self._ceiling = np.minimum(self._lower, start), np.maximum(self._upper, start)
-        zero = np.zeros_like(start)
-        self._brake = brake(start, zero, zero, self._most, self._jerk)
-        self._limited = zero.astype(bool)
+        self._brake = at_rest(start, self._jerk)
+        self._limited = np.zeros(len(start), dtype=bool)
         return self.position
 
     def step(

@@ -1,48 +1,78 @@
-"""Nothing that arrives, or fails to, makes a command unsafe; and what is sound is followed closely.
+"""Nothing that arrives, or fails to, makes a command unsafe, and a hold comes to rest.
 
-Each hypothesis example is a story: events with ticks in between, some 200 in all, so that the
-default hundred examples are some 20,000 ticks per test and robot.
+Each hypothesis example is a story: a list of events that is gone through again and again until its
+ticks are judged. They are counted, and the last test here fails where a run has judged fewer than
+it promises.
 """
+
+import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from dreamzero_policy.control.chunk_buffer import Accepted
 from dreamzero_policy.control.controller import Controller
 from dreamzero_policy.control.limits import Limits
-from dreamzero_policy.control.report import Mode
-from dreamzero_policy.control.settings import ControllerSettings
+from dreamzero_policy.control.report import Authority, DriverMode, Mode
+from dreamzero_policy.control.settings import CHOICES, ControllerSettings
+from dreamzero_policy.embodiments import get
 from dreamzero_policy.types import ActionChunk
 
 NOW = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000
 
+PROMISED = 200_000
+"""Ticks that a run of this file judges."""
+
+STORIES, TICKS = 72, 400
+"""Stories per robot, ticks per story."""
+
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+"""To shrink a story takes minutes and what it fails on is said anyway."""
+
+# What is narrowed, and by how much, as an installation would.
+ROBOTS = {
+    "droid": ("droid", {}),
+    "droid, narrower": ("droid", {"scale": 0.4, "margin": 0.05}),
+    "droid, little jerk": (
+        "droid",
+        {"joints": {f"panda_joint{n}": {"jerk": 40.0} for n in range(1, 8)}},
+    ),
+    "agibot_g1": ("agibot_g1", {}),
+    "agibot_g1, narrower": (
+        "agibot_g1",
+        {
+            "scale": 0.7,
+            "margin": 0.02,
+            "joints": {"base_forward": {"lower": 0.0}, "waist_lift_joint": {"upper": 0.45}},
+        },
+    ),
+    "yam": ("yam", {}),
+    "wheeled": ("wheeled", {}),
+}
+JUDGED: Counter[str] = Counter()
+COMMANDS: Counter[str] = Counter()
+"""Ticks, and commands among them, by robot."""
+
 CHUNKS = (
-    "ramp",
-    "sound",
-    "noisy",
-    "steps",
-    "nan",
-    "infinite",
-    "huge",
-    "reversed",
-    "far",
-    "other_joints",
-    "repeated",
-    "old_session",
-    "new_session",
-    "future",
-    "ancient",
-    "two_rows",
-    "fine_grid",
+    *("ramp", "sound", "noisy", "steps", "nan", "infinite", "huge", "reversed", "far"),
+    *("other_joints", "repeated", "old_session", "new_session", "other_policy", "prefixed"),
+    *("future", "ancient", "two_rows", "fine_grid"),
 )
+HUMANS = ("still", "wave", "shaky", "leaping", "nan", "other_joints", "stale", "future")
+DRIVERS = ("follows", "holds", "faulty", "let_go", "restarted", "unknown_mode", "silent")
 EVENTS = (
     *CHUNKS,
-    *("enable", "enable", "enable", "ramp", "ramp", "disable", "estop", "reset_estop"),
+    *("recover", "recover", "recover", "ramp", "ramp", "enable", "disable", "estop"),
+    *("recover", "recover", "recover", "ramp", "ramp", "reset_estop"),
+    *("release", "take_back", "idle_policy", "slow_policy", "quick_policy"),
     *("no_state", "nan_state", "other_state", "pushed", "outside", "slow_robot"),
     *("late", "early", "jump_ahead", "jump_back", "jitter"),
+    *(f"human_{kind}" for kind in HUMANS),
+    *("human_gone", "human_gone", "human_wave"),
+    *(f"driver_{kind}" for kind in DRIVERS),
 )
 
 
@@ -57,7 +87,9 @@ class Story:
         self.now, self.pose = NOW, np.array(embodiment.home)
         self.reported = self.pose
         self.columns = [embodiment.action_joints.index(n) for n in embodiment.state_joints]
-        self.session, self.sequence = NOW, 0
+        self.session, self.sequence, self.policy, self.lag_s = NOW, 0, NOW, 0.8
+        self.human = self.driver = None
+        self.driver_session = NOW
         self.follows, self.states, self.jitter_ns = 1.0, "good", 0
         self.last_chunk: ActionChunk | None = None
         self.runs: list[list[np.ndarray]] = []
@@ -67,23 +99,33 @@ class Story:
         ramp_down = (limits.upper - limits.lower) / limits.velocity * limits.base
         seconds = (longest + ramp_down).max()
         self.brake_ticks = int(np.ceil(seconds / self.controller.settings.period_s)) + 3
-        self.quiet = 0
+        self.quiet = self.judged = 0
+        self.modes, self.authorities = set(), set()
 
     def play(self, event: str, ticks: int) -> None:
         """One event, then some ticks."""
         self.states = "good"
+        controller = self.controller
+        kind, _, detail = event.partition("_")
         if event in CHUNKS:
-            self.controller.on_chunk(self.chunk(event), self.now)
+            controller.on_chunk(self.chunk(event), self.now)
+        elif kind == "human":
+            self.human = None if detail == "gone" else detail
+        elif kind == "driver":
+            self.driver = detail
+            self.driver_session += detail == "restarted"
         elif event == "enable":
-            self.pose = np.where(np.isfinite(self.pose), self.pose, 0.0)
-            self.measure()
-            self.controller.enable(self.now)
-        elif event == "disable":
-            self.controller.disable()
+            controller.enable(self.now)
+        elif event == "recover":
+            self.recover()
         elif event == "estop":
-            self.controller.estop("test")
-        elif event == "reset_estop":
-            self.controller.reset_estop()
+            controller.estop("test")
+        elif event in ("disable", "reset_estop", "release", "take_back"):
+            getattr(controller, event)()
+        elif event == "idle_policy":
+            controller.on_policy_idle(int(self.rng.choice([0, self.session])))
+        elif event in ("slow_policy", "quick_policy"):
+            self.lag_s = 1.9 if event == "slow_policy" else 0.3
         elif event in ("no_state", "nan_state", "other_state"):
             self.states = event
         elif event == "pushed":
@@ -103,6 +145,21 @@ class Story:
             self.now += int(gap * SECOND) - self.period_ns
         for _ in range(ticks):
             self.tick()
+
+    def recover(self) -> None:
+        """What an operator does after anything: clears every fault, waits, and enables."""
+        controller = self.controller
+        controller.reset_estop()
+        controller.take_back()
+        self.driver = None if self.driver is None else "follows"
+        self.human, self.states = None, "good"
+        for _ in range(5 * self.brake_ticks + 100):
+            if controller.enabled or controller.enable(self.now)[0]:
+                return
+            self.pose = np.clip(self.pose, self.limits.lower, self.limits.upper)
+            controller.on_chunk(self.chunk("sound"), self.now)
+            self.tick()
+        raise AssertionError(f"could not be enabled again: {controller.enable(self.now)[1]}")
 
     def chunk(self, kind: str) -> ActionChunk:
         """A chunk of a kind, near the robot where that makes sense."""
@@ -132,12 +189,15 @@ class Story:
             "old_session": {"session": self.session - 1},
             "future": {"start_ns": self.now + int(rng.integers(0, SECOND))},
             "ancient": {"observation_ns": self.now - 9 * SECOND, "start_ns": self.now},
+            "prefixed": {"prefix_rows": int(rng.integers(0, horizon + 1))},
         }.get(kind, {})
         if kind == "repeated" and self.last_chunk is not None:
             return self.last_chunk
         if kind == "new_session":
             self.session, self.sequence = self.now, 0
-        observed = self.now - int(rng.integers(0, 800_000_000)) * int(rng.integers(0, 2))
+        if kind == "other_policy":
+            self.policy = self.now
+        observed = self.now - int(rng.uniform(0.0, self.lag_s) * SECOND) * int(rng.integers(0, 2))
         fields = {
             "observation_ns": observed,
             "start_ns": observed,
@@ -146,6 +206,7 @@ class Story:
             "names": joints,
             "session": self.session,
             "sequence": self.sequence,
+            "policy": self.policy,
         }
         self.sequence += 1
         self.last_chunk = ActionChunk(**(fields | changes))
@@ -162,21 +223,56 @@ class Story:
             refusal = self.controller.on_state(self.now, names, positions)
             self.reported = self.pose if refusal is None else self.reported
 
+    def say(self) -> None:
+        """What the human and the driver say before a tick."""
+        rng, joints, kind = self.rng, self.embodiment.joints, self.human
+        if kind is not None:
+            taught = [column for column, joint in enumerate(joints) if joint.kind != "base"]
+            target, span = self.pose.copy(), self.limits.upper - self.limits.lower
+            if kind == "wave":
+                target += 0.2 * span * np.sin((self.now - NOW) / SECOND + np.arange(len(joints)))
+            elif kind == "shaky":
+                target += rng.normal(size=len(joints)) * 0.03
+            elif kind == "leaping":
+                target += rng.uniform(-1, 1, len(joints)) * span * (rng.random() < 0.1)
+            elif kind == "nan":
+                target[rng.integers(len(joints))] = rng.choice([np.nan, np.inf, 1e300])
+            stamp = {"stale": -SECOND, "future": SECOND // 2}.get(
+                kind, -int(rng.integers(20_000_000))
+            )
+            names = [joints[column].name for column in taught]
+            names = names[::-1] if kind == "shaky" else names
+            values = target[taught][::-1] if kind == "shaky" else target[taught]
+            names = ["elbow", *names[1:]] if kind == "other_joints" else names
+            self.controller.on_teleop(self.now + stamp, names, values)
+        if self.driver not in (None, "silent"):
+            mode = {
+                "holds": DriverMode.HOLDING,
+                "faulty": DriverMode.FAULT,
+                "let_go": DriverMode.RELEASED,
+                "unknown_mode": 77,
+            }.get(self.driver, DriverMode.FOLLOWING)
+            self.controller.on_driver(self.driver_session, mode, "", self.now)
+
     def tick(self) -> None:
         """One tick, judged."""
         gap = self.period_ns + int(self.rng.uniform(-1, 1) * self.jitter_ns)
         self.now += max(gap, 0)
         self.measure()
+        self.say()
         enabled = self.controller.enabled
         tick = self.controller.tick(self.now)
         if tick.early:
             assert tick.command is None
             return
+        self.judged += 1
+        self.modes.add(tick.mode)
+        self.authorities.add(tick.authority)
         if tick.mode != Mode.ACTIVE:
             assert tick.hold_reason
             assert tick.message
         if tick.command is None:
-            assert not enabled, "enabled, but nothing was sent"
+            assert not (enabled and self.controller.enabled), "enabled, but nothing was sent"
             self.sending = False
             return
         if not self.sending:
@@ -194,92 +290,65 @@ class Story:
         self.pose = self.pose + self.follows * (tick.command - self.pose)
 
 
-stories = st.lists(
-    st.tuples(st.sampled_from(EVENTS), st.integers(0, 22)), min_size=10, max_size=30
-).map(lambda events: [("enable", 3), ("ramp", 3), *events])
+@st.composite
+def stories(draw):
+    """Events with their ticks, and the settings of the controller."""
+    events = draw(
+        st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(1, 22)), min_size=10, max_size=40)
+    )
+    changes = {name: draw(st.sampled_from(choices)) for name, choices in CHOICES.items()}
+    changes["smoothing"] = draw(st.booleans())
+    changes["rate_hz"] = draw(st.sampled_from((30.0, 30.0, 100.0)))
+    return [("recover", 3), ("ramp", 3), *events], changes
 
 
-@pytest.mark.parametrize("robot", ["droid", "stiff", "wheeled"])
-@settings(deadline=None)
-@given(events=stories, seed=st.integers(0, 2**32 - 1), smoothing=st.booleans())
-def test_no_story_makes_a_command_unsafe(
-    droid, wheeled, stiff, require_within, robot, events, seed, smoothing
-):
-    embodiment = wheeled if robot == "wheeled" else droid
-    limits = stiff if robot == "stiff" else Limits.of(embodiment)
-    story = Story(embodiment, limits, seed, smoothing=smoothing)
-    story.tick()
-    for event, ticks in events:
-        story.play(event, ticks)
-    for commands in story.runs:
-        require_within(commands, limits, story.controller.settings.period_s)
+def robot_of(name: str, wheeled):
+    """A robot and its limits."""
+    robot, tighter = ROBOTS[name]
+    embodiment = wheeled if robot == "wheeled" else get(robot)
+    return embodiment, Limits.of(embodiment).tighten(
+        tighter.get("joints"), **{k: v for k, v in tighter.items() if k != "joints"}
+    )
 
 
-def test_the_stories_do_move_the_robot(droid, wheeled):
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("robot", ROBOTS)
+@settings(deadline=None, max_examples=STORIES, phases=PHASES)
+@given(story=stories(), seed=st.integers(0, 2**32 - 1))
+def test_no_story_makes_a_command_unsafe(wheeled, require_within, robot, story, seed):
+    events, changes = story
+    embodiment, limits = robot_of(robot, wheeled)
+    played = Story(embodiment, limits, seed, **changes)
+    played.tick()
+    for event, ticks in itertools.cycle(events):
+        played.play(event, ticks)
+        if played.judged >= TICKS:
+            break
+    for commands in played.runs:
+        require_within(commands, limits, played.controller.settings.period_s)
+    JUDGED[robot] += played.judged
+    COMMANDS[robot] += sum(map(len, played.runs))
+
+
+def test_the_stories_do_move_the_robots(wheeled):
     """The property above is worth nothing if every story stands still."""
-    for embodiment in (droid, wheeled):
-        moved, modes = 0, set()
-        for seed in range(30):
-            story = Story(embodiment, Limits.of(embodiment), seed)
+    for name in ROBOTS:
+        embodiment, limits = robot_of(name, wheeled)
+        moved, modes, authorities = 0, set(), set()
+        for seed in range(20):
+            story = Story(embodiment, limits, seed)
             story.tick()
             picks = np.random.default_rng(seed).choice(EVENTS, 20)
-            for event in ("enable", "ramp", *picks.tolist()):
+            for event in ("recover", "ramp", *picks.tolist()):
                 story.play(event, 10)
-                modes.add(story.controller.report(story.now).mode)
+            modes |= story.modes
+            authorities |= story.authorities
             for commands in story.runs:
-                moved += int(np.count_nonzero(np.ptp(commands, axis=0) > 0.05))
-        assert moved > 60
-        assert modes == set(Mode) - {Mode.RELEASED}
-
-
-@pytest.mark.parametrize(
-    ("delay", "every", "most_jerk"), [(0.1, 0.15, 2.5), (0.3, 0.3, 1.2), (0.8, 0.5, 1.2)]
-)
-def test_a_delayed_stream_of_a_smooth_path_is_followed_closely(
-    droid, require_within, delay, every, most_jerk
-):
-    """Within 2 % of range of the ideal, and with hardly more jerk than the ideal has.
-
-    At 0.1 s of delay the robot lives on the first rows of every chunk, where the paper's filter
-    has only half a window and bends the path a little, each chunk anew.
-    """
-    controller = Controller(droid)
-    period = controller.settings.period_ns
-    size = np.array([0.5, 0.4, 0.5, 0.3, 0.5, 0.5, 0.5, 0.0])
-    rate = 2 * np.pi * np.array([0.25, 0.2, 0.3, 0.25, 0.33, 0.22, 0.4, 0.0])
-
-    def ideal(ns: int) -> np.ndarray:
-        t = max((ns - NOW) / SECOND, 0.0)
-        return np.array(droid.home) + size * (1 - np.exp(-((t / 3) ** 2))) * np.sin(rate * t)
-
-    waiting, commands, expected, pose, next_ns = [], [], [], ideal(NOW), NOW
-    for k in range(600):
-        now = NOW + k * period
-        controller.on_state(now, droid.state_joints, pose)
-        if k == 2:
-            assert controller.enable(now)[0]
-        if now >= next_ns:
-            step = droid.time_base.row_ns
-            rows = np.array([ideal(now + i * step) for i in range(24)])
-            chunk = ActionChunk(now, now, step, rows, droid.action_joints, NOW, len(waiting))
-            waiting.append((now + int(delay * SECOND), chunk))
-            next_ns = now + int(every * SECOND)
-        for due, chunk in waiting:
-            if now - period < due <= now:
-                assert isinstance(controller.on_chunk(chunk, now), Accepted)
-        tick = controller.tick(now)
-        if tick.command is not None:
-            pose = tick.command
-            commands.append(pose)
-            expected.append(ideal(now + period))
-    arm = slice(0, 7)
-    span = (controller.limits.upper - controller.limits.lower)[arm]
-    path, wanted = np.array(commands)[:, arm], np.array(expected)[:, arm]
-    assert (np.abs(path - wanted) / span)[45:].max() < 0.02
-    assert (np.abs(path - wanted) / span)[150:].max() < 0.002
-    jerk, ideal_jerk = (np.abs(np.diff(p[150:], n=3, axis=0)).max(axis=0) for p in (path, wanted))
-    assert (jerk / ideal_jerk).max() < most_jerk
-    require_within(commands, controller.limits, controller.settings.period_s)
+                span = limits.upper - limits.lower
+                moved += int(np.count_nonzero(np.ptp(commands, axis=0) > 0.01 * span))
+        assert moved > 20, name
+        assert modes == set(Mode), name
+        assert authorities == set(Authority), name
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.3])
@@ -306,3 +375,11 @@ def test_noisy_chunks_with_jitter_and_loss_are_followed_inside_the_limits(
     assert active > 500
     for commands in story.runs:
         require_within(commands, story.limits, story.controller.settings.period_s)
+
+
+def test_as_many_ticks_as_promised_were_judged():
+    """Not one fewer, whatever is changed above. Skipped where only a part of this file is run."""
+    if set(JUDGED) != set(ROBOTS):
+        pytest.skip("not every robot's stories were played")
+    assert JUDGED.total() >= PROMISED
+    assert COMMANDS.total() >= PROMISED / 2, "the robots were rarely enabled"

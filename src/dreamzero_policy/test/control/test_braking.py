@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dreamzero_policy.control.braking import brake
+from dreamzero_policy.control.braking import at_rest, brake
 
 finite = st.floats(-3.0, 3.0)
 
@@ -45,6 +45,8 @@ def test_the_rest_of_a_profile_is_the_profile_from_there(position, velocity, pus
 def test_at_rest_there_is_nothing_to_do():
     zero = np.zeros(2)
     profile = brake(np.array([1.0, -2.0]), zero, zero, np.ones(2), np.ones(2))
+    for name, value in vars(at_rest(np.array([1.0, -2.0]), np.ones(2))).items():
+        np.testing.assert_array_equal(value, getattr(profile, name))
     np.testing.assert_array_equal(profile.stop, [1.0, -2.0])
     for values in profile.after(0.1)[1:]:
         np.testing.assert_array_equal(values, zero)
