@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dreamzero_policy.control.ending import Ending
 from dreamzero_policy.control.interpolation import Motion, Point, Trajectory
 from dreamzero_policy.control.limits import Limits
-from dreamzero_policy.control.playback import LEAST_ENDING, Playback, Played, due
+from dreamzero_policy.control.playback import LEAST_ENDING, Playback
 from dreamzero_policy.control.screening import Refused, Screen
 from dreamzero_policy.control.seam import Seam, make_seam
 from dreamzero_policy.control.settings import ControllerSettings
@@ -73,7 +73,6 @@ class ChunkBuffer:
     ) -> None:
         self._settings, self._screen = settings, Screen(limits, settings)
         self.seam, self.timing = seam or make_seam(settings, limits), Playback(settings)
-        self._played = Played()
         self.accepted = self.refused = self.skipped_rows = self.clamped_values = 0
         self.last_refusal: Refused | None = None
         self.refusal_in_force: Refused | None = None
@@ -147,7 +146,6 @@ class ChunkBuffer:
         self._waiting = self._entry = self._motion = self._newest = None
         self._ended, self._ramp_end_ns = -1, 0
         self.timing.restart()
-        self._played.restart()
 
     def end(self, session: int = 0) -> bool:
         """Drops a session that has ended; its chunks that are still on the way are refused.
@@ -189,8 +187,7 @@ class ChunkBuffer:
 
     def begin(self) -> None:
         """Notes that the robot stands still: it has played nothing of any chunk so far."""
-        if self._settings.slow_inference != "hold":
-            self._played.begin()
+        self.timing.played.begin()
 
     def follow(self, at_ns: int, *, followed: bool, held: bool) -> None:
         """Notes whether the robot goes along with the chunk in force.
@@ -200,11 +197,9 @@ class ChunkBuffer:
             followed: it does.
             held: it is held. If neither, somebody else moves it, and time goes on for the chunk.
         """
-        if self._settings.slow_inference == "hold":
-            return
         motion = self._motion
         rate = motion.rate(at_ns) if followed and motion and at_ns <= motion.end_ns else 1.0
-        self._played.follow(at_ns, 0.0 if held else self.playback * rate)
+        self.timing.played.follow(at_ns, 0.0 if held else self.playback * rate)
 
     def ramping(self, at_ns: int) -> bool:
         """Whether an instant lies in the ramp from rest, or from a human, onto the chunks."""
@@ -288,9 +283,7 @@ class ChunkBuffer:
         refused = self._screen.kind(chunk) or self._in_order(chunk)
         if refused is not None:
             return refused
-        playback = self.timing.take(chunk, now_ns)
-        since_ns = self._played.between(chunk.observation_ns, now_ns)
-        timed = due(chunk, playback, since_ns, now_ns)
+        timed, playback = self.timing.due(chunk, now_ns)
         outcome = self._screen.age(timed, now_ns, playback) or self._screen.motion(timed)
         if isinstance(outcome, Refused):
             return outcome

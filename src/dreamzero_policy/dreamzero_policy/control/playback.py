@@ -14,7 +14,9 @@ and the last is due when the next chunk comes. Nothing is repeated and nothing i
 Where the robot held for part of that time, or went at another speed, it has not come as far, and
 the chunk is due as much later: what counts is how much was played since the observation. Otherwise
 every other chunk, seen before the robot moved, would send it back along its path, and once that has
-begun nothing ends it. With ``slow_inference: hold`` rows are due by the clock alone.
+begun nothing ends it. With ``slow_inference: hold`` rows are due by the clock alone, and so they
+are where rows were held to those of the chunk before (``seam: real_time_chunking``): a policy that
+does that counts on it.
 """
 
 from __future__ import annotations
@@ -46,10 +48,14 @@ class Playback:
 
     Args:
         settings: what to do about slow inference, and how slow at most.
+
+    Attributes:
+        played: what the robot has played.
     """
 
     def __init__(self, settings: ControllerSettings) -> None:
         self._slows = settings.slow_inference == "slow_playback"
+        self._commits = settings.seam == "real_time_chunking"
         self._slowest = settings.slowest_playback
         self._follow_s = _TICKS * settings.period_s
         self._ending_s = LEAST_ENDING * settings.ending_s
@@ -58,6 +64,7 @@ class Playback:
         self._session: int | None = None
         self._shortest_s = math.inf
         self._observation_ns = 0
+        self.played = Played()
 
     @property
     def delay_s(self) -> float | None:
@@ -75,6 +82,19 @@ class Playback:
         interval = delay if self._interval.seconds is None else self._interval.seconds
         return delay + interval + self._follow_s
 
+    def due(self, chunk: ActionChunk, now_ns: int) -> tuple[ActionChunk, float]:
+        """The chunk with its rows where they are due, and the share of its speed.
+
+        Args:
+            chunk: the newest of its session, as it came.
+            now_ns: when it came.
+        """
+        share = self.take(chunk, now_ns)
+        played_ns = now_ns - chunk.observation_ns
+        if self._slows and not (self._commits and share == 1.0):
+            played_ns = self.played.between(chunk.observation_ns, now_ns)
+        return retimed(chunk, share, played_ns, now_ns), share
+
     def take(self, chunk: ActionChunk, now_ns: int) -> float:
         """The share of its own speed at which a chunk lasts until the next; measures it, too.
 
@@ -91,7 +111,7 @@ class Playback:
             ``slowest_playback`` to 1.
         """
         if chunk.session != self._session:
-            self.restart()
+            self._forget()
         late, apart = now_ns - chunk.observation_ns, chunk.observation_ns - self._observation_ns
         self._shortest_s = min(max(late, 0) / NS_PER_S, self._shortest_s)
         share = self._share(chunk)
@@ -103,14 +123,19 @@ class Playback:
         return share
 
     def restart(self) -> None:
-        """Forgets what was measured, as after a jump of the clock."""
+        """Forgets everything, as after a jump of the clock."""
+        self.played.restart()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begins to measure anew."""
         self._delay.restart()
         self._interval.restart()
         self._session, self._shortest_s = None, math.inf
 
     def _share(self, chunk: ActionChunk) -> float:
         """What ``take`` gives for a chunk."""
-        if not self._slows:
+        if not self._slows or (self._commits and chunk.prefix_rows):
             return 1.0
         span = (chunk.end_ns - chunk.observation_ns) / NS_PER_S
         lasts = self.until_next_s + self._ending_s
@@ -163,7 +188,7 @@ class Played:
         self._before = 1.0
 
 
-def due(chunk: ActionChunk, share: float, played_ns: float, now_ns: int) -> ActionChunk:
+def retimed(chunk: ActionChunk, share: float, played_ns: float, now_ns: int) -> ActionChunk:
     """The chunk at a share of its speed, from where the robot has come since its observation.
 
     Args:

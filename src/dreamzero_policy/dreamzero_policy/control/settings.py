@@ -91,6 +91,7 @@ class ControllerSettings:
         ensemble_decay: how fast an older chunk loses weight under ``temporal_ensemble`` [1/s].
         slow_inference: what to do where a chunk ends before the next can be there: ``hold`` at its
             end, or ``slow_playback``: play all of it slower, so that it lasts until then.
+            Chunks whose rows were held to the one before (real-time chunking) are not slowed.
         slowest_playback: slow playback goes no lower; below it the chunk ends early and the robot
             holds [share of the chunk's own speed].
         teleop_max_age_s: a human's stream is in charge while its newest target is younger [s].

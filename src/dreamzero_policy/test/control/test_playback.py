@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dreamzero_policy.control.chunk_buffer import Accepted
 from dreamzero_policy.control.controller import Controller
-from dreamzero_policy.control.playback import Playback, Played, due
+from dreamzero_policy.control.playback import Playback, Played, retimed
 from dreamzero_policy.control.report import Mode
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.types import ActionChunk
@@ -75,13 +75,13 @@ def test_stamps_from_another_clock_are_no_measurement(chunk_of, droid, still):
 
 def test_rows_are_due_where_the_formula_says(chunk_of, droid, still):
     chunk = chunk_of(droid, still(droid), NOW, start_ns=NOW + SECOND // 10)
-    own = due(chunk, 1.0, float(SECOND), NOW + SECOND)
+    own = retimed(chunk, 1.0, float(SECOND), NOW + SECOND)
     assert (own.start_ns, own.step_ns) == (chunk.start_ns, chunk.step_ns)
-    half = due(chunk, 0.5, 0.5 * SECOND, NOW + SECOND)  # followed all the while, at half speed
+    half = retimed(chunk, 0.5, 0.5 * SECOND, NOW + SECOND)  # followed all the while, at half speed
     for k in range(24):
         expected = NOW + (chunk.start_ns - NOW + k * chunk.step_ns) / 0.5
         assert half.start_ns + k * half.step_ns == pytest.approx(expected, abs=50)
-    rested = due(chunk, 0.5, 0.0, NOW + SECOND)
+    rested = retimed(chunk, 0.5, 0.0, NOW + SECOND)
     assert rested.start_ns == pytest.approx(NOW + SECOND + SECOND // 5, abs=2)
 
 
@@ -100,6 +100,24 @@ def test_what_was_played_is_the_speed_over_time():
     assert played.between(NOW, NOW + 3 * SECOND) == 2 * SECOND
     played.restart()
     assert played.between(NOW, NOW + SECOND) == SECOND
+
+
+def test_rows_held_to_the_chunk_before_are_due_by_the_clock_alone(chunk_of, droid, still):
+    def offered(seam: str, prefix_rows: int, delay: float):
+        playback = Playback(ControllerSettings(seam=seam))
+        playback.played.begin()  # the robot stood still
+        at = NOW - int(delay * SECOND)
+        chunk = chunk_of(droid, still(droid), at, prefix_rows=prefix_rows)
+        timed, share = playback.due(chunk, NOW)
+        return (timed.start_ns - at) / SECOND, share
+
+    assert offered("cross_fade", 4, 0.5) == (pytest.approx(0.5), 1.0)
+    assert offered("real_time_chunking", 4, 0.5) == (0.0, 1.0)
+    assert offered("real_time_chunking", 0, 0.5) == (0.0, 1.0)
+    assert offered("real_time_chunking", 4, 2.0) == (0.0, 1.0)
+    late, share = offered("real_time_chunking", 0, 2.0)  # nothing was held: it may be slowed
+    assert share < 0.5
+    assert late == pytest.approx(2.0)
 
 
 class SlowPolicy:
