@@ -18,6 +18,9 @@ MAGIC = b"DZG1"
 LARGEST = 64 * 1024
 """Bytes of one message; the largest that is meant to come has about four thousand."""
 
+BUFFER = 64 * 1024
+"""Bytes that may wait to be sent: about a second of states. More is an end that does not read."""
+
 _HEADER = struct.Struct("!4sHI")  # magic, version, bytes that follow
 
 

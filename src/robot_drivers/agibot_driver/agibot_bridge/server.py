@@ -45,6 +45,7 @@ class Driver:
         """Nothing has come yet."""
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, frames.BUFFER)
         self.connection, self.address = connection, address
         self.decoder = frames.Decoder()
         self.heard_ns = time.monotonic_ns()

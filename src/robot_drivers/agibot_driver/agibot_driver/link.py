@@ -166,6 +166,7 @@ class Link:
         """Greets, and takes what comes until the connection ends, which raises."""
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, frames.BUFFER)
         decoder, bridge = frames.Decoder(), ""
         with self._sending:
             if self._ended.is_set():

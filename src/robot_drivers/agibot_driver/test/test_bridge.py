@@ -36,8 +36,12 @@ POSE = [0.1] * 14 + [0.0, 0.0] + [0.0, 0.3] + [0.5, 30.0]  # and as commanded
 class Client:
     """A driver's end, without a thread."""
 
-    def __init__(self, port, greet=True):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
+    def __init__(self, port, greet=True, buffer=None):
+        self.socket = socket.socket()
+        self.socket.settimeout(5)
+        if buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.socket.connect(("127.0.0.1", port))
         self.decoder, self.states, self.others = Decoder(), [], []
         self.sequence = self.pinged = 0
         self.greeted = greet
@@ -185,6 +189,16 @@ def test_a_driver_that_stops_reading_and_writing_is_let_go(bridge, client):
     assert bridge.calls("move_wheel")[-1][2] == [0.0, 0.0]
     other = Client(bridge.port).ready()
     other.socket.close()
+
+
+def test_a_driver_that_writes_but_does_not_read_is_let_go(bridge):
+    client = Client(bridge.port, buffer=4096)
+    end = time.monotonic() + 20
+    with pytest.raises(OSError):  # noqa: PT012
+        while time.monotonic() < end:
+            client.send("ping", sent_ns=0)
+            time.sleep(0.01)
+    assert "it does not read what it is sent" in bridge.log
 
 
 def test_a_command_that_waited_on_the_way_is_refused(bridge, client):
