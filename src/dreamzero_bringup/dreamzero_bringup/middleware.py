@@ -1,7 +1,7 @@
 """What the middleware of the nodes needs to be told: how much memory images pass through.
 
 Fast DDS, the middleware of ROS 2 Jazzy, gives every process half a megabyte of shared memory. An
-image of 640x480 does not fit, and many are lost; ``config/fastdds.xml`` gives it more.
+image of 640x480 does not fit, and many are lost; ``config/dds/fastdds.xml`` gives it more.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dreamzero_bringup.graph import installed_config_dir
 
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
-"""The environment variable that Fast DDS 2 reads."""
+"""The environment variable that Fast DDS 2 reads; it ignores the one of Fast DDS 3."""
 
 _CHOSEN = (PROFILES, "FASTDDS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPORTS")
 
@@ -21,7 +21,7 @@ def environment(env: Mapping[str, str]) -> dict[str, str]:
     if any(env.get(name) for name in _CHOSEN):
         return {}
     try:
-        path = installed_config_dir() / "fastdds.xml"
+        path = installed_config_dir() / "dds" / "fastdds.xml"
     except ValueError:  # not an installed workspace: the middleware's own settings
         return {}
     return {PROFILES: str(path)} if path.is_file() else {}

@@ -9,13 +9,14 @@ pytest.importorskip("ament_index_python", reason="looks up where packages are in
 
 from dreamzero_bringup import middleware
 
-FILE = Path(__file__).resolve().parents[3] / "config" / "fastdds.xml"
+FILE = Path(__file__).resolve().parents[3] / "config" / "dds" / "fastdds.xml"
 
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     monkeypatch.setattr(middleware, "installed_config_dir", lambda: tmp_path)
-    return tmp_path / "fastdds.xml"
+    (tmp_path / "dds").mkdir()
+    return tmp_path / "dds" / "fastdds.xml"
 
 
 def test_the_installed_profile_is_named(installed):
