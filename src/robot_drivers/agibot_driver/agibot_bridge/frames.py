@@ -142,14 +142,6 @@ def objects(message: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return value
 
 
-def flag(message: dict[str, Any], name: str) -> bool:
-    """True or false."""
-    value = message.get(name)
-    if not isinstance(value, bool):
-        raise _wrong(message, name, "true or false", value)
-    return value
-
-
 def _finite(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False

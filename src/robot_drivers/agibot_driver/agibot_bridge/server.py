@@ -208,13 +208,12 @@ class Server:
         newcomer = Driver(connection, f"{host}:{port}")
         if self._driver is None:
             self._driver = newcomer
-            log.info("a driver at %s", newcomer.address)
             return
         self._turn_away(newcomer, f"busy: the driver at {self._driver.address} has the robot")
 
     def _turn_away(self, driver: Driver, reason: str) -> None:
         """Says why and closes."""
-        log.warning("the driver at %s is turned away: %s", driver.address, reason)
+        log.info("%s is turned away: %s", driver.address, reason)
         with suppress(OSError):  # it has gone
             driver.send({"type": "refused", "reason": reason})
         _close(driver.connection)
@@ -237,6 +236,7 @@ class Server:
         if kind == "hello" and not driver.greeted:
             machine.connect(Layout.parse(message))
             driver.greeted = True
+            log.info("a driver at %s", driver.address)
             self._send(driver, self._welcome)
         elif not driver.greeted:
             raise FrameError(f"expected hello first, got {kind}")
@@ -279,8 +279,10 @@ class Server:
         driver, self._driver = self._driver, None
         if driver is None:
             return
-        log.warning("the driver at %s is gone: %s", driver.address, reason)
         _close(driver.connection)
+        if not driver.greeted:
+            return  # it only looked whether somebody serves here
+        log.warning("the driver at %s is gone: %s", driver.address, reason)
         self._machine.disconnect(f"the driver is gone: {reason}")
 
 

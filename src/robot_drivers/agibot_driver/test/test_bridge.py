@@ -191,6 +191,20 @@ def test_a_driver_that_stops_reading_and_writing_is_let_go(bridge, client):
     other.socket.close()
 
 
+def test_who_only_looks_whether_it_serves_disturbs_nobody(bridge, client):
+    client.follow(POSE, 0.2)
+    for _ in range(5):
+        socket.create_connection(("127.0.0.1", bridge.port)).close()
+        client.follow(POSE, 0.1)
+    assert (client.states[-1]["mode"], client.states[-1]["refused"]) == ("following", 0)
+    client.socket.close()
+    for _ in range(5):
+        socket.create_connection(("127.0.0.1", bridge.port)).close()
+    again = Client(bridge.port).ready()
+    assert bridge.log.count("is gone:") == 2  # of the first driver: log and mode
+    again.socket.close()
+
+
 def test_a_driver_that_writes_but_does_not_read_is_let_go(bridge):
     client = Client(bridge.port, buffer=4096)
     end = time.monotonic() + 20

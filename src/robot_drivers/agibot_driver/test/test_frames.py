@@ -125,7 +125,6 @@ def test_what_cannot_be_sent_is_named(message, match):
         (lambda m, n: frames.numbers(m, n, 2), [1.0, None]),
         (lambda m, n: frames.numbers(m, n, 2), {"0": 1, "1": 2}),
         (frames.objects, [1]),
-        (frames.flag, 1),
     ],
 )
 def test_a_wrong_field_is_named(read, value):
