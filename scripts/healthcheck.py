@@ -17,7 +17,7 @@ PREFIX = "dreamzero/"
 
 
 def speakers(names: Iterable[str]) -> set[str]:
-    """Nodes that diagnostics are from, by the names of their statuses: ``dreamzero/<node>: ...``."""
+    """Nodes that diagnostics are from, by the names of statuses: ``dreamzero/<node>: <part>``."""
     ours = (name for name in names if name.startswith(PREFIX))
     return {name.removeprefix(PREFIX).partition(":")[0] for name in ours}
 

@@ -4,7 +4,9 @@
 # droid is an FR3, droid_fer a FER (Panda). AgiBot's SDK comes from the robot itself (docker/README.md).
 set -euo pipefail
 export PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
-pip() { python3 -m pip install --no-cache-dir "$@"; }
+# Debian's packages cannot be replaced by pip, so they are passed over; ours keep the versions that they are pinned to.
+pinned="$(dirname "${BASH_SOURCE[0]}")/../requirements/robot.txt"
+pip() { python3 -m pip install --no-cache-dir --ignore-installed --constraint "$pinned" "$@"; }
 i2rt=git+https://github.com/i2rt-robotics/i2rt.git@5d47b358bafb30c65e397f2ece506550a0db4594
 case "${1:-}" in
   none) ;;
