@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from dreamzero_bringup.doctor.dds_facts import DdsFacts
@@ -11,6 +12,7 @@ from dreamzero_bringup.domain import DOMAINS, LARGEST
 _TESTED = ("rmw_fastrtps_cpp", "rmw_cyclonedds_cpp")
 _RANGES = ("LOCALHOST", "SUBNET", "SYSTEM_DEFAULT", "OFF")
 _FAR = ("SUBNET", "SYSTEM_DEFAULT")
+_UNREAD, _READ = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 
 def check(facts: DdsFacts) -> Iterator[Finding]:
@@ -96,15 +98,36 @@ def _discovery(facts: DdsFacts) -> Iterator[Finding]:
         )
     else:
         yield passed("discovery range", said or "not set: LOCALHOST, this machine only")
-    for name in ("ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER"):
-        if name in facts.environment:
-            yield passed(name, facts.environment[name])
+    if "ROS_STATIC_PEERS" in facts.environment:
+        yield passed("ROS_STATIC_PEERS", facts.environment["ROS_STATIC_PEERS"])
+    if "ROS_DISCOVERY_SERVER" in facts.environment:
+        yield _discovery_server(facts)
+
+
+def _discovery_server(facts: DdsFacts) -> Finding:
+    """A plain client of a discovery server does not learn of other publishers of its topics."""
+    server = facts.environment["ROS_DISCOVERY_SERVER"]
+    if facts.environment.get("ROS_SUPER_CLIENT", "").lower() in ("1", "true"):
+        return passed("ROS_DISCOVERY_SERVER", f"{server}, as a super client")
+    return failed(
+        "ROS_DISCOVERY_SERVER",
+        f"{server}, as a plain client: the controller would not see a second publisher of commands",
+        expected="ROS_SUPER_CLIENT=TRUE",
+        fix="export ROS_SUPER_CLIENT=TRUE",
+    )
 
 
 def _profiles(facts: DdsFacts) -> Iterator[Finding]:
     for name, error in facts.profile_errors.items():
         if error:
             yield failed(name, error, expected="a well-formed XML file", fix=f"unset {name}")
+        elif name == _UNREAD:
+            yield warned(
+                name,
+                "not read by the Fast DDS of ROS 2 Jazzy, which says nothing of it",
+                expected=_READ,
+                fix=f"export {_READ}={shlex.quote(facts.environment[name].strip())}",
+            )
         else:
             yield passed(name, facts.environment[name].strip()[:200])
 

@@ -38,6 +38,12 @@ def test_sound_settings_pass(dds, complaints):
          Level.WARN, "No such device", "ROS_STATIC_PEERS"),
         ({"profile_errors": {"CYCLONEDDS_URI": "not XML"}}, "CYCLONEDDS_URI", Level.FAIL,
          "not XML", "unset CYCLONEDDS_URI"),
+        ({"environment": {"FASTDDS_DEFAULT_PROFILES_FILE": "/a b.xml"},
+          "profile_errors": {"FASTDDS_DEFAULT_PROFILES_FILE": ""}},
+         "FASTDDS_DEFAULT_PROFILES_FILE", Level.WARN, "not read",
+         "export FASTRTPS_DEFAULT_PROFILES_FILE='/a b.xml'"),
+        ({"environment": {"ROS_DISCOVERY_SERVER": "10.0.0.2:11811"}}, "ROS_DISCOVERY_SERVER",
+         Level.FAIL, "second publisher", "export ROS_SUPER_CLIENT=TRUE"),
         ({"prefix_error": "not installed"}, "package prefix", Level.FAIL, "not installed",
          "setup.bash"),
     ],
@@ -52,6 +58,8 @@ def test_one_fault_is_one_complaint(dds, complaints, changes, what, level, found
 
 def test_what_is_set_is_shown(dds):
     environment = {
+        "ROS_DISCOVERY_SERVER": "10.0.0.3:11811",
+        "ROS_SUPER_CLIENT": "TRUE",
         "ROS_STATIC_PEERS": "10.0.0.2",
         "CYCLONEDDS_URI": "<CycloneDDS/>",
         "AMENT_PREFIX_PATH": "/opt/ros/jazzy",
