@@ -32,7 +32,8 @@ class DelayEstimate:
     def __init__(self, remembered: int = _REMEMBERED) -> None:
         if remembered < 1:
             raise ValueError(f"remembered: expected at least 1, got {remembered}")
-        self._seconds: deque[float] = deque(maxlen=remembered)
+        self._measured: deque[float] = deque(maxlen=remembered)
+        self._estimate: float | None = None
         self._first = True
 
     def add(self, seconds: float) -> None:
@@ -48,20 +49,20 @@ class DelayEstimate:
             raise ValueError(f"delay: expected 0 s or more, got {seconds}")
         if self._first:
             self._first = False
-        else:
-            self._seconds.append(float(seconds))
+            return
+        self._measured.append(float(seconds))
+        values = np.array(self._measured)
+        middle = float(np.median(values))
+        spread = _SPREAD * float(np.median(np.abs(values - middle)))
+        self._estimate = min(middle + 2.0 * spread, float(values.max()))
 
     def restart(self) -> None:
         """Forgets everything; the next measurement is a first one again."""
-        self._seconds.clear()
+        self._measured.clear()
+        self._estimate = None
         self._first = True
 
     @property
     def seconds(self) -> float | None:
         """The estimate; None before the second measurement."""
-        if not self._seconds:
-            return None
-        values = np.array(self._seconds)
-        middle = float(np.median(values))
-        spread = _SPREAD * float(np.median(np.abs(values - middle)))
-        return min(middle + 2.0 * spread, float(values.max()))
+        return self._estimate

@@ -42,6 +42,9 @@ _INSIDE = 1.0 - 1e-6
 _MIXTURES = np.array([0.9, 0.7, 0.4, 0.15])[:, None]
 """Shares of the wanted step, the rest being the braking step."""
 
+_NOTHING = 1e-15
+"""A base slower than this [m/s or rad/s], and changing by less, stands still."""
+
 _LEAST_SPEED = 1e-3
 """A plan may go this share of the velocity limit anywhere; its steps are checked all the same."""
 
@@ -168,7 +171,7 @@ class Limiter:
         if not exact.all():
             again = self._planned_to((goal, rate, push), np.flatnonzero(~exact))
             candidate = tuple(np.where(exact, c, a) for c, a in zip(candidate, again, strict=True))
-        braking = now.after(self.period_s)
+        braking = self._braking()
         free = sound | self.limits.base
         candidate = tuple(np.where(free, c, b) for c, b in zip(candidate, braking, strict=True))
         self._take(candidate, braking)
@@ -182,14 +185,20 @@ class Limiter:
         Raises:
             ValueError: ``reset`` was never called.
         """
-        braking = self._state().after(self.period_s)
-        candidate, base = braking, self.limits.base
+        base, now = self.limits.base, self._state()
+        self._limited = np.zeros_like(base)
+        if not (now.velocity.any() or now.acceleration.any() or now.position[base].any()):
+            return self.position
+        braking = self._braking()
         if base.any():
             nothing = np.zeros_like(self._lower)
             slowed = self._planned_to((nothing, nothing, nothing), np.flatnonzero(base))
-            candidate = tuple(np.where(base, s, b) for s, b in zip(slowed, braking, strict=True))
-        self._take(candidate, braking)
-        self._limited = np.zeros_like(base)
+            still = (np.abs(slowed[0]) < _NOTHING) & (np.abs(slowed[1]) < _NOTHING)
+            slowed = tuple(np.where(still, 0.0, part) for part in slowed)
+            wanted = tuple(np.where(base, s, b) for s, b in zip(slowed, braking, strict=True))
+            self._take(wanted, braking)
+        else:
+            self._move(brake(*braking, self._most, self._jerk))
         return self.position
 
     def _state(self) -> Brake:
@@ -228,6 +237,11 @@ class Limiter:
         plan = self._planner.towards(self._state(), goal, columns, self._speeds())
         return self._straight_to(plan)[0]
 
+    def _braking(self) -> State:
+        """The braking step; rounding does not take it past the ends that the brake keeps."""
+        position, velocity, acceleration = self._state().after(self.period_s)
+        return np.clip(position, self._floor, self._ceiling), velocity, acceleration
+
     def _take(self, candidate: State, braking: State) -> None:
         """Moves to the candidate, or as near it as a later brake allows, or brakes; per joint."""
         chosen = brake(*candidate, self._most, self._jerk)
@@ -245,6 +259,10 @@ class Limiter:
                 for c, m, b in zip(candidate, mixed, braking, strict=True)
             )
             chosen = brake(*point, self._most, self._jerk)
+        self._move(chosen)
+
+    def _move(self, chosen: Brake) -> None:
+        """Takes a point as the newest command; what was left of a start outside draws in."""
         self._floor = np.minimum(self._lower, np.maximum(self._floor, chosen.lowest))
         self._ceiling = np.maximum(self._upper, np.minimum(self._ceiling, chosen.highest))
         self._brake = chosen

@@ -277,15 +277,15 @@ class Story:
             return
         if not self.sending:
             assert enabled, "a command without enable"
-            np.testing.assert_array_equal(tick.command[self.columns], self.reported[self.columns])
+            assert (tick.command[self.columns] == self.reported[self.columns]).all()
             self.runs.append([])
             self.sending, self.quiet = True, 0
         self.quiet = 0 if tick.mode == Mode.ACTIVE else self.quiet + 1
         if self.quiet > self.brake_ticks:
             # A hold has come to rest by now, an emergency stop too: nothing may move any more.
             assert enabled or self.controller.estopped, "disabled, but commands go on"
-            np.testing.assert_allclose(tick.command, self.runs[-1][-1], atol=1e-5)
-            assert (np.abs(tick.command[self.limits.base]) < 1e-5).all()
+            assert (np.abs(tick.command - self.runs[-1][-1]) < 1e-5).all(), "a hold that moves"
+            assert (np.abs(tick.command[self.limits.base]) < 1e-5).all(), "a base that drives on"
         self.runs[-1].append(tick.command)
         self.pose = self.pose + self.follows * (tick.command - self.pose)
 

@@ -128,7 +128,37 @@ def test_a_hold_brakes_and_stays_and_a_base_goes_to_zero(wheeled, require_within
         commands.append(limiter.hold())
     assert limiter.at_rest
     np.testing.assert_allclose(commands[-1][:3], stop[:3], atol=1e-9)
+    assert commands[-1][3] == 0.0, "a base on hold stands quite still"
+    require_within(commands, limits, PERIOD)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_base_that_is_told_nonsense_goes_to_zero_and_keeps_no_last_speed(
+    wheeled, require_within, value
+):
+    limits = Limits.of(wheeled)
+    limiter = Limiter(limits, PERIOD)
+    commands, goal = [limiter.reset(np.array(wheeled.home))], np.array(wheeled.home)
+    goal[3] = 0.4
+    commands += [limiter.step(goal) for _ in range(40)]
+    assert commands[-1][3] == pytest.approx(0.4, abs=1e-3)
+    goal[3] = value
+    commands += [limiter.step(goal) for _ in range(60)]
+    assert commands[-1][3] == pytest.approx(0.0, abs=1e-9)
+    assert limiter.limited.tolist() == [False, False, False, True]
+    require_within(commands, limits, PERIOD)
+
+
+def test_a_base_that_may_not_reverse_stands_still_at_the_end_of_its_range(wheeled, require_within):
+    limits = Limits.of(wheeled).tighten({"drive": {"lower": 0.0}})
+    limiter = Limiter(limits, PERIOD)
+    commands, goal = [limiter.reset(np.array(wheeled.home))], np.array(wheeled.home)
+    for wanted in (0.5, -0.5):
+        goal[3] = wanted
+        commands += [limiter.step(goal) for _ in range(40)]
     assert commands[-1][3] == pytest.approx(0.0, abs=1e-6)
+    commands += [limiter.hold() for _ in range(20)]
+    assert commands[-1][3] == 0.0
     require_within(commands, limits, PERIOD)
 
 
