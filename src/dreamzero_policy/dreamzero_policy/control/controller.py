@@ -235,11 +235,7 @@ class Controller:
         return self._permission.release()
 
     def take_back(self) -> tuple[bool, str]:
-        """Ends a release; motion stays disabled.
-
-        Returns:
-            Whether the robot may be held and enabled again, and a sentence.
-        """
+        """Ends a release and leaves motion disabled; whether, and a sentence."""
         return self._permission.take_back()
 
     def estop(self, reason: str) -> None:
@@ -251,11 +247,7 @@ class Controller:
         self._permission.estop(reason)
 
     def reset_estop(self) -> tuple[bool, str]:
-        """Releases the emergency stop and leaves motion disabled.
-
-        Returns:
-            Whether it was released, and a sentence.
-        """
+        """Releases the emergency stop and leaves motion disabled; whether, and a sentence."""
         return self._permission.reset_estop()
 
     def tick(self, now_ns: int) -> Tick:
