@@ -12,12 +12,16 @@ import numpy as np
 from dreamzero_policy.embodiments.embodiment import Embodiment, Joint, Key
 from dreamzero_policy.normalize import Statistics
 
-_RELATIVE_REACH = {"revolute": 0.03, "prismatic": 0.02, "gripper": 0.2}
+_RELATIVE_REACH = {"revolute": 0.03, "prismatic": 0.006, "gripper": 0.2}
 """Largest relative action by kind of joint, in rad, m and parts of the range.
 
 Rows of an untrained model are noise of about this size: they must differ by less than a controller
 lets one row differ from the next, and leave a joint's range by less than it lets a chunk leave it.
 """
+
+_BASE_SHARE = 0.3
+"""Share of a base's range that its velocity has: it is predicted as it is, and noise of the whole
+range would leave it by more than a controller lets a chunk leave it."""
 
 
 def state_statistics(embodiment: Embodiment) -> dict[str, Statistics]:
@@ -28,11 +32,11 @@ def state_statistics(embodiment: Embodiment) -> dict[str, Statistics]:
 
 
 def action_statistics(embodiment: Embodiment) -> dict[str, Statistics]:
-    """Statistics of every action key: whole ranges, but small steps for relative columns."""
+    """Statistics of every action key: whole ranges, but small for relative columns and bases."""
     relative = np.concatenate([[key.relative] * key.width for key in embodiment.action_keys])
     ranges = np.array(
         [
-            _reach(joint) if rel else [joint.lower, joint.upper]
+            _reach(joint) if rel else _range(joint)
             for joint, rel in zip(embodiment.joints, relative, strict=True)
         ]
     )
@@ -43,6 +47,12 @@ def _reach(joint: Joint) -> list[float]:
     """Range of a joint's relative action."""
     reach = _RELATIVE_REACH[joint.kind]
     return [-reach, reach]
+
+
+def _range(joint: Joint) -> list[float]:
+    """Range of what is predicted of a joint as it is."""
+    share = _BASE_SHARE if joint.kind == "base" else 1.0
+    return [share * joint.lower, share * joint.upper]
 
 
 def _by_key(keys: tuple[Key, ...], ranges: np.ndarray) -> dict[str, Statistics]:

@@ -22,3 +22,20 @@ def test_vectors_can_be_made_of_them(name):
     assert np.allclose(still[:, columns], home[columns])  # zero is no motion where it is relative
     largest = vectors.actions(np.ones((4, 32)), state) - still
     assert 0 < largest[:, columns].max() <= 0.2
+
+
+@pytest.mark.parametrize("name", embodiments.names())
+def test_noise_three_times_as_large_keeps_what_a_controller_lets_through(name):
+    """Row to row: 0.2 rad and 0.05 m; out of its range: a base by half of it."""
+    robot = embodiments.get(name)
+    vectors = ModelVectors(
+        robot, untrained.state_statistics(robot), untrained.action_statistics(robot)
+    )
+    state = robot.state_at_home()
+    up, down = (vectors.actions(np.full((1, 32), sign * 3.0), state)[0] for sign in (1, -1))
+    for joint, high, low in zip(robot.joints, up, down, strict=True):
+        if joint.kind in ("revolute", "prismatic"):
+            assert high - low < {"revolute": 0.2, "prismatic": 0.05}[joint.kind]
+        if joint.kind == "base":
+            assert high - joint.upper < 0.5 * (joint.upper - joint.lower)
+            assert joint.lower - low < 0.5 * (joint.upper - joint.lower)
