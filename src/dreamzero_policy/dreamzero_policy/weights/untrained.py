@@ -19,6 +19,10 @@ Rows of an untrained model are noise of about this size: they must differ by les
 lets one row differ from the next, and leave a joint's range by less than it lets a chunk leave it.
 """
 
+_MOMENT_S = 0.1
+"""No relative action is larger than what the joint's acceleration makes of the square of this: a
+slow joint that is shaken faster than it can brake would swing far beyond what shakes it."""
+
 _BASE_SHARE = 0.3
 """Share of a base's range that its velocity has: it is predicted as it is, and noise of the whole
 range would leave it by more than a controller lets a chunk leave it."""
@@ -45,7 +49,7 @@ def action_statistics(embodiment: Embodiment) -> dict[str, Statistics]:
 
 def _reach(joint: Joint) -> list[float]:
     """Range of a joint's relative action."""
-    reach = _RELATIVE_REACH[joint.kind]
+    reach = min(_RELATIVE_REACH[joint.kind], joint.acceleration * _MOMENT_S**2)
     return [-reach, reach]
 
 

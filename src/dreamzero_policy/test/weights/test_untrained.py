@@ -39,3 +39,10 @@ def test_noise_three_times_as_large_keeps_what_a_controller_lets_through(name):
         if joint.kind == "base":
             assert high - joint.upper < 0.5 * (joint.upper - joint.lower)
             assert joint.lower - low < 0.5 * (joint.upper - joint.lower)
+
+
+def test_slow_joints_are_shaken_less():
+    g1, droid = (embodiments.get(name) for name in ("agibot_g1", "droid"))
+    arms = [untrained.action_statistics(robot) for robot in (g1, droid)]
+    assert arms[0]["left_arm_joint_position"].q99 == pytest.approx(np.full(7, 0.01))
+    assert arms[1]["joint_position"].q99 == pytest.approx(np.full(7, 0.03))
