@@ -28,6 +28,9 @@ _LEASE_S = 22.0
 _DISCOVERY_S = 3.0
 """How often Fast DDS announces a participant at the least, should its first words be lost [s]."""
 
+_RIVALS = ("second_publisher", "driver_holds")
+"""A second publisher is noticed by whoever learns of it first: the controller, or the driver."""
+
 _LOOK_S = 0.1
 """How often the controller counts the publishers of commands: ``_STATUS_S`` of its node [s]."""
 
@@ -137,8 +140,13 @@ def _second_controller(rig: Rig) -> int:
     rig.nodes.start(replace(rig.nodes.spec("controller"), name="controller_2"))
     seen = rig.seen_publishers(2)
     time.sleep(_LOOK_S)
-    said = [at for at, reason in rig.holds(began) if reason == "second_publisher"]
-    return min([seen, *said])
+    known = [at for at, reason in rig.holds(began) if reason in _RIVALS]
+    known += [
+        at
+        for at, status in rig.probe.since("driver_status", began)
+        if status.mode == dz.DriverStatus.HOLDING
+    ]
+    return min([seen, *known])
 
 
 def _new_controller_at_once(rig: Rig) -> int:
@@ -146,9 +154,8 @@ def _new_controller_at_once(rig: Rig) -> int:
     rig.nodes.kill("controller")
     rig.nodes.again("controller")
     rig.bring_up("scripted")
-    rig.order("policy", mode="stand")
-    rig.enable()
     rig.instruct()
+    rig.enable()
     enabled = rig.enabled_ns[-1]
     rig.probe.wait(lambda: bool(rig.probe.commands_since(enabled)), 3.0, "a command")
     return rig.probe.commands_since(enabled)[0].received_ns
@@ -333,9 +340,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault("e-stop, and a second one", "holds", _estop, _at_once, _SOON_S, ("estopped",),
           check=_estop_latches, disarms=True, estop=False),
     Fault("two controllers", "holds", _second_controller, _look_around, _SOON_S,
-          ("second_publisher",), clear=_end("controller_2"), disarms=True),
+          _RIVALS, clear=_end("controller_2"), disarms=True),
     Fault("a stranger commands the driver", "holds", lambda rig: rig.strange_commands(_SOON_S),
-          _look_around, _SOON_S, ("second_publisher",),
+          _look_around, _SOON_S, _RIVALS,
           clear=lambda rig: rig.end_strange_commands(), disarms=True),
     Fault("SIGSTOP controller for 1 s", "driver holds", _pause("controller"), _command_timeout,
           _SOON_S, clear=_resume("controller")),

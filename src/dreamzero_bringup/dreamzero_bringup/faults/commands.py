@@ -82,11 +82,13 @@ class Usage:
 
     Attributes:
         shares: largest share of velocity, acceleration and jerk by name; 1 is the limit.
+        fastest: which joint used most of its velocity limit, and when [ns].
         violations: a sentence for each joint and limit that was broken.
         commands: how many were looked at.
     """
 
     shares: dict[str, float]
+    fastest: tuple[str, int]
     violations: tuple[str, ...]
     commands: int
 
@@ -100,6 +102,7 @@ def usage(parts: Iterable[Stretch], limits: Limits, period_s: float) -> Usage:
         period_s: nominal control period.
     """
     shares, broken, count = dict.fromkeys(_ORDERS, 0.0), [], 0
+    fastest = ("", 0)
     for part in parts:
         positions = np.array([command.positions for command in part.commands])
         count += len(positions)
@@ -124,13 +127,19 @@ def usage(parts: Iterable[Stretch], limits: Limits, period_s: float) -> Usage:
                 break
             most = getattr(limits, name)
             worst = np.nanmax(np.abs(differences), axis=0)
-            shares[name] = max(shares[name], float(np.max(worst / most)))
+            share = float(np.max(worst / most))
+            if name == "velocity" and share > shares[name]:
+                row, column = divmod(int(np.nanargmax(np.abs(differences) / most)), len(most))
+                begun = 3 if part.from_rest else 0
+                instant = part.commands[max(row + 1 - begun, 0)].received_ns
+                fastest = (limits.names[column], instant)
+            shares[name] = max(shares[name], share)
             for column in np.flatnonzero(worst > most + rounding):
                 broken.append(
                     f"{name} of {limits.names[column]} is {worst[column]:.4f}, "
                     f"at most {most[column]}"
                 )
-    return Usage(shares, tuple(broken), count)
+    return Usage(shares, fastest, tuple(broken), count)
 
 
 def _range(positions: Float, limits: Limits, from_rest: bool) -> tuple[Float, Float]:
@@ -229,7 +238,7 @@ def hold(
     while begin < len(commands) and commands[begin].received_ns < since_ns:
         begin += 1
     if begin >= len(commands):
-        return None
+        return Hold(since_ns, since_ns)  # it was over before
     return Hold(commands[begin].received_ns, commands[max(begin, rest)].received_ns)
 
 

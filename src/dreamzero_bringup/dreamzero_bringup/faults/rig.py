@@ -304,7 +304,8 @@ class Rig:
                 f"mode {status.mode} {status.hold_reason or 'follows'}, {status.chunks_refused} "
                 f"refused, {status.last_refusal or 'none'}"
             )
-            if not lines or not lines[-1].endswith(said):
+            # Two controllers speak in turns.
+            if not any(line.endswith(said) for line in lines[-2:]):
                 lines.append(f"{(received - since_ns) / NS_PER_S:+.3f} s: {said}")
         return lines
 

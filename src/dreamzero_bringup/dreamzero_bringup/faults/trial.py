@@ -112,6 +112,7 @@ class Row:
         estop: what the emergency stop came to, in words.
         silence_s: longest time between two commands while the fault lasted [s].
         shares: largest share of each limit that the commands used.
+        fastest: which joint used most of its velocity limit, and when.
         commands: how many commands were judged.
         said: mode, reason and newest refusal of the controller, at every change.
         failures: what did not hold; empty for a row that passed.
@@ -128,6 +129,7 @@ class Row:
     estop: str = ""
     silence_s: float = 0.0
     shares: dict[str, float] = field(default_factory=dict)
+    fastest: str = ""
     commands: int = 0
     said: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -352,12 +354,6 @@ def _judge_stop(rig: Rig, row: Row, began: int, pressed: int, seen: int) -> int:
     heard = rig.probe.commands_since(began, seen)
     cruise = rig.cruise if rig.steady else None
     held = judge.hold(heard, pressed, seen, cruise, rig.period_s)
-    if (
-        held is None
-        and heard
-        and heard[-1].received_ns < pressed + PERIODS * rig.period_s * NS_PER_S
-    ):
-        held = judge.hold(heard, 0, seen, cruise, rig.period_s)  # the fault had ended the motion
     if held is None:
         row.failures.append("e-stop: no hold")
         return pressed
@@ -376,6 +372,9 @@ def _judge_limits(rig: Rig, row: Row, since_ns: int) -> None:
     heard = rig.probe.commands_since(since_ns)
     used = judge.usage(judge.stretches(heard, rig.enabled_ns), rig.limits, rig.period_s)
     row.commands += used.commands
+    if used.shares["velocity"] > row.shares.get("velocity", 0.0):
+        name, instant = used.fastest
+        row.fastest = f"{name}, {judge.seconds(instant - since_ns):.2f} s after motion was enabled"
     for name, share in used.shares.items():
         row.shares[name] = max(row.shares.get(name, 0.0), share)
     row.failures += [f"limits: {sentence}" for sentence in used.violations]

@@ -56,6 +56,8 @@ def test_what_the_limiter_makes_keeps_every_limit():
     assert used.violations == ()
     assert used.commands == 221
     assert used.shares["acceleration"] > 0.9
+    assert used.fastest[0] == "panda_joint1"
+    assert START < used.fastest[1] <= START + 220 * PERIOD_NS
 
 
 @pytest.mark.parametrize(
@@ -132,6 +134,12 @@ def test_the_hold_begins_with_the_first_command_of_the_brake():
     found = hold(heard, START + 29 * PERIOD_NS, end_ns(heard), CRUISE, PERIOD_S)
     assert found.began_ns == START + 30 * PERIOD_NS
     assert found.rested_ns == START + 31 * PERIOD_NS
+
+
+def test_a_hold_that_was_over_before_the_fault_counts_from_the_fault():
+    heard = commands(path([*STEADY, STEADY[-1] + 0.0035]))
+    found = hold(heard, end_ns(heard) - 1, end_ns(heard), CRUISE, PERIOD_S)
+    assert found.began_ns == found.rested_ns == end_ns(heard) - 1
 
 
 def test_there_is_no_hold_while_anything_moves():
