@@ -268,7 +268,7 @@ class ChunkBuffer:
     def _ending_ns(self, entry: _Entry) -> int:
         """How long a chunk takes to come to rest, if nothing follows it up.
 
-        It is not slowed down before the next one is due, as long as that leaves a quarter of the
+        It is not slowed down before the next one is due, as long as that leaves most of the
         usual time; and takes all of it where the next one is due too late anyway.
         """
         most = self._settings.ending_s

@@ -32,7 +32,7 @@ from dreamzero_policy.types import NS_PER_S, ActionChunk
 _TICKS = 2
 """Control periods until a chunk that has arrived is followed."""
 
-LEAST_ENDING = 0.25
+LEAST_ENDING = 0.6
 """Share of the usual time to come to rest in (``ending.py``) that is left after the next chunk."""
 
 _SPARE, _RISE = 0.1, 2.0

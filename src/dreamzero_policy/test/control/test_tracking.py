@@ -13,7 +13,7 @@ SECOND = 1_000_000_000
 
 @pytest.mark.parametrize(
     ("delay", "every", "most_jerk", "settled_s"),
-    [(0.1, 0.15, 2.5, 1.5), (0.3, 0.3, 1.2, 1.5), (0.8, 0.5, 1.2, 5.0)],
+    [(0.1, 0.15, 2.5, 1.5), (0.3, 0.3, 1.2, 1.5), (0.6, 0.5, 1.2, 5.0)],
 )
 def test_a_delayed_stream_of_a_smooth_path_is_followed_closely(
     droid, require_within, delay, every, most_jerk, settled_s
