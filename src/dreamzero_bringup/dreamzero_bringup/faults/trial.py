@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,6 +34,8 @@ _SETTLE_S = 0.4
 """What a servo takes to come to rest after the last moving command [s]."""
 
 _CHUNK_S = 15.0
+
+_DISARM_S = 5.0
 
 _PATIENCE_S = 12.0
 """Longest wait for a hold: a chunk may be played at a fifth of its speed [s]."""
@@ -189,7 +192,11 @@ def _all_up(rig: Rig, fault: Fault) -> int:
     """Every node runs again, good chunks come, and a while has passed; from when on it was so."""
     rig.bring_up(fault.layout)
     rig.instruct()
-    rig.probe.until("action_chunk", lambda _: True, _CHUNK_S, time.time_ns())
+    now = time.time_ns()
+    rig.probe.until("action_chunk", lambda _: True, _CHUNK_S, now)
+    if fault.disarms:
+        with suppress(ValueError):  # with the first chunk that could be followed, at the latest
+            rig.probe.until("controller_status", lambda m: not m.enabled, _DISARM_S, now)
     time.sleep(_SETTLE_S)
     up = time.time_ns()
     time.sleep(_WATCH_S)
