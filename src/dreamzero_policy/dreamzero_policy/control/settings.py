@@ -26,7 +26,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "range_excess_gripper": (0.0, 10.0),
     "range_excess_base": (0.0, 1.0),
     "pose_excess": (0.0, 0.5),
+    "pose_excess_m": (0.0, 0.1),
     "following_error": (0.01, 3.0),
+    "following_error_m": (0.002, 0.5),
     "seam_s": (0.0, 2.0),
     "seam_speed": (0.01, 3.0),
     "seam_speed_m": (0.001, 1.0),
@@ -72,9 +74,12 @@ class ControllerSettings:
         range_excess_gripper: the same for a gripper, wide since a gripper only saturates [share of
             its range].
         range_excess_base: the same for a base velocity [share of its range].
-        pose_excess: how far outside its range a joint may be when motion is enabled [rad or m].
-        following_error: largest distance between command and measurement [rad or m]; grippers and
-            bases are exempt.
+        pose_excess: how far outside its range a joint may be when motion is enabled [rad, or share
+            of a gripper's range].
+        pose_excess_m: the same for a prismatic joint [m].
+        following_error: largest distance between command and measurement [rad]; grippers and bases
+            are exempt.
+        following_error_m: the same for a prismatic joint [m].
         seam_s: least length of the cross-fade between chunks [s]; 0 means the chunk's own inference
             delay, 0.3 to 0.5 s.
         seam_speed: fastest closing of the gap between command and chunk; a wide gap makes the fade
@@ -118,7 +123,9 @@ class ControllerSettings:
     range_excess_gripper: float = 2.0
     range_excess_base: float = 0.5
     pose_excess: float = 0.1
+    pose_excess_m: float = 0.02
     following_error: float = 0.5
+    following_error_m: float = 0.05
     seam_s: float = 0.0
     seam_speed: float = 0.5
     seam_speed_m: float = 0.1

@@ -46,9 +46,9 @@ class TeleopStream:
         self._columns = np.flatnonzero(~limits.base)
         self._order = {limits.names[column]: column for column in self._columns.tolist()}
         step, step_m = settings.first_row_max_step, settings.first_row_max_step_m
-        error = settings.following_error
+        error, error_m = settings.following_error, settings.following_error_m
         self._near = settings.per_joint(limits, step, step_m)
-        self._far = np.maximum(settings.per_joint(limits, error, error), self._near)
+        self._far = np.maximum(settings.per_joint(limits, error, error_m), self._near)
         self._behind_ns = settings.period_ns + round(_BETWEEN_S * NS_PER_S)
         self._samples: deque[tuple[int, Float]] = deque(maxlen=_KEPT)
         self._lags: Float | None = None  # [_LAGS, A]

@@ -34,8 +34,11 @@ class MeasuredPose:
         measured = [name for name in limits.names if name in state_names]
         self._columns = np.array([limits.names.index(name) for name in measured], dtype=np.int64)
         self._sources = np.array([state_names.index(name) for name in measured], dtype=np.int64)
-        error = settings.following_error
-        self._error_limit = settings.per_joint(limits, error, error)
+        self._error_limit = settings.per_joint(
+            limits, settings.following_error, settings.following_error_m
+        )
+        most, most_m = settings.pose_excess, settings.pose_excess_m
+        self._excess = np.where(limits.base, np.inf, settings.per_joint(limits, most, most_m, most))
         self.pose: Float | None = None
         self.refused = 0
         self._stamp_ns: int | None = None
@@ -92,16 +95,15 @@ class MeasuredPose:
 
     def outside(self) -> Refused | None:
         """Why motion cannot start from the pose, ``pose_outside``; None if it can."""
-        limits, most = self._limits, self._settings.pose_excess
+        limits = self._limits
         outside = np.maximum(limits.lower - self.pose, self.pose - limits.upper)
-        outside[limits.base] = 0.0
-        joint = int(np.argmax(outside))
-        if outside[joint] <= most:
+        joint = int(np.argmax(outside - self._excess))
+        if outside[joint] <= self._excess[joint]:
             return None
         return Refused(
             "pose_outside",
             f"{limits.names[joint]} is at {self.pose[joint]:.3f}, outside [{limits.lower[joint]}, "
-            f"{limits.upper[joint]}] by more than {most}: move it in first",
+            f"{limits.upper[joint]}] by more than {self._excess[joint]}: move it in first",
         )
 
     def astray(self, command: Float) -> Refused | None:

@@ -71,11 +71,13 @@ class ControllerParameters(NodeParameters):
         "range_excess_base", "The same for a base velocity [share of its range]."
     )
     pose_excess: float = _setting(
-        "pose_excess", "How far outside its range a joint may be at enable [rad or m]."
+        "pose_excess", "How far outside its range a joint may be at enable [rad, or gripper share]."
     )
+    pose_excess_m: float = _setting("pose_excess_m", "The same for a prismatic joint [m].")
     following_error: float = _setting(
-        "following_error", "Largest distance between command and measurement [rad or m]."
+        "following_error", "Largest distance between command and measurement [rad]."
     )
+    following_error_m: float = _setting("following_error_m", "The same for a prismatic joint [m].")
     seam_s: float = _setting(
         "seam_s", "Least cross-fade between chunks [s]; 0 for the inference delay."
     )

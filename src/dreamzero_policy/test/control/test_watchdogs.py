@@ -61,9 +61,13 @@ def test_far_from_its_command_or_its_range(wheeled, measured):
     assert measured.astray(np.array([2.0, 0.3, 0.5, 0.0])) is None
     assert measured.astray(np.array([2.0, 0.3, 9.0, 9.0])) is None  # grippers and bases are exempt
     assert measured.astray(np.array([1.5, 0.3, 0.5, 0.0])).reason == "following_error"
-    measured.take(NOW + 1, wheeled.state_joints, [-0.15, 1.0, 0.5], None)
+    # Half a radian is a lag; half a metre would be the whole way of the lift.
+    assert measured.astray(np.array([2.05, 0.36, 0.5, 0.0])).reason == "following_error"
+    measured.take(NOW + 1, wheeled.state_joints, [-0.03, 1.0, 0.5], None)
     assert measured.outside().reason == "pose_outside"
-    assert "lift is at -0.150" in measured.outside().message
+    assert "lift is at -0.030" in measured.outside().message
+    measured.take(NOW + 2, wheeled.state_joints, [-0.01, 1.0, 0.5], None)
+    assert measured.outside() is None
 
 
 def test_a_driver_that_never_speaks_is_not_watched(driver):
