@@ -112,7 +112,7 @@ def play_driver(robot: Embodiment, seconds: float, priority: int, path: Path) ->
 
 
 def play_policy(robot: Embodiment) -> None:
-    """Sends chunks of a slow wave, as late as inference would, and enables motion."""
+    """Sends chunks of a slow wave, as late as inference would, enables motion, and listens."""
     rclpy.init()
     node = rclpy.create_node("jitter_policy")
     chunks = node.create_publisher(dz.ActionChunk, "action_chunk", qos.CHUNK)
@@ -135,15 +135,17 @@ def play_policy(robot: Embodiment) -> None:
             answer.add_done_callback(lambda done: enabled.append(done.result().success))
 
     send.sent = 0
+    # As a recorder does, with ordinary priority.
+    node.create_subscription(JointState, "joint_commands", lambda _: None, qos.COMMAND)
+    node.create_subscription(dz.ControllerStatus, "controller_status", lambda _: None, qos.STATUS)
     node.create_timer(CHUNK_S, send)
     with suppress(ExternalShutdownException):
         rclpy.spin(node)
 
 
-def deviations_ms(instants: np.ndarray, period_ns: int) -> np.ndarray:
-    """How much longer or shorter than nominal each period after the warm-up was."""
-    kept = instants[instants >= instants[0] + round(WARM_UP_S * NS_PER_S)]
-    return (np.diff(kept) - period_ns) / 1e6
+def periods_ns(instants: np.ndarray) -> np.ndarray:
+    """Times between two instants after the warm-up."""
+    return np.diff(instants[instants >= instants[0] + round(WARM_UP_S * NS_PER_S)])
 
 
 def figures(deviations: np.ndarray) -> dict[str, float]:
@@ -153,11 +155,13 @@ def figures(deviations: np.ndarray) -> dict[str, float]:
     return {"n": len(size)} | {k: float(np.percentile(size, q)) for k, q in shares.items()}
 
 
-def measure(args: argparse.Namespace, domain: int, priority: int) -> dict[str, np.ndarray]:
+def measure(
+    args: argparse.Namespace, domain: int, priority: int
+) -> tuple[dict[str, np.ndarray], int]:
     """One run.
 
     Returns:
-        Deviations [ms] by the end at which they were taken.
+        Deviations [ms] by the end at which they were taken; commands that the driver did not see.
 
     Raises:
         RuntimeError: a process ended early, or no command came.
@@ -208,10 +212,11 @@ def measure(args: argparse.Namespace, domain: int, priority: int) -> dict[str, n
         record = np.load(path)
         arrived, stamped = record["arrived"], record["stamped"]
     period_ns = round(NS_PER_S / args.rate)
-    return {
-        "driver": deviations_ms(arrived, period_ns),
-        "controller": deviations_ms(stamped, period_ns),
-    }
+    heard, began = periods_ns(arrived), periods_ns(stamped)
+    # The stamps of commands that a late driver never saw are not there; the next ones are.
+    passed = np.maximum(np.round(began / period_ns), 1.0)
+    deviations = {"driver": heard - period_ns, "controller": began - passed * period_ns}
+    return {end: values / 1e6 for end, values in deviations.items()}, int((passed - 1.0).sum())
 
 
 def draw(runs: dict[str, dict[str, np.ndarray]], path: Path) -> None:
@@ -253,30 +258,38 @@ def main() -> int:
         return 0
     given = os.environ.get("ROS_DOMAIN_ID")
     claim = DomainClaim(int(given) if given else None)
+    runs, missed = {}, {}
     try:
-        runs = {
-            name: measure(args, claim.domain_id, priority)
-            for name, priority in (("ordinary", 0), ("real time", PRIORITY))
-            if args.only in (None, name)
-        }
+        for name, priority in (("ordinary", 0), ("real time", PRIORITY)):
+            if args.only in (None, name):
+                runs[name], missed[name] = measure(args, claim.domain_id, priority)
     finally:
         claim.release()
     result = {
         name: {end: figures(values) for end, values in ends.items()} for name, ends in runs.items()
     }
-    columns = ("n", "p50", "p90", "p99", "p99.9", "max")
+    columns = ("p50", "p90", "p99", "p99.9", "max")
     rows = [
-        (name, end, *(f"{p[column]:.3f}" if column != "n" else p["n"] for column in columns))
+        (name, end, p["n"], missed[name], *(f"{p[column]:.3f}" for column in columns))
         for name, ends in result.items()
         for end, p in ends.items()
     ]
-    title = f"deviation of a command's period [ms], {args.load} busy processes beside"
-    show(title, ("priority", "at", *columns), rows)
+    title = f"deviation of a command's period in ms, {args.load} busy processes beside"
+    show(title, ("run", "at", "n", "missed", *columns), rows)
     FOLDER.mkdir(exist_ok=True)
     draw(runs, FOLDER / "jitter.png")
     goals = {"p99": GOAL_P99_MS, "max": GOAL_MAX_MS}
     setup = {name: getattr(args, name) for name in ("minutes", "load", "rate", "transport")}
-    save("jitter", {"robot": args.robot, **setup, "goals_ms": goals, "deviations_ms": result})
+    save(
+        "jitter",
+        {
+            "robot": args.robot,
+            **setup,
+            "goals_ms": goals,
+            "deviations_ms": result,
+            "commands_missed": missed,
+        },
+    )
     return 0
 
 
