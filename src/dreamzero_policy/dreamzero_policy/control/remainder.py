@@ -1,8 +1,13 @@
 """The rest of a difference: how what is commanded comes onto a motion that is elsewhere.
 
 At a seam the command and the motion to be followed differ in position, velocity and acceleration.
-The quintic with those values that is at rest at nothing some time later is added to the motion, so
-that there is no step in any of the three at either end.
+Quintics with those values that are at rest at nothing some time later are added to the motion, one
+for each of the three, so that there is no step in any of them at either end.
+
+Each has a time of its own. A gap in position is closed as slowly as asked for. To take a gap in
+velocity or acceleration away slowly leads the command astray meanwhile, by a fifth of the gap times
+the time, or a sixtieth of it times the time squared: so these two take no longer than strays by
+a little, unless the joint itself cannot do it faster.
 """
 
 from __future__ import annotations
@@ -19,7 +24,23 @@ from dreamzero_policy.types import NS_PER_S, Float
 _SHARE = 0.5
 """Share of a joint's acceleration and jerk that a fade may take; the chunk needs the rest."""
 
-_LONGEST_S = 5.0
+_LONGEST_S, _SHORTEST_S = 5.0, 0.3
+_TINY = 1e-9
+
+_HARDEST = 0.9
+"""The share that a fade may take where it would lead astray otherwise."""
+
+_STRAY = 0.03
+"""As far as taking away a gap in velocity, or in acceleration, may lead astray [rad or m]."""
+
+_QUINTICS = np.array(
+    [
+        [1.0, 0.0, 0.0, -10.0, 15.0, -6.0],
+        [0.0, 1.0, 0.0, -6.0, 8.0, -3.0],
+        [0.0, 0.0, 1.0, -3.0, 3.0, -1.0],
+    ]
+)
+"""[3, 6] powers of the quintics that start from 1 in one derivative and end at rest at nothing."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +49,14 @@ class Faded:
 
     Attributes:
         base: the motion.
-        powers: [6, A] the remainder by powers of the share of the fade that is over.
-        from_ns, fade_ns: where the fade starts and how long it takes.
+        powers: [3, 6, A] the remainder's parts, each by powers of the share of its time.
+        seconds: [3, A] those times.
+        from_ns, fade_ns: where the fade starts and how long the longest part takes.
     """
 
     base: Motion
     powers: Float
+    seconds: Float
     from_ns: int
     fade_ns: int
 
@@ -52,15 +75,16 @@ class Faded:
         point = self.base.at(ns) if ns >= self.from_ns else None
         if point is None or ns >= self.from_ns + self.fade_ns:
             return point
-        u, seconds = (ns - self.from_ns) / self.fade_ns, self.fade_ns / NS_PER_S
-        c = self.powers
+        u = np.minimum((ns - self.from_ns) / NS_PER_S / self.seconds, 1.0)
+        c = self.powers.swapaxes(0, 1)
         value = c[0] + u * (c[1] + u * (c[2] + u * (c[3] + u * (c[4] + u * c[5]))))
         first = c[1] + u * (2 * c[2] + u * (3 * c[3] + u * (4 * c[4] + u * 5 * c[5])))
         second = 2 * c[2] + u * (6 * c[3] + u * (12 * c[4] + u * 20 * c[5]))
+        going = u < 1.0
         return Point(
-            point.position + value,
-            point.velocity + first / seconds,
-            point.acceleration + second / seconds**2,
+            point.position + (value * going).sum(axis=0),
+            point.velocity + (first / self.seconds * going).sum(axis=0),
+            point.acceleration + (second / self.seconds**2 * going).sum(axis=0),
         )
 
 
@@ -84,6 +108,8 @@ class Remainder:
         self._speed = np.asarray(speed, dtype=np.float64)
         self._acceleration = limits.acceleration * _SHARE
         self._jerk = np.minimum(limits.jerk * _SHARE, jerk)
+        self._hardest_acceleration = limits.acceleration * _HARDEST
+        self._hardest_jerk = limits.jerk * _HARDEST
 
     @classmethod
     def of(cls, settings: ControllerSettings, limits: Limits) -> Remainder:
@@ -107,18 +133,18 @@ class Remainder:
             ValueError: the motion does not cover ``at_ns``.
         """
         away, rate, push = self.gap(present, covered(base, at_ns))
-        fade_ns = max(self.least_ns(away, rate, push), fade_ns, 1)
-        seconds = fade_ns / NS_PER_S
-        gap = (away, rate * seconds, push * seconds**2 / 2.0)
-        powers = np.stack(
+        least = max(fade_ns, 1) / NS_PER_S
+        seconds = np.stack(
             (
-                *gap,
-                -10.0 * gap[0] - 6.0 * gap[1] - 3.0 * gap[2],
-                15.0 * gap[0] + 8.0 * gap[1] + 3.0 * gap[2],
-                -6.0 * gap[0] - 3.0 * gap[1] - gap[2],
+                np.full_like(away, max(float(self._close_s(away).max()), least)),
+                np.maximum(self._slow_down_s(rate), min(least, _SHORTEST_S)),
+                np.maximum(self._let_go_s(push), min(least, _SHORTEST_S)),
             )
         )
-        return Faded(base, powers, at_ns, fade_ns)
+        seconds = np.minimum(seconds, max(_LONGEST_S, least))
+        gaps = np.stack((away, rate * seconds[1], push * seconds[2] ** 2 / 2.0))
+        powers = gaps[:, None, :] * _QUINTICS[:, :, None]
+        return Faded(base, powers, seconds, at_ns, round(float(seconds.max()) * NS_PER_S))
 
     def gap(self, here: Point, there: Point) -> tuple[Float, Float, Float]:
         """[A] difference in position, velocity and acceleration; nothing in sharp columns."""
@@ -132,26 +158,50 @@ class Remainder:
         )
 
     def least_ns(self, away: Float, rate: Float, push: Float) -> int:
-        """Time in which the quintic from a gap and its rates keeps speed, jerk and shares.
+        """Time in which one quintic from a gap and its rates keeps speed, jerk and shares.
 
-        The factors are the quintic's greatest derivatives over a fade of one second, from a gap of
-        one in position, velocity and acceleration alone.
+        The factors here and below are the quintic's greatest derivatives over a fade of one second,
+        from a gap of one in position, velocity and acceleration alone.
 
         Args:
             away: [A] gap in position.
             rate: [A] gap in velocity.
             push: [A] gap in acceleration.
         """
-        away, rate, push = np.abs(away), np.abs(rate), np.abs(push)
+        bounds = (
+            self._close_s(away),
+            3.94 * np.abs(rate) / self._acceleration,
+            np.sqrt(36.0 * np.abs(rate) / self._jerk),
+            9.0 * np.abs(push) / self._jerk,
+        )
+        return round(min(float(np.max(bounds)), _LONGEST_S) * NS_PER_S)
+
+    def _close_s(self, away: Float) -> Float:
+        """[A] time for a gap in position."""
+        away = np.abs(away)
         bounds = (
             1.875 * away / self._speed,
             np.sqrt(5.774 * away / self._acceleration),
             np.cbrt(60.0 * away / self._jerk),
-            3.2 * rate / self._acceleration,
-            np.sqrt(36.0 * rate / self._jerk),
-            9.0 * push / self._jerk,
         )
-        return round(min(float(np.max(bounds)), _LONGEST_S) * NS_PER_S)
+        return np.max(bounds, axis=0)
+
+    def _slow_down_s(self, rate: Float) -> Float:
+        """[A] time for a gap in velocity."""
+        rate = np.abs(rate)
+        gentle = np.maximum(3.94 * rate / self._acceleration, np.sqrt(36.0 * rate / self._jerk))
+        hard = np.maximum(
+            3.94 * rate / self._hardest_acceleration, np.sqrt(36.0 * rate / self._hardest_jerk)
+        )
+        return np.maximum(np.minimum(gentle, _STRAY / np.maximum(0.198 * rate, _TINY)), hard)
+
+    def _let_go_s(self, push: Float) -> Float:
+        """[A] time for a gap in acceleration."""
+        push = np.abs(push)
+        gentle, hard = 9.0 * push / self._jerk, 9.0 * push / self._hardest_jerk
+        return np.maximum(
+            np.minimum(gentle, np.sqrt(_STRAY / np.maximum(0.0173 * push, _TINY))), hard
+        )
 
 
 def covered(motion: Motion, at_ns: int) -> Point:

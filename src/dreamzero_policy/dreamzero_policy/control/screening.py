@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dreamzero_policy.control.followable import followable
 from dreamzero_policy.control.interpolation import Trajectory
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.settings import ControllerSettings
@@ -20,6 +21,9 @@ _LONGEST = 1024
 """Rows; a longer chunk is not one of this kind of policy."""
 
 _STEP_NS = (1_000_000, NS_PER_S)
+
+_NOISE = 0.25
+"""Share of ``first_row_max_step`` by which a row may be moved so that its joint can follow."""
 
 _ABSURD = 1e6
 """Values are cut here before anything is computed with them; they are refused afterwards."""
@@ -71,6 +75,7 @@ class Screen:
             limits, settings.first_row_max_step, settings.first_row_max_step_m
         )
         self._change = np.full(len(spans), settings.smoothing_max_change)
+        self._noise = self._first_step * _NOISE
 
     def kind(self, chunk: ActionChunk) -> Refused | None:
         """Refuses a chunk for other joints, or on an impossible grid: wrong_joints, bad_timing."""
@@ -149,8 +154,14 @@ class Screen:
                     f"at most {most[column]}",
                 )
         clamped = np.clip(rows, limits.lower, limits.upper)
+        count = int(np.count_nonzero(clamped != rows))
+        if self._settings.smoothing:
+            rates = (limits.acceleration, limits.jerk)
+            seconds = chunk.step_ns / NS_PER_S
+            clamped = followable(clamped, seconds, *rates, self._noise, self._filtered)
+            clamped = np.clip(clamped, limits.lower, limits.upper)
         motion = Trajectory(clamped, chunk.start_ns, chunk.step_ns, limits.gripper, limits.base)
-        return motion, int(np.count_nonzero(clamped != rows))
+        return motion, count
 
     def distance(self, motion: Trajectory, at_ns: int, pose: Float) -> Refused | None:
         """Refuses motion that does not come by a pose: first_row_too_far.

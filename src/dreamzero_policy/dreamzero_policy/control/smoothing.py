@@ -52,8 +52,21 @@ def smooth(rows: Float, columns: np.ndarray) -> Float:
     """
     result = paper_filter(rows, columns)
     if len(result) >= len(_FOURTH) and columns.any():
-        result[:, columns] = solveh_banded(_penalty(len(result)), result[:, columns], lower=True)
+        result[:, columns] = fit(result[:, columns])
     return result
+
+
+def fit(rows: Float, weight: float = 1.0) -> Float:
+    """The second fit: rows near the given ones with small fourth differences.
+
+    Args:
+        rows: [H, A], 5 or more of them.
+        weight: of the fourth differences; the larger, the more of a wave is taken off.
+
+    Returns:
+        [H, A], a new array.
+    """
+    return solveh_banded(_penalty(len(rows), weight), rows, lower=True)
 
 
 def paper_filter(rows: Float, columns: np.ndarray) -> Float:
@@ -78,11 +91,12 @@ def paper_filter(rows: Float, columns: np.ndarray) -> Float:
     return result
 
 
-def _penalty(rows: int) -> Float:
+def _penalty(rows: int, weight: float) -> Float:
     """[5, rows] the matrix of the second fit, main diagonal first: one plus the penalty's."""
     bands = np.zeros((len(_FOURTH), rows))
     for offset in range(len(_FOURTH)):
         products = _FOURTH[offset:] * _FOURTH[: len(_FOURTH) - offset]
         bands[offset, : rows - offset] = np.convolve(products, np.ones(rows - len(_FOURTH) + 1))
+    bands *= weight
     bands[0] += 1.0
     return bands
