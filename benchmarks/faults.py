@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
 import time
 from contextlib import ExitStack, closing
@@ -40,6 +41,8 @@ def main() -> int:
     if args.list or not chosen:
         print("\n".join(fault.name for fault in FAULTS))
         return 0 if args.list else 2
+    # A run that is told to end takes its nodes and its disk away, as one that is interrupted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     with ExitStack() as stack:
         disk = _disk(stack)
