@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 pytest.importorskip("rclpy")
-pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ros, pytest.mark.faults, pytest.mark.timeout(300)]
 
 from dreamzero_bringup.faults.cases import FAULTS  # noqa: E402
 
