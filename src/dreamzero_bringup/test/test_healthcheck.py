@@ -70,8 +70,8 @@ def test_a_node_that_is_silent_is_named_and_one_that_speaks_is_not(monkeypatch):
         node.create_timer(0.1, lambda: publisher.publish(message))
         heard = subprocess.run([*command, "20", "controller"], env=env, capture_output=True)
         assert (heard.returncode, heard.stderr) == (0, b"")
-        both = [*command, "1.5", "controller", "policy"]
+        both = [*command, "6", "controller", "policy"]
         missed = subprocess.run(both, env=env, capture_output=True, text=True)
     claim.release()
     assert missed.returncode == 1
-    assert missed.stderr.strip() == "nothing on /diagnostics in 1.5 s from: policy"
+    assert missed.stderr.strip() == "nothing on /diagnostics in 6 s from: policy"
