@@ -33,13 +33,9 @@ from dreamzero_policy.types import NS_PER_S, ActionChunk, Float, Observation
 _ON_A_ROW = 100
 """One part in so many of a row: instants are rounded to a nanosecond, more than that is between."""
 
-_AWAY = {"revolute": 0.1, "prismatic": 0.025}
-"""A joint further than this from the chunk before is not following it [rad or m]: half of what the
-controller lets a chunk begin away from the robot. Grippers are stopped by what they hold, and bases
-are not measured."""
-
-_SPARE_S = 0.2
-"""A chunk that outlasts the coming of its successor by less is played slower by the controller."""
+_AWAY = {"revolute": 0.2, "prismatic": 0.05}
+"""A joint further than this from the chunk before is not following it [rad or m]: what a robot lags
+behind at some 1 rad/s. Grippers are stopped by what they hold, and bases are not measured."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +142,7 @@ def rows_at(chunk: ActionChunk, start_ns: int, step_ns: int) -> Float:
 def _too_slow(chunk: ActionChunk, interval: float, delay: float) -> Loose | None:
     """Finds chunks that end before their successor comes."""
     span = (chunk.end_ns - chunk.observation_ns) / NS_PER_S
-    if interval + delay + _SPARE_S <= span:
+    if interval + delay <= span:
         return None
     return Loose(
         "too_slow",
