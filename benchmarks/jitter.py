@@ -33,7 +33,7 @@ from std_srvs.srv import SetBool
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_policy import embodiments
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.nodes import messages, qos, realtime
+from dreamzero_policy.ros import messages, qos, realtime
 from dreamzero_policy.types import NS_PER_S, ActionChunk
 from results import FOLDER, save, show
 

@@ -26,7 +26,7 @@ class Watcher:
         from rclpy.qos import QoSProfile
         from sensor_msgs.msg import JointState
 
-        from dreamzero_policy.nodes import qos
+        from dreamzero_policy.ros import qos
 
         self.seen = {}
         self._changed = threading.Condition()

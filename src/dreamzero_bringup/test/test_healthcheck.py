@@ -11,8 +11,8 @@ import pytest
 
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_bringup.operator_client import spinning
-from dreamzero_policy.nodes import qos
-from dreamzero_policy.nodes.diagnostics import Diagnosis, Level, diagnostic_array
+from dreamzero_policy.ros import qos
+from dreamzero_policy.ros.diagnostics import Diagnosis, Level, diagnostic_array
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 

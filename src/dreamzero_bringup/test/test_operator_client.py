@@ -23,7 +23,7 @@ from dreamzero_bringup.demo.recording import Recording
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_bringup.operator_client import OperatorClient, domain_of_run, spinning
 from dreamzero_policy.embodiments.droid import DROID
-from dreamzero_policy.nodes import qos
+from dreamzero_policy.ros import qos
 
 pytestmark = pytest.mark.ros
 

@@ -16,14 +16,16 @@ ALLOWED = {
     "embodiments": {"types"},
     "normalize": {"types", "embodiments"},
     "observation": _NUMPY,
-    "control": _NUMPY | {"delay"},
+    "chunks": _NUMPY | {"delay", "control"},  # its limits and settings, as values
+    "control": _NUMPY | {"delay", "chunks"},
     "weights": _NUMPY,
     "model": _NUMPY | {"weights"},
     "checkpoint": _MODEL,
     "inference": _MODEL | {"observation", "delay"},
     "data": _NUMPY | {"observation"},
     "training": _MODEL | {"observation", "data"},
-    "nodes": _MODEL | {"observation", "control", "inference", "delay"},
+    "ros": _NUMPY,
+    "nodes": _MODEL | {"ros", "observation", "chunks", "control", "inference", "delay"},
     "golden": _MODEL | {"observation", "inference", "training"},
     "cli": _MODEL | {"observation", "control", "inference", "data", "training", "golden"},
 }
@@ -32,20 +34,9 @@ ROS = {"rclpy", "std_msgs", "std_srvs", "sensor_msgs", "geometry_msgs", "diagnos
        "builtin_interfaces", "dreamzero_msgs", "cv_bridge", "ament_index_python"}  # fmt: skip
 TORCH = {"torch", "torchvision", "transformers", "diffusers", "accelerate"}
 TORCH_FOLDERS = {"weights", "model", "checkpoint", "inference", "training", "golden"}
-# Besides nodes/ these speak ROS, and may use what every node stands on; a node nobody imports.
+# Besides ros/ and nodes/ these speak ROS, through what ros/ gives them; a node nobody imports.
 ROS_PACKAGES = {"dreamzero_bringup"}  # and every driver's package
-NODE_BASE = {
-    "lifecycle",
-    "parameters",
-    "qos",
-    "messages",
-    "images",
-    "diagnostics",
-    "realtime",
-    "driver_base",
-    "driver_robot",
-    "polled",
-}
+NOT_FOR_DRIVERS = {"weights", "model", "checkpoint", "inference", "chunks", "control"}
 
 
 def imports(tree):
@@ -72,19 +63,20 @@ def breaches(path, source):
         top, *rest = name.split(".")
         if not top:
             found.append(f"{path}: relative import {name}")
-        if top in ROS and area != "nodes" and not driver and package not in ROS_PACKAGES:
+        speaks_ros = driver or package in ROS_PACKAGES or area in ("ros", "nodes")
+        if top in ROS and not speaks_ros:
             found.append(f"{path}: {area} imports {top}")
         if top in TORCH and area not in TORCH_FOLDERS and parts[2:] != ("data", "dataset.py"):
             found.append(f"{path}: {area} imports {top}")
         if top != "dreamzero_policy" or not rest:
             continue
-        if not inside and (rest[0] == "cli" or (rest[0] == "nodes" and not NODE_BASE & set(rest))):
+        if not inside and rest[0] in ("cli", "nodes"):
             found.append(f"{path}: {package} imports {name}")
         if inside and rest[0] == "nodes" and rest[-1].endswith("_node"):
             found.append(f"{path}: {area} imports the node {rest[-1]}")
         if inside and rest[0] != area and rest[0] in ALLOWED and rest[0] not in ALLOWED[area]:
             found.append(f"{path}: {area} imports {rest[0]}")
-        if driver and rest[0] in ("weights", "model", "checkpoint", "inference", "control"):
+        if driver and rest[0] in NOT_FOR_DRIVERS:
             found.append(f"{path}: a driver imports {rest[0]}")
     return sorted(set(found))
 
@@ -126,7 +118,7 @@ def test_every_folder_has_its_rule():
         ("nodes/policy_node.py", "import torch", "nodes imports torch"),
         ("model/dit.py", "from dreamzero_policy.inference.x import y", "model imports inference"),
         ("types.py", "import dreamzero_policy.control.x", "types imports control"),
-        ("inference/a.py", "from dreamzero_policy.nodes.qos import x", "inference imports nodes"),
+        ("inference/a.py", "from dreamzero_policy.ros.qos import x", "inference imports ros"),
         ("embodiments/droid.py", "from .embodiment import x", "relative import .embodiment"),
         ("data/convert.py", "import torch", "data imports torch"),
     ],
@@ -141,8 +133,8 @@ def test_the_checker_finds_a_breach(path, source, breach):
     [
         ("robot_drivers/sim_driver/sim_driver/driver_node.py", "import rclpy", 0),
         ("robot_drivers/sim_driver/sim_driver/a.py", "from dreamzero_policy.inference import x", 1),
-        ("robot_drivers/sim_driver/sim_driver/a.py", "import dreamzero_policy.nodes.qos", 0),
-        ("robot_drivers/sim_driver/sim_driver/a.py", "from dreamzero_policy.nodes import qos", 0),
+        ("robot_drivers/sim_driver/sim_driver/a.py", "import dreamzero_policy.ros.qos", 0),
+        ("robot_drivers/sim_driver/sim_driver/a.py", "from dreamzero_policy.ros import qos", 0),
         (
             "robot_drivers/sim_driver/sim_driver/a.py",
             "from dreamzero_policy.nodes import a_node",

@@ -67,7 +67,7 @@ def test_a_row_says_what_is_so(row):
 def test_every_reason_on_the_page_is_one_of_the_code():
     code = "".join(
         path.read_text()
-        for folder in ("control", "nodes")
+        for folder in ("chunks", "control", "nodes")
         for path in (PACKAGE / folder).glob("*.py")
         if not path.stem.endswith("diagnostics")  # which only repeats them
     )

@@ -21,8 +21,8 @@ from dreamzero_bringup.demo.recording import (
     Recording,
     State,
 )
-from dreamzero_policy.nodes import qos
-from dreamzero_policy.nodes.messages import chunk_from_message, nanoseconds, rgb_pixels
+from dreamzero_policy.ros import qos
+from dreamzero_policy.ros.messages import chunk_from_message, nanoseconds, rgb_pixels
 from dreamzero_policy.types import NS_PER_S
 
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)

@@ -20,7 +20,7 @@ from dreamzero_bringup.graph import NodeSpec, Options
 from dreamzero_policy import embodiments
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.nodes.parameters import NodeParameters, resolve
+from dreamzero_policy.ros.parameters import NodeParameters, resolve
 
 _SETUP = "bash scripts/setup.sh"
 

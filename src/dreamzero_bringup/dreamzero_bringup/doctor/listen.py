@@ -28,8 +28,8 @@ from dreamzero_bringup.doctor.live_facts import (
 )
 from dreamzero_bringup.doctor.node_checks import OURS
 from dreamzero_bringup.operator_client import result_of, spinning
-from dreamzero_policy.nodes import qos
-from dreamzero_policy.nodes.messages import nanoseconds
+from dreamzero_policy.ros import qos
+from dreamzero_policy.ros.messages import nanoseconds
 from dreamzero_policy.types import NS_PER_S
 
 DRIVERS = ("sim_driver", "driver")

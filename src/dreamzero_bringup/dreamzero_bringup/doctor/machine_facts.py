@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from dreamzero_policy.nodes import realtime
+from dreamzero_policy.ros import realtime
 
 _PIN = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[^]]*\])?==(\S+)")
 _REQUIREMENTS = Path(__file__).resolve().parents[4] / "requirements"  # in a checkout

@@ -12,7 +12,7 @@ from rosgraph_msgs.msg import Clock
 from dreamzero_bringup.faults.recorder import BROKEN
 from dreamzero_bringup.faults.rig import Rig
 from dreamzero_bringup.faults.trial import Deadline, Fault
-from dreamzero_policy.nodes.messages import nanoseconds
+from dreamzero_policy.ros.messages import nanoseconds
 from dreamzero_policy.types import NS_PER_S
 
 _PAUSE_S = 3.0

@@ -18,7 +18,7 @@ from typing import Any
 from dreamzero_msgs import msg as dz
 
 from dreamzero_bringup.faults.double import Double, run
-from dreamzero_policy.nodes import qos
+from dreamzero_policy.ros import qos
 
 ROUTES = (
     (dz.Canvas, "canvas", "far/canvas", qos.CANVAS),

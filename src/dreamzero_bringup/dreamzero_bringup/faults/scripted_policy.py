@@ -22,8 +22,8 @@ from dreamzero_msgs import msg as dz
 
 from dreamzero_bringup.faults.double import Double, run
 from dreamzero_policy import embodiments
-from dreamzero_policy.nodes import qos
-from dreamzero_policy.nodes.messages import (
+from dreamzero_policy.ros import qos
+from dreamzero_policy.ros.messages import (
     chunk_message,
     duration_message,
     nanoseconds,

@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image, JointState
 
 from dreamzero_bringup.faults.double import Double, run
 from dreamzero_policy import embodiments
-from dreamzero_policy.nodes import qos
+from dreamzero_policy.ros import qos
 
 _JOINTS = "joint_states"
 

@@ -13,8 +13,8 @@ from sensor_msgs.msg import JointState
 
 from dreamzero_bringup.shadow.log import ShadowLog
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.nodes import qos
-from dreamzero_policy.nodes.messages import (
+from dreamzero_policy.ros import qos
+from dreamzero_policy.ros.messages import (
     chunk_from_message,
     nanoseconds,
     proprioception_from_message,

@@ -11,7 +11,7 @@ from dreamzero_msgs.msg import DriverStatus
 from sensor_msgs.msg import CompressedImage, JointState
 
 from dreamzero_bringup.doctor.heard import Heard, HeardCamera, HeardDriver, joints
-from dreamzero_policy.nodes.messages import image_message, time_message
+from dreamzero_policy.ros.messages import image_message, time_message
 from dreamzero_policy.types import NS_PER_S
 
 pytestmark = pytest.mark.ros

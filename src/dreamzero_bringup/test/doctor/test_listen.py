@@ -22,8 +22,8 @@ from dreamzero_bringup.doctor.finding import Level
 from dreamzero_bringup.doctor.listen import listen
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_policy.embodiments.droid import DROID
-from dreamzero_policy.nodes import qos
-from dreamzero_policy.nodes.messages import image_message, time_message
+from dreamzero_policy.ros import qos
+from dreamzero_policy.ros.messages import image_message, time_message
 from dreamzero_policy.types import NS_PER_S
 
 pytestmark = [pytest.mark.ros, pytest.mark.timeout(120)]

@@ -7,10 +7,10 @@ rclpy = pytest.importorskip("rclpy")
 pytestmark = pytest.mark.ros
 
 from dreamzero_bringup.faults.scripted_policy import MODES, ONCE, spoiled  # noqa: E402
+from dreamzero_policy.chunks.screening import Refused  # noqa: E402
 from dreamzero_policy.control.controller import Controller  # noqa: E402
-from dreamzero_policy.control.screening import Refused  # noqa: E402
 from dreamzero_policy.embodiments.droid import DROID  # noqa: E402
-from dreamzero_policy.nodes.messages import chunk_from_message  # noqa: E402
+from dreamzero_policy.ros.messages import chunk_from_message  # noqa: E402
 from dreamzero_policy.types import NS_PER_S, ActionChunk  # noqa: E402
 
 NOW = 1_000 * NS_PER_S

@@ -1,1 +1,1 @@
-"""Chunk to command (numpy, no torch, no ROS, the clock passed in)."""
+"""Motion to command: who leads, the gate, watchdogs (numpy, no ROS, the clock passed in)."""

@@ -6,12 +6,12 @@ chunk in force, which has to come by the pose that the human left.
 
 from __future__ import annotations
 
-from dreamzero_policy.control.chunk_buffer import ChunkBuffer
-from dreamzero_policy.control.interpolation import Motion, Point
+from dreamzero_policy.chunks.chunk_buffer import ChunkBuffer
+from dreamzero_policy.chunks.interpolation import Motion, Point
+from dreamzero_policy.chunks.remainder import Remainder
+from dreamzero_policy.chunks.screening import Refused
 from dreamzero_policy.control.limits import Limits
-from dreamzero_policy.control.remainder import Remainder
 from dreamzero_policy.control.report import Authority
-from dreamzero_policy.control.screening import Refused
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.control.teleop import TeleopStream
 from dreamzero_policy.types import NS_PER_S

@@ -11,15 +11,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dreamzero_policy.chunks.chunk_buffer import Accepted, ChunkBuffer
+from dreamzero_policy.chunks.interpolation import Point
+from dreamzero_policy.chunks.screening import UNSOUND, Refused
 from dreamzero_policy.control.authority import Leader
-from dreamzero_policy.control.chunk_buffer import Accepted, ChunkBuffer
-from dreamzero_policy.control.interpolation import Point
 from dreamzero_policy.control.limiter import Limiter
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.pace import Pace
 from dreamzero_policy.control.permission import Permission
 from dreamzero_policy.control.report import Authority, Mode, Report, Tick
-from dreamzero_policy.control.screening import UNSOUND, Refused
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.control.watchdogs import DriverWatch, MeasuredPose
 from dreamzero_policy.embodiments.embodiment import Embodiment

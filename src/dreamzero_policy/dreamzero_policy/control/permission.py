@@ -5,7 +5,7 @@ Nothing here looks at a pose or a clock, so that every answer can be read off th
 
 from __future__ import annotations
 
-from dreamzero_policy.control.screening import Refused
+from dreamzero_policy.chunks.screening import Refused
 
 
 class Permission:

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dreamzero_policy.control.interpolation import Point
+from dreamzero_policy.chunks.interpolation import Point
+from dreamzero_policy.chunks.screening import Refused
 from dreamzero_policy.control.limits import Limits
-from dreamzero_policy.control.screening import Refused
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.types import NS_PER_S, Float
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dreamzero_policy.chunks.screening import Refused
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.report import DriverMode
-from dreamzero_policy.control.screening import Refused
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.types import NS_PER_S, Float, frozen
 

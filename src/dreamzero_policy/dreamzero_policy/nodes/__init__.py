@@ -1,1 +1,1 @@
-"""The only code that imports rclpy: messages in and out of the core."""
+"""The nodes: messages in and out of the core, and what each of them says of itself."""

@@ -16,19 +16,8 @@ from functools import partial
 from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import CompressedImage, Image
 
-from dreamzero_policy.nodes import qos
 from dreamzero_policy.nodes.camera_tiler_parameters import CameraTilerParameters
-from dreamzero_policy.nodes.diagnostics import Diagnosis, Rates
-from dreamzero_policy.nodes.images import rgb
-from dreamzero_policy.nodes.lifecycle import Node, run
-from dreamzero_policy.nodes.messages import (
-    Canvas,
-    canvas_message,
-    nanoseconds,
-    proprioception_from_message,
-)
 from dreamzero_policy.nodes.observation_diagnostics import input_diagnosis, output_diagnosis
-from dreamzero_policy.nodes.polled import Polled
 from dreamzero_policy.observation.frame_ids import FrameIds, parse_frame_ids
 from dreamzero_policy.observation.frozen import FrozenView, PictureWatch
 from dreamzero_policy.observation.sync import (
@@ -41,6 +30,17 @@ from dreamzero_policy.observation.sync import (
     settled,
 )
 from dreamzero_policy.observation.views import Tiler
+from dreamzero_policy.ros import qos
+from dreamzero_policy.ros.diagnostics import Diagnosis, Rates
+from dreamzero_policy.ros.images import rgb
+from dreamzero_policy.ros.lifecycle import Node, run
+from dreamzero_policy.ros.messages import (
+    Canvas,
+    canvas_message,
+    nanoseconds,
+    proprioception_from_message,
+)
+from dreamzero_policy.ros.polled import Polled
 from dreamzero_policy.types import NS_PER_S
 from dreamzero_policy.types import Image as Pixels
 

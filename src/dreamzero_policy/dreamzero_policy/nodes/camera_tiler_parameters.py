@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.nodes.parameters import NodeParameters, parameter
+from dreamzero_policy.ros.parameters import NodeParameters, parameter
 
 _LEAST_SIDE = 16
 """Smallest view [pixels]."""

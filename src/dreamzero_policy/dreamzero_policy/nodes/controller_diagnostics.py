@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from dreamzero_policy.control.report import Mode, Report
 from dreamzero_policy.control.settings import ControllerSettings
-from dreamzero_policy.nodes.diagnostics import Diagnosis, Level, worst
-from dreamzero_policy.nodes.ticker import Timing
+from dreamzero_policy.ros.diagnostics import Diagnosis, Level, worst
+from dreamzero_policy.ros.ticker import Timing
 
 _AT_EASE = ("not_enabled", "no_chunk", "no_instruction")
 """Reasons not to move that are no fault: nobody has asked for motion."""

@@ -21,25 +21,25 @@ from rclpy.duration import Duration
 from sensor_msgs.msg import JointState
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.chunks.screening import Refused
 from dreamzero_policy.control.controller import Controller
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.report import Tick
-from dreamzero_policy.control.screening import Refused
-from dreamzero_policy.nodes import qos, realtime
 from dreamzero_policy.nodes.controller_diagnostics import controller_diagnoses
 from dreamzero_policy.nodes.controller_parameters import ControllerParameters
 from dreamzero_policy.nodes.controller_status import authority_message, controller_status
-from dreamzero_policy.nodes.diagnostics import Diagnosis
-from dreamzero_policy.nodes.lifecycle import STOP_SECONDS, ExitCode, Node, run
-from dreamzero_policy.nodes.messages import (
+from dreamzero_policy.nodes.operator_services import OperatorServices
+from dreamzero_policy.ros import qos, realtime
+from dreamzero_policy.ros.diagnostics import Diagnosis
+from dreamzero_policy.ros.lifecycle import STOP_SECONDS, ExitCode, Node, run
+from dreamzero_policy.ros.messages import (
     base_message,
     chunk_from_message,
     command_message,
     proprioception_from_message,
     targets_from_message,
 )
-from dreamzero_policy.nodes.operator_services import OperatorServices
-from dreamzero_policy.nodes.ticker import Ticker, Timing
+from dreamzero_policy.ros.ticker import Ticker, Timing
 from dreamzero_policy.types import ActionChunk, Float
 
 _STATUS_S = 0.1

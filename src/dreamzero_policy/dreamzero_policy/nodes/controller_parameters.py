@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from dreamzero_policy.control.settings import BOUNDS, CHOICES, ControllerSettings
-from dreamzero_policy.nodes.parameters import NodeParameters, parameter
+from dreamzero_policy.ros.parameters import NodeParameters, parameter
 
 
 def _setting(name: str, description: str) -> Any:

@@ -8,8 +8,8 @@ from builtin_interfaces.msg import Duration
 from dreamzero_msgs import msg as dz
 
 from dreamzero_policy.control.report import Authority, Report
-from dreamzero_policy.nodes.messages import duration_message, nanoseconds, time_message
-from dreamzero_policy.nodes.ticker import Timing
+from dreamzero_policy.ros.messages import duration_message, nanoseconds, time_message
+from dreamzero_policy.ros.ticker import Timing
 from dreamzero_policy.types import NS_PER_S
 
 

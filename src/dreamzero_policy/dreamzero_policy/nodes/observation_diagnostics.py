@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dreamzero_policy.nodes.diagnostics import Diagnosis, Level, worst
+from dreamzero_policy.ros.diagnostics import Diagnosis, Level, worst
 
 _SLOW = 0.8
 """Share of the nominal rate below which an output is slow."""

@@ -15,7 +15,7 @@ from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
 from dreamzero_policy.control.controller import Controller
-from dreamzero_policy.nodes.lifecycle import Node
+from dreamzero_policy.ros.lifecycle import Node
 
 _REST_S = 3.0
 """How long a robot may take to come to rest before it is let go [s]."""

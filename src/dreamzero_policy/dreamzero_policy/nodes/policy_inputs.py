@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dreamzero_msgs import msg as dz
 
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.nodes.messages import canvas_from_message, proprioception_from_message
 from dreamzero_policy.observation.assemble import ObservationWindow
+from dreamzero_policy.ros.messages import canvas_from_message, proprioception_from_message
 from dreamzero_policy.types import NS_PER_S, Float, Image, Observation
 
 

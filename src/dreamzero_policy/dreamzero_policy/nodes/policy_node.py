@@ -23,19 +23,19 @@ from dreamzero_policy.inference import device
 from dreamzero_policy.inference.engine import Engine, Inference
 from dreamzero_policy.inference.session import Session
 from dreamzero_policy.inference.worker import Worker
-from dreamzero_policy.nodes import qos
-from dreamzero_policy.nodes.diagnostics import Diagnosis
-from dreamzero_policy.nodes.lifecycle import STOP_SECONDS, ExitCode, Node, run
-from dreamzero_policy.nodes.messages import (
-    chunk_message,
-    image_message,
-)
 from dreamzero_policy.nodes.policy_diagnostics import policy_diagnoses
 from dreamzero_policy.nodes.policy_inputs import PolicyInputs
 from dreamzero_policy.nodes.policy_parameters import PolicyParameters
 from dreamzero_policy.nodes.policy_status import PolicyRecord
 from dreamzero_policy.nodes.run_policy import RunPolicyServer
 from dreamzero_policy.observation.assemble import ObservationWindow
+from dreamzero_policy.ros import qos
+from dreamzero_policy.ros.diagnostics import Diagnosis
+from dreamzero_policy.ros.lifecycle import STOP_SECONDS, ExitCode, Node, run
+from dreamzero_policy.ros.messages import (
+    chunk_message,
+    image_message,
+)
 from dreamzero_policy.types import NS_PER_S, Int
 from dreamzero_policy.types import Image as Pixels
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
 from dreamzero_policy.inference.options import EngineOptions
-from dreamzero_policy.nodes.parameters import NodeParameters, parameter
+from dreamzero_policy.ros.parameters import NodeParameters, parameter
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from dreamzero_msgs import msg as dz
 
 from dreamzero_policy.inference.engine import Inference
 from dreamzero_policy.inference.session import Session
-from dreamzero_policy.nodes.messages import duration_message, time_message
+from dreamzero_policy.ros.messages import duration_message, time_message
 from dreamzero_policy.types import NS_PER_S
 
 

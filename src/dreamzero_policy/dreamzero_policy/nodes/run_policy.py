@@ -9,7 +9,7 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.task import Future
 
-from dreamzero_policy.nodes.lifecycle import Node
+from dreamzero_policy.ros.lifecycle import Node
 from dreamzero_policy.types import NS_PER_S
 
 _FEEDBACK_NS = NS_PER_S

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dreamzero_policy.control.chunk_buffer import Accepted
+from dreamzero_policy.chunks.chunk_buffer import Accepted
 from dreamzero_policy.control.controller import Controller
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.report import Mode

@@ -1,9 +1,10 @@
-"""What is sound is followed closely: a smooth path through delayed chunks, inside the limits."""
+"""What is sound is followed closely, inside the limits; a trembling chunk leads nowhere."""
 
 import numpy as np
 import pytest
 
-from dreamzero_policy.control.chunk_buffer import Accepted
+from dreamzero_policy import embodiments
+from dreamzero_policy.chunks.chunk_buffer import Accepted
 from dreamzero_policy.control.controller import Controller
 from dreamzero_policy.types import ActionChunk
 
@@ -61,3 +62,25 @@ def test_a_delayed_stream_of_a_smooth_path_is_followed_closely(
     jerk, ideal_jerk = (np.abs(np.diff(p[150:], n=3, axis=0)).max(axis=0) for p in (path, wanted))
     assert (jerk / ideal_jerk).max() < most_jerk
     require_within(commands, controller.limits, controller.settings.period_s)
+
+
+@pytest.mark.parametrize("name", ["droid", "agibot_g1", "yam"])
+def test_a_command_stays_near_a_chunk_of_noise(name, bench_of):
+    """A robot told to stay, in a trembling voice, does not wander off."""
+    robot = embodiments.get(name)
+    revolute = np.array([joint.kind == "revolute" for joint in robot.joints])
+    strays = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        rig = bench_of(robot)
+        home = np.array(robot.home)
+        noise = np.clip(
+            rng.normal(0.0, 0.01, (robot.time_base.rows_per_chunk, len(home))), -0.03, 0.03
+        )
+        rig.tick(3)
+        assert rig.controller.enable(rig.now)[0]
+        rig.chunk(rows=home + noise * revolute)
+        for _ in range(40):
+            command = rig.tick().command
+            strays.append(np.abs(command - home)[revolute].max())
+    assert max(strays) < 0.08

@@ -14,18 +14,18 @@ from dreamzero_msgs.msg import Canvas, Proprioception
 from sensor_msgs.msg import CompressedImage, Image
 
 from dreamzero_policy.embodiments import get
-from dreamzero_policy.nodes import qos
 from dreamzero_policy.nodes.camera_tiler_parameters import CameraTilerParameters
-from dreamzero_policy.nodes.messages import Proprioception as State
-from dreamzero_policy.nodes.messages import (
+from dreamzero_policy.observation.views import Tiler
+from dreamzero_policy.ros import qos
+from dreamzero_policy.ros.messages import Proprioception as State
+from dreamzero_policy.ros.messages import (
     image_message,
     nanoseconds,
     proprioception_message,
     rgb_pixels,
     time_message,
 )
-from dreamzero_policy.nodes.parameters import resolve
-from dreamzero_policy.observation.views import Tiler
+from dreamzero_policy.ros.parameters import resolve
 
 pytestmark = pytest.mark.ros
 

@@ -10,8 +10,8 @@ from dreamzero_policy.control.report import Authority, Mode
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.embodiments import get
 from dreamzero_policy.nodes.controller_diagnostics import controller_diagnoses
-from dreamzero_policy.nodes.diagnostics import Level
-from dreamzero_policy.nodes.ticker import Timing
+from dreamzero_policy.ros.diagnostics import Level
+from dreamzero_policy.ros.ticker import Timing
 from dreamzero_policy.types import NS_PER_S, ActionChunk
 
 DROID = get("droid")

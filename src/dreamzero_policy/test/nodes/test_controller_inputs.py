@@ -8,7 +8,7 @@ import pytest
 from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import JointState
 
-from dreamzero_policy.nodes import messages, qos
+from dreamzero_policy.ros import messages, qos
 
 pytestmark = pytest.mark.ros
 

@@ -6,7 +6,7 @@ from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import JointState
 
 from dreamzero_policy import embodiments
-from dreamzero_policy.nodes import messages, qos
+from dreamzero_policy.ros import messages, qos
 from dreamzero_policy.types import ActionChunk
 
 pytestmark = pytest.mark.ros

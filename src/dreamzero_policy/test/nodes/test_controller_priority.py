@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dreamzero_policy.nodes import realtime
+from dreamzero_policy.ros import realtime
 
 pytestmark = pytest.mark.ros
 

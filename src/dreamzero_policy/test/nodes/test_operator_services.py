@@ -9,7 +9,7 @@ from dreamzero_msgs import msg as dz
 from rclpy.executors import SingleThreadedExecutor
 from std_srvs.srv import SetBool
 
-from dreamzero_policy.nodes import qos
+from dreamzero_policy.ros import qos
 
 pytestmark = pytest.mark.ros
 

@@ -3,9 +3,9 @@
 import pytest
 from dreamzero_msgs.msg import PolicyStatus
 
-from dreamzero_policy.nodes.diagnostics import Level
-from dreamzero_policy.nodes.messages import duration_message
 from dreamzero_policy.nodes.policy_diagnostics import policy_diagnoses
+from dreamzero_policy.ros.diagnostics import Level
+from dreamzero_policy.ros.messages import duration_message
 
 
 def diagnoses(latency_s=None, **status):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from dreamzero_policy import embodiments
-from dreamzero_policy.nodes import messages
 from dreamzero_policy.nodes.policy_inputs import PolicyInputs
 from dreamzero_policy.observation.assemble import ObservationWindow
 from dreamzero_policy.observation.sync import Grid
+from dreamzero_policy.ros import messages
 from dreamzero_policy.types import NS_PER_S
 
 pytestmark = pytest.mark.ros

@@ -14,9 +14,9 @@ from sensor_msgs.msg import Image
 from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint.random_checkpoint import make_random
 from dreamzero_policy.embodiments.embodiment import TimeBase
-from dreamzero_policy.nodes import messages, qos
 from dreamzero_policy.nodes.policy_parameters import PolicyParameters
 from dreamzero_policy.observation.sync import Grid
+from dreamzero_policy.ros import messages, qos
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 

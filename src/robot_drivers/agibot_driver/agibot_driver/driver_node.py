@@ -15,10 +15,10 @@ from agibot_driver.hardware import G1Robot, layout
 from agibot_driver.link import Link
 from agibot_driver.parameters import AgibotDriverParameters
 from dreamzero_policy.embodiments.agibot_g1 import AGIBOT_G1
-from dreamzero_policy.nodes import qos
-from dreamzero_policy.nodes.diagnostics import Diagnosis, Level, worst
-from dreamzero_policy.nodes.driver_base import DriverNode
-from dreamzero_policy.nodes.lifecycle import run
+from dreamzero_policy.ros import qos
+from dreamzero_policy.ros.diagnostics import Diagnosis, Level, worst
+from dreamzero_policy.ros.driver_base import DriverNode
+from dreamzero_policy.ros.lifecycle import run
 
 _BASE_COMMANDS = "base_command"
 _START = "python3 -m agibot_bridge --head-reads degrees (see agibot_bridge/README.md)"

@@ -16,7 +16,7 @@ import numpy as np
 from agibot_bridge.layout import JOINTS, Joint, Layout
 from agibot_driver.link import Link, State
 from dreamzero_policy.embodiments.agibot_g1 import AGIBOT_G1
-from dreamzero_policy.nodes.driver_robot import Mode, ModeLatch, Reading, in_order
+from dreamzero_policy.ros.driver_robot import Mode, ModeLatch, Reading, in_order
 from dreamzero_policy.types import NS_PER_S, Float, frozen
 
 CLEAR_S = 1.0

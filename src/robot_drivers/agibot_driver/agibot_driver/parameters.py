@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dreamzero_policy.nodes.driver_base import DriverParameters
-from dreamzero_policy.nodes.parameters import parameter
+from dreamzero_policy.ros.driver_base import DriverParameters
+from dreamzero_policy.ros.parameters import parameter
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
 from dreamzero_policy.embodiments.agibot_g1 import AGIBOT_G1
-from dreamzero_policy.nodes import qos
+from dreamzero_policy.ros import qos
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 

@@ -11,7 +11,7 @@ from agibot_bridge.layout import GROUPS, JOINTS
 from agibot_driver.hardware import G1Robot, layout
 from agibot_driver.link import Link, State
 from dreamzero_policy.embodiments.agibot_g1 import AGIBOT_G1
-from dreamzero_policy.nodes.driver_robot import Mode
+from dreamzero_policy.ros.driver_robot import Mode
 
 MS = 1_000_000
 READ = [0.1] * 14 + [35.0, 120.0] + [0.0, 0.3] + [0.5, 0.3]

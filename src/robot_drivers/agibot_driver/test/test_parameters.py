@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from agibot_driver.parameters import AgibotDriverParameters
-from dreamzero_policy.nodes.parameters import resolve
+from dreamzero_policy.ros.parameters import resolve
 
 CONFIG = Path(__file__).resolve().parents[4] / "config"
 

@@ -1,4 +1,4 @@
-"""A Franka as a ROS node, with the topics of every driver of this stack (nodes/driver_base.py)."""
+"""A Franka as a ROS node, with the topics of every driver of this stack (ros/driver_base.py)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rclpy.action import ActionClient
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.embodiments.embodiment import WireScale
-from dreamzero_policy.nodes.driver_base import DriverNode
-from dreamzero_policy.nodes.lifecycle import run
+from dreamzero_policy.ros.driver_base import DriverNode
+from dreamzero_policy.ros.lifecycle import run
 from franka_driver import franky_arm, ros_grippers
 from franka_driver.arms import ARMS
 from franka_driver.franky_hand import FrankyHand

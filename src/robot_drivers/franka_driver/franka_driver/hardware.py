@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.nodes.driver_robot import Mode, ModeLatch, Reading, in_order
+from dreamzero_policy.ros.driver_robot import Mode, ModeLatch, Reading, in_order
 from dreamzero_policy.types import NS_PER_S, Float
 from franka_driver.arms import ArmModel
 

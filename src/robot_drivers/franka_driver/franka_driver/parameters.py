@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dreamzero_policy.nodes.driver_base import DriverParameters
-from dreamzero_policy.nodes.parameters import REQUIRED, parameter
+from dreamzero_policy.ros.driver_base import DriverParameters
+from dreamzero_policy.ros.parameters import REQUIRED, parameter
 from franka_driver.arms import ARMS
 from franka_driver.ros2_control_arm import INTERFACES
 from franka_driver.ros_grippers import ACTIONS

@@ -27,8 +27,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from dreamzero_policy.embodiments.embodiment import WireScale
-from dreamzero_policy.nodes import qos
-from dreamzero_policy.nodes.polled import Polled
+from dreamzero_policy.ros import qos
+from dreamzero_policy.ros.polled import Polled
 from franka_driver.hardware import HardwareFaultError
 
 

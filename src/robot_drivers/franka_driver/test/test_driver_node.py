@@ -28,7 +28,7 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from dreamzero_policy.embodiments.droid import DROID
-from dreamzero_policy.nodes import qos
+from dreamzero_policy.ros import qos
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 

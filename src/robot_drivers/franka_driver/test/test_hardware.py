@@ -5,7 +5,7 @@ import pytest
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.embodiments.droid import DROID
-from dreamzero_policy.nodes.driver_robot import Mode
+from dreamzero_policy.ros.driver_robot import Mode
 from dreamzero_policy.types import NS_PER_S
 from franka_driver.arms import FR3
 from franka_driver.hardware import ArmReading, FrankaRobot, HardwareFaultError, Margins

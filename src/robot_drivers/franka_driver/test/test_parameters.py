@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dreamzero_policy.nodes.parameters import resolve
+from dreamzero_policy.ros.parameters import resolve
 from franka_driver.parameters import FrankaDriverParameters
 
 CONFIG = Path(__file__).resolve().parents[4] / "config" / "franka_driver.yaml"

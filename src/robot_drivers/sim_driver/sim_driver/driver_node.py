@@ -23,10 +23,10 @@ from rclpy.lifecycle import LifecyclePublisher
 from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import SetBool
 
-from dreamzero_policy.nodes import qos, realtime
-from dreamzero_policy.nodes.diagnostics import Diagnosis, Rates, driver_diagnosis
-from dreamzero_policy.nodes.lifecycle import Node, run
-from dreamzero_policy.nodes.messages import image_message, time_message
+from dreamzero_policy.ros import qos, realtime
+from dreamzero_policy.ros.diagnostics import Diagnosis, Rates, driver_diagnosis
+from dreamzero_policy.ros.lifecycle import Node, run
+from dreamzero_policy.ros.messages import image_message, time_message
 from dreamzero_policy.types import NS_PER_S
 from dreamzero_policy.types import Image as Pixels
 from sim_driver import robots

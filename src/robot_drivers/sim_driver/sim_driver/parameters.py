@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dreamzero_policy.nodes.parameters import NodeParameters, parameter
+from dreamzero_policy.ros.parameters import NodeParameters, parameter
 from sim_driver.hardware import COMMAND_TIMEOUT_S
 
 

@@ -19,7 +19,7 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import SetBool
 
-from dreamzero_policy.nodes import qos
+from dreamzero_policy.ros import qos
 from sim_driver import robots
 from sim_driver.cameras import EGL_PACKAGES, Cameras, RenderingUnavailableError
 from sim_driver.hardware import SimulatedRobot

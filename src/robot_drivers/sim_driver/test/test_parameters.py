@@ -8,7 +8,7 @@ import yaml
 
 pytest.importorskip("rclpy", reason="parameters are declared with rclpy")
 
-from dreamzero_policy.nodes.parameters import NodeParameters, resolve
+from dreamzero_policy.ros.parameters import NodeParameters, resolve
 from sim_driver.parameters import SimDriverParameters
 
 CONFIG = Path(__file__).resolve().parents[4] / "config" / "sim_driver.yaml"

@@ -19,7 +19,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
 from dreamzero_policy.embodiments.yam import YAM
-from dreamzero_policy.nodes import qos
+from dreamzero_policy.ros import qos
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 

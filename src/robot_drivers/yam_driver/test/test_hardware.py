@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dreamzero_policy.embodiments.yam import YAM
-from dreamzero_policy.nodes.driver_robot import Mode
+from dreamzero_policy.ros.driver_robot import Mode
 from yam_driver.arm import Arm
 from yam_driver.hardware import YamRobot
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dreamzero_policy.nodes.parameters import resolve
+from dreamzero_policy.ros.parameters import resolve
 from yam_driver.parameters import YamDriverParameters, YamLeaderParameters
 
 CONFIG = Path(__file__).resolve().parents[4] / "config"

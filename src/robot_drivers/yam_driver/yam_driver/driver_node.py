@@ -15,10 +15,10 @@ import threading
 import time
 
 from dreamzero_policy.embodiments.yam import YAM
-from dreamzero_policy.nodes import realtime
-from dreamzero_policy.nodes.driver_base import DriverNode
-from dreamzero_policy.nodes.driver_robot import Mode
-from dreamzero_policy.nodes.lifecycle import run
+from dreamzero_policy.ros import realtime
+from dreamzero_policy.ros.driver_base import DriverNode
+from dreamzero_policy.ros.driver_robot import Mode
+from dreamzero_policy.ros.lifecycle import run
 from yam_driver import vendor
 from yam_driver.arm import Arm, ArmError
 from yam_driver.hardware import SIDES, WIDTH, YamRobot

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dreamzero_policy.embodiments.yam import YAM
-from dreamzero_policy.nodes.driver_robot import Mode, ModeLatch, Reading, in_order
+from dreamzero_policy.ros.driver_robot import Mode, ModeLatch, Reading, in_order
 from dreamzero_policy.types import Float, frozen
 from yam_driver.arm import JOINTS, Arm, ArmError
 

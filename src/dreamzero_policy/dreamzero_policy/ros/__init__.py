@@ -1,0 +1,1 @@
+"""What every node and driver stands on: lifecycle, parameters, messages, QoS, diagnostics."""
