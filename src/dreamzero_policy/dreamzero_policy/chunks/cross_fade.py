@@ -17,6 +17,8 @@ class CrossFade:
         remainder: how the command comes onto a chunk.
     """
 
+    without_prefix = 0
+
     def __init__(self, remainder: Remainder) -> None:
         self._remainder = remainder
 

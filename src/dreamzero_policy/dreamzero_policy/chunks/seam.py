@@ -19,7 +19,14 @@ from dreamzero_policy.control.settings import ControllerSettings
 
 
 class Seam(Protocol):
-    """A way to join two chunks."""
+    """A way to join two chunks.
+
+    Attributes:
+        without_prefix: chunks joined to a moving robot that should have been held to the one before
+            and were not; 0 of a strategy that asks for none.
+    """
+
+    without_prefix: int
 
     def join(
         self,

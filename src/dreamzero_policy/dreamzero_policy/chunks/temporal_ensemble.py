@@ -94,6 +94,8 @@ class TemporalEnsemble:
             their first rows [1/s]; 0 weighs all alike.
     """
 
+    without_prefix = 0
+
     def __init__(self, remainder: Remainder, decay: float) -> None:
         self._remainder = remainder
         self._decay = decay

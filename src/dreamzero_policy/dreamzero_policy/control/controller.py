@@ -316,6 +316,7 @@ class Controller:
             state_age_s=self._measured.age_s(now_ns) or 0.0,
             driver_age_s=self._driver.age_s(now_ns) or 0.0,
             overruns=self._overruns,
+            without_prefix=buffer.seam.without_prefix,
         )
 
     def _present_pose(self) -> Float | None:

@@ -85,6 +85,8 @@ class Report:
         state_age_s, driver_age_s: now minus the newest measured pose, and minus the arrival of the
             newest driver status [s]; 0 for none.
         overruns: ticks that came later than the overrun deadline.
+        without_prefix: chunks joined to a moving robot that were not held to the one before, where
+            the seam expects them to be.
     """
 
     mode: Mode
@@ -113,3 +115,4 @@ class Report:
     state_age_s: float
     driver_age_s: float
     overruns: int
+    without_prefix: int = 0

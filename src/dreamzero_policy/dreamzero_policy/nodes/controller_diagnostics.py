@@ -88,6 +88,14 @@ def _chunks(report: Report) -> Diagnosis:
                 "speed",
             )
         )
+    if report.without_prefix > max(3, report.chunks_accepted // 2):
+        findings.append(
+            (
+                Level.WARN,
+                f"{report.without_prefix} of {report.chunks_accepted} chunks were not held to the "
+                "chunk before: the policy needs real_time_chunking=true",
+            )
+        )
     fine = f"{report.rows_left:.1f} rows left" if report.chunk_age_s else "none in force"
     level, message = worst(findings, fine)
     return Diagnosis(
@@ -107,6 +115,7 @@ def _chunks(report: Report) -> Diagnosis:
             "rows_skipped": report.rows_skipped,
             "values_clamped": report.values_clamped,
             "ticks_without_chunk": report.ticks_without_chunk,
+            "without_prefix": report.without_prefix,
         },
     )
 

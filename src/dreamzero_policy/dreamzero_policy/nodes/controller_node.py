@@ -46,6 +46,9 @@ _STATUS_S = 0.1
 _ACKNOWLEDGED = Duration(seconds=0.2)
 """How long the last command may take to reach a driver."""
 
+_ROOM_NS = 10_000_000
+"""How far the next command must be for what the policy sent to be taken up before it."""
+
 _SWITCH_S = 0.0005
 """How long the executor's thread may keep the interpreter from the control thread [s]."""
 
@@ -137,13 +140,14 @@ class ControllerNode(Node[ControllerParameters]):
     # Messages
 
     def _take_chunk(self, message: dz.ActionChunk) -> None:
-        """Keeps a chunk for the control thread, which takes it up right after its next command."""
+        """Takes a chunk up, at once or, where the next command is near, right after that."""
         if not self.accepting:
             return
         try:
             self._inbox.append(chunk_from_message(message))
         except ValueError as error:
             self._inbox.append(str(error))
+        self._take_up_with_room()
 
     def _take_state(self, message: dz.Proprioception) -> None:
         """Hands a measured pose to the controller."""
@@ -190,6 +194,7 @@ class ControllerNode(Node[ControllerParameters]):
         """
         if self.accepting and message.state == dz.PolicyStatus.IDLE and message.session_id:
             self._inbox.append(message.session_id)
+            self._take_up_with_room()
 
     def _complain(self, what: str) -> None:
         self.get_logger().warning(what, throttle_duration_sec=1.0)
@@ -221,14 +226,25 @@ class ControllerNode(Node[ControllerParameters]):
         if self._velocities is not None:
             self._velocities.publish(base_message(self._robot, command))
 
+    def _take_up_with_room(self) -> None:
+        """Takes up what came unless that might delay the next command.
+
+        A bad chunk is then held against at that command, not at the one after it.
+        """
+        if self._ticker is not None and self._ticker.left_ns() > _ROOM_NS:
+            self._take_up()
+
     def _take_up(self) -> None:
         """Hands what the policy sent to the controller; the log says why a chunk was refused.
 
-        It takes a few milliseconds, so it is done where the next command is furthest away.
+        It takes a few milliseconds, so it is done where the next command is far away: by the
+        control thread right after its own, by the executor's thread if there is room.
         """
-        while self._inbox:
-            came = self._inbox.popleft()
+        while True:
             with self._lock:
+                if not self._inbox:
+                    return
+                came = self._inbox.popleft()
                 if isinstance(came, int):
                     self._controller.on_policy_idle(came)
                     continue

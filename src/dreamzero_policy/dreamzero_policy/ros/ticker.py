@@ -70,6 +70,7 @@ class Ticker:
         self._priority = realtime_priority
         self._begun, self._ended = threading.Event(), threading.Event()
         self._record: deque[tuple[int, int]] = deque(maxlen=max(2, NS_PER_S // period_ns))
+        self._due_ns = time.monotonic_ns()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -91,6 +92,10 @@ class Ticker:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def left_ns(self) -> int:
+        """Until the next tick is due; 0 or less while one runs, or is late. From any thread."""
+        return self._due_ns - time.monotonic_ns()
+
     def timing(self) -> Timing:
         """Figures of the last second; callable from any thread."""
         record = list(self._record)
@@ -108,17 +113,17 @@ class Ticker:
         if self._priority:
             self.realtime = realtime.prioritise([threading.get_native_id()], self._priority)
         self._begun.set()
-        due = time.monotonic_ns() + self._period_ns
+        self._due_ns = time.monotonic_ns() + self._period_ns
         try:
             while not self._ended.is_set():
                 # Event.wait sleeps less exactly than the clock itself.
-                time.sleep(max(0, due - time.monotonic_ns()) / NS_PER_S)
+                time.sleep(max(0, self.left_ns()) / NS_PER_S)
                 if self._ended.is_set():
                     break
                 start, cpu = time.monotonic_ns(), time.thread_time_ns()
                 self._tick()
                 self._record.append((start, time.thread_time_ns() - cpu))
-                late = time.monotonic_ns() - due
-                due += self._period_ns * (1 + max(0, late) // self._period_ns)
+                late = -self.left_ns()
+                self._due_ns += self._period_ns * (1 + max(0, late) // self._period_ns)
         except Exception as error:  # noqa: BLE001  # the owner must learn of it, whatever it is
             self._failed(error)

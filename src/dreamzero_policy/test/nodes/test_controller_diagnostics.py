@@ -184,3 +184,16 @@ def test_a_loop_that_stumbles_says_so(active):
     report = active.controller.report(active.now_ns)
     found = diagnoses(report, Timing(0.034, 0.25, 0.001))["control loop"]
     assert (found.level, found.message) == (Level.WARN, "a tick came 0.250 s off its period")
+
+
+def test_a_policy_that_should_hold_its_chunks_to_the_ones_before_and_does_not(active):
+    report = active.controller.report(active.now_ns)
+    for accepted, without, level in ((20, 2, Level.OK), (20, 11, Level.WARN), (3, 3, Level.OK)):
+        changed = replace(report, chunks_accepted=accepted, without_prefix=without)
+        chunks = diagnoses(changed)["chunks"]
+        assert chunks.level == level
+        assert chunks.values["without_prefix"] == without
+    assert (
+        "real_time_chunking=true"
+        in diagnoses(replace(report, chunks_accepted=20, without_prefix=11))["chunks"].message
+    )

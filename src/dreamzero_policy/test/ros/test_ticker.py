@@ -56,6 +56,22 @@ def test_a_slow_tick_leaves_instants_out():
     assert began[2] - began[1] > 50_000_000
 
 
+def test_what_is_left_to_the_next_tick_is_known_from_outside():
+    seen, enough = [], threading.Event()
+
+    def tick():
+        seen.append(made.left_ns())
+        enough.set()
+
+    made = ticker(tick, 0.5)
+    assert made.left_ns() <= 0  # not started
+    made.start()
+    assert 0 < made.left_ns() <= 500_000_000
+    assert enough.wait(20.0)
+    assert seen[0] <= 0  # while it runs, it is due
+    assert made.stop(5.0)
+
+
 def test_an_exception_ends_the_thread_and_is_reported():
     errors, ended = [], threading.Event()
 
