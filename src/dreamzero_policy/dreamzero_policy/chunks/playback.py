@@ -91,7 +91,7 @@ class Playback:
         """
         share = self.take(chunk, now_ns)
         played_ns = now_ns - chunk.observation_ns
-        if self._slows and not (self._commits and share == 1.0):
+        if self._slows and not self._held(chunk):
             played_ns = self.played.between(chunk.observation_ns, now_ns)
         return retimed(chunk, share, played_ns, now_ns), share
 
@@ -133,9 +133,13 @@ class Playback:
         self._interval.restart()
         self._session, self._shortest_s = None, math.inf
 
+    def _held(self, chunk: ActionChunk) -> bool:
+        """Whether rows of a chunk were held to those of the one before, by the clock."""
+        return self._commits and chunk.prefix_rows > 0
+
     def _share(self, chunk: ActionChunk) -> float:
         """What ``take`` gives for a chunk."""
-        if not self._slows or (self._commits and chunk.prefix_rows):
+        if not self._slows or self._held(chunk):
             return 1.0
         span = (chunk.end_ns - chunk.observation_ns) / NS_PER_S
         lasts = self.until_next_s + self._ending_s
