@@ -26,7 +26,7 @@ demo: setup
 	@$(VENV)/bin/dreamzero demo $(ROBOT) --seconds $(SECONDS) --out $(OUT) --headless
 
 test: setup
-	@$(VENV)/bin/python -m pytest -q $(PYTEST_ARGS)
+	@bash scripts/test.sh $(PYTEST_ARGS)
 
 bench: setup
 	@$(VENV)/bin/python benchmarks/run.py

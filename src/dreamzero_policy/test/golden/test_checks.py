@@ -31,6 +31,7 @@ def names(golden_dir):
     return cases(golden_dir)
 
 
+@pytest.mark.timeout(600)
 def test_every_case_passes(golden_dir):
     missed = [
         (case.name, case.error, [row for row in case.rows if not row.passed])

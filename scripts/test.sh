@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Runs the tests: first those without ROS, side by side, then those of real nodes, one by one.
+#
+#   scripts/test.sh [pytest's arguments]     every test that this machine can run
+#   scripts/test.sh --again                  only what failed in the last run, one by one
+#
+# The fault suite is `make faults`.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cores=$(nproc)
+workers=(-n "$((cores < 8 ? cores : 8))")
+if [ "${1:-}" = --again ]; then
+  shift
+  workers=()
+  set -- --last-failed --last-failed-no-failures none "$@"
+fi
+status=0
+half() {
+  .venv/bin/python -m pytest -q "$@"
+  local code=$?
+  [ $code -eq 0 ] || [ $code -eq 5 ] || status=$code # 5: nothing of this half was asked for
+}
+OMP_NUM_THREADS=1 half "${workers[@]}" -m "not ros and not faults" "$@"
+half -m "ros and not faults" "$@"
+exit $status
