@@ -11,7 +11,7 @@ setup(
     package_data={"agibot_bridge": ["*.md", "*.txt"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
-        (f"share/{NAME}", ["package.xml"]),
+        (f"share/{NAME}", ["package.xml", "README.md"]),
     ],
     entry_points={"console_scripts": [f"driver_node = {NAME}.driver_node:main"]},
     license="Apache-2.0",

@@ -90,6 +90,19 @@ class Gathered:
 
 
 def examine(request: Request) -> Report:
+    """Looks at everything and says what was found; raises as ``gather``."""
+    return judge(gather(request))
+
+
+def judge(gathered: Gathered) -> Report:
+    """What was found, section by section."""
+    sections = {name: tuple(section(gathered)) for name, section in SECTIONS.items()}
+    shown = {name: findings for name, findings in sections.items() if findings}
+    live = gathered.live
+    return Report(gathered.robot.name, live.domain_id if live else None, shown)
+
+
+def gather(request: Request) -> Gathered:
     """Looks at everything.
 
     Raises:
@@ -111,10 +124,7 @@ def examine(request: Request) -> Report:
     if live is not None and not request.sim and _is_simulated(live):
         found = _configuration(request, sim=True)
         wanted = expected(robot, found, simulated=True)
-    gathered = Gathered(request, robot, machine, dds, found, wanted, live, silence)
-    sections = {name: tuple(section(gathered)) for name, section in SECTIONS.items()}
-    shown = {name: findings for name, findings in sections.items() if findings}
-    return Report(robot.name, live.domain_id if live else None, shown)
+    return Gathered(request, robot, machine, dds, found, wanted, live, silence)
 
 
 def _configuration(request: Request, sim: bool) -> Configuration:

@@ -166,6 +166,21 @@ class Controller:
             return "the controller does not run yet"
         return self._leader.stream.take(stamp_ns, names, positions, self._pace.now_ns)
 
+    def on_teleop_base(self, velocities: Float | Sequence[float]) -> str | None:
+        """Takes a human's velocity of the base; it is followed while their targets are.
+
+        A base that hears nothing for as long as targets stay fresh stands still.
+
+        Args:
+            velocities: [A] model units in the columns of bases; the others are ignored.
+
+        Returns:
+            Why it was refused, None if it was taken.
+        """
+        if self._pace.now_ns is None:
+            return "the controller does not run yet"
+        return self._leader.stream.take_base(velocities, self._pace.now_ns)
+
     def on_driver(self, session: int, mode: int, message: str, now_ns: int) -> None:
         """Takes a driver's status; one that cannot follow, or came up anew, ends motion.
 

@@ -37,7 +37,8 @@ class TeleopStream:
     """Targets of a human, as the motion of the present tick.
 
     Args:
-        limits: the action joints; bases are not among a human's targets and stand still.
+        limits: the action joints. A base's velocity comes apart from the joints' targets; without
+            a fresh one it stands still.
         settings: ages, thresholds and the control period.
     """
 
@@ -51,6 +52,9 @@ class TeleopStream:
         self._far = np.maximum(settings.per_joint(limits, error, error_m), self._near)
         self._behind_ns = settings.period_ns + round(_BETWEEN_S * NS_PER_S)
         self._samples: deque[tuple[int, Float]] = deque(maxlen=_KEPT)
+        self._base = limits.base
+        self._base_velocity = np.zeros(len(limits.names))
+        self._base_ns: int | None = None
         self._lags: Float | None = None  # [_LAGS, A]
         self._target = np.zeros(len(limits.names))
         self._at_ns = 0
@@ -87,10 +91,23 @@ class TeleopStream:
         self._samples.append((int(stamp_ns), target))
         return None
 
+    def take_base(self, velocities: Sequence[float] | Float, now_ns: int) -> str | None:
+        """Takes a base's velocity; see ``Controller.on_teleop_base``.
+
+        Args:
+            velocities: [A] m/s and rad/s in the columns of bases; the others are ignored.
+            now_ns: the clock at the newest tick.
+        """
+        values = np.asarray(velocities, dtype=np.float64)
+        if values.shape != self._base.shape or not np.isfinite(values[self._base]).all():
+            return f"expected {len(self._base)} values, finite for a base, got {values.tolist()}"
+        self._base_velocity, self._base_ns = np.where(self._base, values, 0.0), int(now_ns)
+        return None
+
     def forget(self) -> None:
         """Drops every sample, as after a jump of the clock."""
         self._samples.clear()
-        self._lags = None
+        self._lags, self._base_ns = None, None
 
     def fresh(self, now_ns: int) -> bool:
         """Whether a human is in charge: the newest sample is young enough."""
@@ -109,7 +126,7 @@ class TeleopStream:
         if not self.fresh(now_ns):
             self._lags = None
             return
-        target = self._between(at_ns - self._behind_ns)
+        target = np.where(self._base, self._base_at(now_ns), self._between(at_ns - self._behind_ns))
         u = (at_ns - self._at_ns) / NS_PER_S / _LAG_S
         if self._lags is None:
             self._lags = np.tile(target, (_LAGS, 1))
@@ -161,6 +178,12 @@ class TeleopStream:
     def _max_age_ns(self) -> int:
         """How long a stream may pause [ns]."""
         return round(self._settings.teleop_max_age_s * NS_PER_S)
+
+    def _base_at(self, now_ns: int) -> Float:
+        """[A] the base's velocity inside its range; nothing once the newest one is too old."""
+        if self._base_ns is None or not 0 <= now_ns - self._base_ns <= self._max_age_ns:
+            return np.zeros_like(self._base_velocity)
+        return np.clip(self._base_velocity, self._limits.lower, self._limits.upper)
 
     def _between(self, ns: int) -> Float:
         """[A] the samples' straight line at an instant, inside the range; its ends beyond it."""

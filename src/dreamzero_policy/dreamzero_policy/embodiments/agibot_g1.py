@@ -59,6 +59,7 @@ _GRIPPERS = tuple(
         1000.0,
         state_wire=WireScale(zero=35.0, one=120.0),
         command_wire=WireScale(zero=0.0, one=1.0),
+        open_at=0.0,
     )
     for side in ("left", "right")
 )

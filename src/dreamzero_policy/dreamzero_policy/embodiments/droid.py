@@ -57,6 +57,7 @@ _GRIPPER = Joint(
     2000.0,
     state_wire=_FINGER,
     command_wire=_FINGER,
+    open_at=0.0,
 )
 
 DROID = Embodiment(

@@ -99,6 +99,7 @@ class Joint:
         state_wire: scale of what the driver reports.
         command_wire: scale of what the driver takes.
         slowdown: a tighter speed limit towards the ends of the joint's travel, where it has one.
+        open_at: the value of an open gripper, ``lower`` or ``upper``; what people are told of it.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Joint:
     state_wire: WireScale = IDENTITY
     command_wire: WireScale = IDENTITY
     slowdown: EndSlowdown | None = None
+    open_at: float | None = None
 
     def __post_init__(self) -> None:
         """Refuses a joint that could not move or has no limit."""
@@ -122,6 +124,11 @@ class Joint:
         if not (np.isfinite([self.lower, self.upper]).all() and self.lower < self.upper):
             raise ValueError(
                 f"{self.name}: range [{self.lower}, {self.upper}] is empty or not finite"
+            )
+        if self.open_at is not None and self.open_at not in (self.lower, self.upper):
+            raise ValueError(
+                f"{self.name}: open_at must be an end of [{self.lower}, {self.upper}], "
+                f"got {self.open_at}"
             )
         if self.slowdown is not None:
             low, high = self.slowdown.range

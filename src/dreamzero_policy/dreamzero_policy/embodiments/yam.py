@@ -35,7 +35,7 @@ def _arm(side: str) -> tuple[Joint, ...]:
         # 0 closed, 1 open, as the vendor's package reads and takes it and as its station records
         # it; nothing rescales it on the way to the model, so wire and model are one. No source has
         # a speed; these are ours: the whole way in half a second.
-        Joint(f"{side}_gripper", "gripper", 0.0, 1.0, 2.0, 20.0, 1000.0),
+        Joint(f"{side}_gripper", "gripper", 0.0, 1.0, 2.0, 20.0, 1000.0, open_at=1.0),
     )
 
 

@@ -34,6 +34,7 @@ from dreamzero_policy.ros.diagnostics import Diagnosis
 from dreamzero_policy.ros.lifecycle import STOP_SECONDS, ExitCode, Node, run
 from dreamzero_policy.ros.messages import (
     base_message,
+    base_velocities,
     chunk_from_message,
     command_message,
     proprioception_from_message,
@@ -90,6 +91,8 @@ class ControllerNode(Node[ControllerParameters]):
         subscribe(dz.Proprioception, "proprioception", self._take_state, qos.STATE_INPUT)
         subscribe(dz.DriverStatus, "driver_status", self._take_driver, qos.STATUS)
         subscribe(JointState, "teleop/joint_commands", self._take_targets, qos.TARGETS)
+        if self._base.any():
+            subscribe(Twist, "teleop/base_command", self._take_base, qos.TARGETS)
         self._operator = OperatorServices(
             self, self._controller, self._lock, self._find_rivals, self._report
         )
@@ -178,6 +181,15 @@ class ControllerNode(Node[ControllerParameters]):
             refusal = self._controller.on_teleop(targets.stamp_ns, targets.names, targets.positions)
         if refusal is not None:
             self._complain(f"teleoperation refused: {refusal}")
+
+    def _take_base(self, message: Twist) -> None:
+        """Hands a human's velocity of the base to the controller."""
+        if not self.accepting:
+            return
+        with self._lock:
+            refusal = self._controller.on_teleop_base(base_velocities(self._robot, message))
+        if refusal is not None:
+            self._complain(f"teleoperation of the base refused: {refusal}")
 
     def _take_driver(self, message: dz.DriverStatus) -> None:
         """Tells the controller which driver is there and what it does."""

@@ -301,6 +301,21 @@ def base_message(embodiment: Embodiment, command: Float) -> Twist | None:
     return message
 
 
+def base_velocities(embodiment: Embodiment, message: Twist) -> Float:
+    """[A] the velocities of a robot's base in a twist, 0 for its joints: ``base_message`` undone.
+
+    Args:
+        embodiment: names and order.
+        message: in the base's own frame; what no base joint stands for is ignored.
+    """
+    values = np.zeros(len(embodiment.joints))
+    for column, joint in enumerate(embodiment.joints):
+        if joint.kind == "base" and joint.name in BASE_AXES:
+            part, axis = BASE_AXES[joint.name]
+            values[column] = getattr(getattr(message, part), axis)
+    return values
+
+
 # Images
 
 

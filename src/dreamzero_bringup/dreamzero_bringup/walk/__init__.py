@@ -1,0 +1,1 @@
+"""``dreamzero doctor --walk``: one small motion per joint, watched, judged and reported."""

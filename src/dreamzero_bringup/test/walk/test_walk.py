@@ -1,0 +1,303 @@
+"""The walk over real DDS: simulated robots pass; a wire that lies is found out, motion disabled."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs rclpy and the built workspace")
+pytest.importorskip("mujoco", reason="needs the simulated robot")
+
+import rclpy
+from dreamzero_msgs.msg import ControllerStatus
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState
+
+from dreamzero_bringup.doctor.examination import Request, gather, judge
+from dreamzero_bringup.graph import Options, build
+from dreamzero_bringup.operator_client import OperatorClient, spinning
+from dreamzero_bringup.supervisor import Supervisor
+from dreamzero_bringup.walk.loop import Walk
+from dreamzero_bringup.walk.plan import mirrored
+from dreamzero_bringup.walk.report import write_folder
+from dreamzero_policy.ros import qos
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(900)]
+
+READY_S = 90.0
+RELAYED = {"joint_commands": qos.COMMAND, "joint_states": qos.STATE}
+
+
+class Operator:
+    """Answers what a test says; ``before`` may do something else first."""
+
+    def __init__(self, watches=False, answers=None, before=None):
+        self.watches, self._answers, self._before = watches, answers or {}, before
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
+
+    def ask(self, question, choices):
+        self.said.append(question)
+        if self._before is not None:
+            self._before(question)
+        for part, answer in self._answers.items():
+            if part in question:
+                return choices[answer]
+        return next(iter(choices.values()))
+
+
+class Relay:
+    """Stands between driver and controller and changes what passes."""
+
+    def __init__(self, domain_id, change):
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=domain_id)
+        self.node = rclpy.create_node("wire", context=self.context)
+        for topic, profile in RELAYED.items():
+            source, target = f"raw/{topic}", topic
+            if topic == "joint_commands":
+                source, target = target, source
+            out = self.node.create_publisher(JointState, target, profile)
+            self.node.create_subscription(
+                JointState, source, self._passing(topic, change, out), profile
+            )
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    @staticmethod
+    def _passing(topic, change, out):
+        def take(message):
+            values = dict(zip(message.name, message.position, strict=True))
+            message.position = [change(topic, values)[name] for name in message.name]
+            out.publish(message)
+
+        return take
+
+    def _spin(self):
+        with suppress(ExternalShutdownException):
+            self._executor.spin()
+
+    def close(self):
+        self._executor.shutdown(timeout_sec=2.0)
+        self._thread.join(5.0)
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+
+class Ears:
+    """The newest status of the controller, and whether it was ever enabled."""
+
+    def __init__(self, node):
+        self.newest, self.enabled = None, 0
+        node.create_subscription(ControllerStatus, "controller_status", self._take, qos.STATUS)
+        self.moves = []
+        node.create_subscription(
+            JointState, "joint_commands", self.moves.append,
+            QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT),
+        )  # fmt: skip
+
+    def _take(self, message):
+        self.newest, self.enabled = message, self.enabled + message.enabled
+
+    def until(self, wanted, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.newest is not None and wanted(self.newest):
+                return True
+            time.sleep(0.02)
+        return False
+
+
+def is_still(status):
+    return not status.enabled and status.mode in (status.INACTIVE, status.ESTOPPED)
+
+
+@contextmanager
+def running(robot, monkeypatch, change=None):
+    """A robot's side of the graph; with ``change``, the wire lies."""
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    nodes = build(Options(robot, sim=True, side="robot"))
+    if change is not None:
+        pairs = tuple((topic, f"raw/{topic}") for topic in RELAYED)
+        nodes[0] = replace(nodes[0], remappings=(*pairs, *nodes[0].remappings))
+    log, relay = [], None
+    with Supervisor(nodes, sink=lambda name, line: log.append(f"{name}: {line}")) as supervisor:
+        try:
+            if change is not None:
+                relay = Relay(supervisor.domain_id, change)
+            yield supervisor
+        finally:
+            if relay is not None:
+                relay.close()
+            assert supervisor.poll() is None, log[-20:]
+
+
+def examined(robot, domain_id):
+    """An examination without a failure, as soon as there is one."""
+    end = time.monotonic() + READY_S
+    while True:
+        gathered = gather(Request(robot, seconds=2.0, domain_id=domain_id))
+        report = judge(gathered)
+        names = " ".join(gathered.live.nodes)
+        if not report.failed and "controller" in names and gathered.live.controller is not None:
+            return gathered
+        bad = [f for rows in report.sections.values() for f in rows if f.level == "fail"]
+        assert time.monotonic() < end, bad
+
+
+def walk(robot, supervisor, tmp_path, operator=None, only=()):
+    gathered = examined(robot, supervisor.domain_id)
+    walked = Walk(gathered, operator or Operator(), only=only, folder=tmp_path).run()
+    write_folder(tmp_path, walked)
+    with spinning("after", supervisor.domain_id) as node:
+        assert Ears(node).until(is_still, 10.0), "motion was left enabled"
+    assert walked.disabled
+    assert (tmp_path / "walk.json").is_file()
+    return walked
+
+
+@pytest.mark.parametrize("robot", ["yam", "droid"])
+def test_every_joint_of_a_sound_robot_passes(robot, monkeypatch, tmp_path):
+    with running(robot, monkeypatch) as supervisor:
+        walked = walk(robot, supervisor, tmp_path)
+    assert {n: v.name for n, v in walked.verdicts.items()} == dict.fromkeys(
+        walked.robot.action_joints, "ok"
+    ), walked.sections["motion"]
+    assert not walked.failed
+    assert not walked.ended
+    assert [f.level for f in walked.sections["cameras"]] == ["pass"] * (1 + (robot == "yam"))
+    pictures = list(tmp_path.glob("joint_*.png"))
+    assert len(pictures) == len(walked.robot.action_joints)
+    page = (tmp_path / "index.html").read_text()
+    assert all(picture.name in page for picture in pictures)
+
+
+def swapped_commands(topic, values):
+    return {n: values[mirrored(n)] for n in values} if topic == "joint_commands" else values
+
+
+def swapped_arms(topic, values):
+    return {name: values[mirrored(name)] for name in values}
+
+
+def inverted(topic, values):
+    name = "panda_joint1"
+    return {**values, name: -values[name]} if topic == "joint_commands" else values
+
+
+def centimetres(topic, values):
+    name = "panda_finger_joint1"
+    return {**values, name: values[name] / 100.0} if topic == "joint_commands" else values
+
+
+def centimetres_up(topic, values):
+    name = "panda_finger_joint1"
+    return {**values, name: values[name] * 100.0} if topic == "joint_commands" else values
+
+
+@pytest.mark.parametrize(
+    ("robot", "change", "joint", "fault", "words"),
+    [
+        ("yam", swapped_commands, "left_joint1", "arms_swapped", "right_joint1 moved in its place"),
+        ("yam", swapped_arms, "left_joint1", "arms_or_cameras_swapped", "right by"),
+        ("droid", inverted, "panda_joint1", "wrong_direction", "the other way"),
+        ("droid", centimetres, "panda_finger_joint1", "moved_on_enable", "centimetres"),
+        ("droid", centimetres_up, "panda_finger_joint1", "driver_refuses", "outside"),
+    ],
+)
+def test_a_wire_that_lies_is_found_out(
+    robot, change, joint, fault, words, monkeypatch, tmp_path
+):  # fmt: skip
+    with running(robot, monkeypatch, change) as supervisor:
+        walked = walk(robot, supervisor, tmp_path, only=(joint, walked_next(joint)))
+    verdict = walked.verdicts[joint]
+    assert verdict.name == fault, verdict.finding
+    assert words in verdict.finding.found
+    assert verdict.finding.fix
+    assert walked.ended == f"{joint}: {fault}"
+    assert list(walked.verdicts) == [joint]  # nothing else was moved
+    assert walked.failed
+
+
+def walked_next(joint):
+    return "right_joint1" if joint.startswith("left") else "panda_joint2"
+
+
+def test_what_only_eyes_can_tell_and_every_other_way_out(monkeypatch, tmp_path):
+    """An operator who saw the other arm, a skip, an emergency stop, Ctrl-C, a killed walk."""
+    with running("yam", monkeypatch) as supervisor:
+        eyes = Operator(True, {"Did you see": "n", "What then": "a"})
+        walked = walk("yam", supervisor, tmp_path, eyes, ("left_joint1", "left_joint2"))
+        assert walked.verdicts["left_joint1"].name == "seen_other_arm"
+        assert "left_joint2" not in walked.verdicts
+
+        skips = Operator(True, {"Move it?": "s"})
+        walked = walk("yam", supervisor, tmp_path, skips, ("left_joint1",))
+        assert walked.verdicts == {}
+        assert not walked.failed
+
+        with spinning("stopper", supervisor.domain_id) as node:
+            ears, client = Ears(node), OperatorClient(node)
+
+            def when_enabled(act):
+                def wait():
+                    if ears.until(lambda status: status.enabled, 20.0):
+                        time.sleep(2.0)
+                        act()
+
+                threading.Thread(target=wait, daemon=True).start()
+
+            when_enabled(lambda: client.motion("estop"))
+            walked = run_within(supervisor, tmp_path)
+            assert walked.verdicts["left_joint1"].name == "estopped"
+            assert ears.until(lambda s: s.estopped and not s.enabled, 5.0)
+            assert client.motion("reset-estop").success
+
+            when_enabled(lambda: client.motion("disable"))
+            walked = run_within(supervisor, tmp_path)
+            assert walked.verdicts["left_joint1"].name == "disarmed"
+
+            when_enabled(lambda: os.kill(os.getpid(), signal.SIGINT))
+            walked = run_within(supervisor, tmp_path)
+            assert walked.ended == "interrupted by Ctrl-C"
+            assert ears.until(is_still, 5.0)
+
+            ears.enabled = 0
+            process = subprocess.Popen(
+                [sys.executable, "-m", "dreamzero_policy.cli.main", "doctor", "yam", "--walk",
+                 "--yes", "--joints", "left_joint1", "--out", str(tmp_path),
+                 "--domain-id", str(supervisor.domain_id)],
+                stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+            assert ears.until(lambda status: status.enabled, 90.0)
+            process.kill()
+            process.wait()
+            assert ears.until(is_still, 10.0), "nobody disabled motion for a walk that was killed"
+
+
+def run_within(supervisor, tmp_path):
+    return walk("yam", supervisor, tmp_path, Operator(), ("left_joint1",))
+
+
+def test_a_robot_that_somebody_else_moves_is_left_alone(monkeypatch, tmp_path):
+    with running("droid", monkeypatch) as supervisor:
+        with spinning("rival", supervisor.domain_id) as node:
+            ears = Ears(node)
+            node.create_publisher(JointState, "teleop/joint_commands", qos.TARGETS)
+            walked = walk("droid", supervisor, tmp_path, only=("panda_joint1",))
+        assert walked.verdicts["panda_joint1"].name == "not_enabled"
+        assert "rival" in walked.verdicts["panda_joint1"].finding.found
+        assert ears.enabled == 0
+        assert not ears.moves
