@@ -208,10 +208,10 @@ class Walk:
         seconds = sum(m.duration + 4.0 for n, m in planned.items() if self._moves(n, m))
         count = sum(self._moves(name, planned[name]) for name in self._only)
         say(
-            f"\n{count} joints of {self._robot.name}, one at a time, {_duration(seconds)} of motion "
-            "in all. Left, right, ahead and back are yours when you stand behind the robot and "
-            "look where it looks. Motion is enabled only while a joint moves. Ctrl-C stops at any "
-            "time; keep the emergency stop in your hand."
+            f"\n{count} joints of {self._robot.name}, one at a time, {_duration(seconds)} of "
+            "motion in all. Left, right, ahead and back are yours when you stand behind the robot "
+            "and look where it looks. Motion is enabled only while a joint moves. Ctrl-C stops at "
+            "any time; keep the emergency stop in your hand."
         )
         for index, name in enumerate(self._only, start=1):
             if self.result.ended:

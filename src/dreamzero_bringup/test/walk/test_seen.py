@@ -16,7 +16,7 @@ pytest.importorskip("mujoco")
         ("yam", "right_joint3", 0.05, "the RIGHT hand moves 2.5 cm up"),
         ("yam", "left_gripper", -0.5, "the LEFT gripper CLOSES half way"),
         ("agibot_g1", "left_gripper_joint1", 0.5, "the LEFT gripper CLOSES half way"),
-        ("agibot_g1", "waist_lift_joint", -0.01, 
+        ("agibot_g1", "waist_lift_joint", -0.01,
          "the LEFT hand and the RIGHT hand move 1.0 cm down"),
         ("agibot_g1", "head_yaw_joint", 0.05, "the head turns left, seen from above"),
         ("agibot_g1", "head_pitch_joint", 0.05, "the head tips down in front"),

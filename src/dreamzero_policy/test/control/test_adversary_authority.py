@@ -132,6 +132,9 @@ class Scene:
         stamp = self.now + int({"old": -SECOND, "future": 9 * SECOND}.get(self.human, 0))
         names = joints[:-1] if self.human == "wrong_names" else joints
         controller.on_teleop(stamp, names, target)
+        if self.limits.base.any() and rng.random() < 0.8:
+            speed = 3.0 * self.limits.upper * rng.uniform(-1.0, 1.0)
+            controller.on_teleop_base(speed * np.nan if self.human == "nan" else speed)
 
     def tick(self) -> None:
         """One tick, judged."""

@@ -174,7 +174,7 @@ def test_a_jump_of_the_clock_ends_the_humans_turn_until_new_samples(bench, requi
     require_within(bench.sent, bench.controller.limits, bench.controller.settings.period_s)
 
 
-def test_a_human_does_not_drive_the_base(bench_of, wheeled, require_within):
+def test_targets_of_joints_do_not_drive_the_base(bench_of, wheeled, require_within):
     bench = bench_of(wheeled)
     bench.tick(2)
     assert bench.controller.enable(bench.now)[0]
@@ -185,3 +185,40 @@ def test_a_human_does_not_drive_the_base(bench_of, wheeled, require_within):
     bench.tick(60)
     np.testing.assert_allclose(bench.sent[-1], [0.1, 0.32, 1.0, 0.0], atol=1e-4)
     require_within(bench.sent, bench.controller.limits, bench.controller.settings.period_s)
+
+
+def test_a_human_drives_the_base_for_as_long_as_they_say_so(bench_of, wheeled, require_within):
+    bench = bench_of(wheeled)
+    bench.tick(2)
+    assert bench.controller.enable(bench.now)[0]
+    controller, drive = bench.controller, np.array([9.0, 9.0, 9.0, 0.3])
+    assert controller.on_teleop_base(drive) is None
+    assert bench.tick(30).command[3] == 0.0  # nobody leads: a velocity alone moves nothing
+    bench.human = np.array(wheeled.home)
+    for _ in range(60):
+        assert controller.on_teleop_base(drive) is None
+        bench.tick()
+    np.testing.assert_allclose(bench.sent[-1], [*wheeled.home[:3], 0.3], atol=1e-4)
+    bench.tick(60)  # targets go on, velocities do not
+    np.testing.assert_allclose(bench.sent[-1], wheeled.home, atol=1e-4)
+    for _ in range(60):
+        controller.on_teleop_base(drive * 100.0)
+        bench.tick()
+    assert bench.sent[-1][3] <= controller.limits.upper[3]
+    assert bench.sent[-1][3] > 0.9 * controller.limits.upper[3]
+    bench.human = None  # the stream ends while the base rolls
+    for _ in range(60):
+        controller.on_teleop_base(drive)
+        tick = bench.tick()
+    assert tick.mode == Mode.HOLDING
+    assert tick.command[3] == 0.0
+    require_within(bench.sent, controller.limits, controller.settings.period_s)
+
+
+def test_a_velocity_of_the_base_is_checked(bench_of, wheeled):
+    bench = bench_of(wheeled)
+    assert "does not run yet" in bench.controller.on_teleop_base(np.zeros(4))
+    bench.tick()
+    for bad in (np.zeros(3), [0.0, 0.0, 0.0, np.nan], [0.0, 0.0, 0.0, np.inf]):
+        assert "finite for a base" in bench.controller.on_teleop_base(bad)
+    assert bench.controller.on_teleop_base([np.nan, 0.0, 0.0, 0.1]) is None

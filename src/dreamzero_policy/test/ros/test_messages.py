@@ -147,6 +147,8 @@ def test_a_base_is_commanded_apart_from_the_joints():
     assert (base.linear.x, base.angular.z) == (0.1, -0.3)
     assert (base.linear.y, base.linear.z, base.angular.x, base.angular.y) == (0, 0, 0, 0)
     assert m.base_message(ROBOT, np.array(ROBOT.home)) is None
+    only_base = [value if j.kind == "base" else 0.0 for j, value in zip(robot.joints, command)]
+    np.testing.assert_array_equal(m.base_velocities(robot, base), only_base)
 
 
 def test_a_base_without_an_axis_is_named():
