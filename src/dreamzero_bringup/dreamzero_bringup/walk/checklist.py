@@ -48,10 +48,10 @@ def parse(readme: str) -> tuple[Item, ...]:
         raise ValueError("expected a heading '## ... first power-on', found none")
     section = readme[heading.end() :].split("\n## ", 1)[0]
     starts = list(_ITEM.finditer(section))
-    ends = [start.start() for start in starts[1:]] + [len(section)]
+    bounds = [start.start() for start in starts] + [len(section)]
     items = tuple(
         Item(int(start.group(1)), " ".join(section[start.end() : end].split()))
-        for start, end in zip(starts, ends, strict=True)
+        for start, end in zip(starts, bounds[1:], strict=True)
     )
     if not items or [item.number for item in items] != list(range(1, len(items) + 1)):
         raise ValueError(

@@ -6,8 +6,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +13,17 @@ import numpy as np
 from dreamzero_bringup.doctor.examination import Gathered
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
 from dreamzero_bringup.operator_client import OperatorClient, spinning
-from dreamzero_bringup.walk import checklist, seen, views
+from dreamzero_bringup.walk import seen, views
+from dreamzero_bringup.walk.confirm import confirm
 from dreamzero_bringup.walk.dialogue import QUIT, SKIP, YES, Operator
 from dreamzero_bringup.walk.guard import Guard
 from dreamzero_bringup.walk.judge import Verdict, judge
 from dreamzero_bringup.walk.plan import Move, move, plan, side
 from dreamzero_bringup.walk.remedies import REMEDIES
 from dreamzero_bringup.walk.step import Gate, Taken
-from dreamzero_bringup.walk.trace import Trace
+from dreamzero_bringup.walk.walked import Walked
 from dreamzero_bringup.walk.wire import Wire
 from dreamzero_policy.control.limits import Limits
-from dreamzero_policy.embodiments.embodiment import Embodiment
-
-ANSWERS = "confirmed.json"
-"""What was confirmed of the checklist, kept for the next walk."""
 
 _START = {"y": YES, "s": SKIP, "q": QUIT}
 _SKIP_FIRST = {"s": SKIP, "y": YES, "q": QUIT}
@@ -37,39 +32,6 @@ _INSTEAD = {
     "a": "seen_other_arm", "j": "seen_other_joint", "d": "seen_other_direction",
     "n": "seen_nothing",
 }  # fmt: skip
-_LIST = {"y": YES, "n": "no", "l": "later", "q": QUIT}
-
-
-@dataclass
-class Walked:
-    """What a walk brought.
-
-    Attributes:
-        robot: whose.
-        simulated: whether it was the simulated one.
-        domain_id: where.
-        sections: findings by section.
-        moves, traces, verdicts: by joint that moved.
-        ended: why before all joints were done; empty where all were.
-        disabled: whether the controller said at the end that motion is disabled.
-    """
-
-    robot: Embodiment
-    simulated: bool
-    domain_id: int
-    sections: dict[str, list[Finding]] = field(
-        default_factory=lambda: {"first power-on": [], "motion": [], "cameras": []}
-    )
-    moves: dict[str, Move] = field(default_factory=dict)
-    traces: dict[str, Trace] = field(default_factory=dict)
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    ended: str = ""
-    disabled: bool = True
-
-    @property
-    def failed(self) -> bool:
-        """Whether anything failed."""
-        return any(f.level == "fail" for rows in self.sections.values() for f in rows)
 
 
 class Walk:
@@ -112,7 +74,10 @@ class Walk:
         """
         result = self.result
         try:
-            self._confirm()
+            found = result.sections["first power-on"]
+            result.ended = confirm(
+                self._driver, self._folder, self._operator, result.simulated, found
+            )
             if not result.ended:
                 with self._gate() as gate:
                     try:
@@ -146,64 +111,13 @@ class Walk:
                 with suppress(KeyboardInterrupt):
                     guard.close()
 
-    # The checklist
-
-    def _confirm(self) -> None:
-        """Asks for what no motion can show, once."""
-        found, say = self.result.sections["first power-on"], self._operator.say
-        if not self._driver:
-            found.append(self._no_driver())
-            return
-        items = [item for item in checklist.of_package(self._driver) if not item.walked]
-        known = checklist.answered(self._folder / ANSWERS)
-        asked = [item for item in items if item.text not in known]
-        found += [
-            passed(f"{self._driver} {item.number}", f"confirmed {known[item.text]}: {item.text}")
-            for item in items
-            if item.text in known
-        ]
-        if asked and not self._operator.watches:
-            found.append(skipped(self._driver, f"{len(asked)} items, and nobody is asked"))
-            return
-        if asked:
-            say(f"\nBefore the first motion: what {self._driver}'s README wants to know.")
-        for item in asked:
-            if self._ask_item(item, known):
-                break
-
-    def _no_driver(self) -> Finding:
-        if self.result.simulated:
-            return skipped("checklist", "the simulated robot has none; --checklist PACKAGE asks")
-        return warned(
-            "checklist",
-            "the robot's file names no driver, so that its README is not known",
-            fix=f"set driver under /**/graph in robots/{self._robot.name}.yaml, or say "
-            "--checklist PACKAGE",
-        )
-
-    def _ask_item(self, item: checklist.Item, known: dict[str, str]) -> bool:
-        """Asks for one item; whether the walk ends there."""
-        what, found = f"{self._driver} {item.number}", self.result.sections["first power-on"]
-        self._operator.say(f"\n{item.number}. {item.text}")
-        answer = self._operator.ask("Is that so?", _LIST)
-        readme = f"the README of {self._driver} says how"
-        if answer == YES:
-            known[item.text] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-            checklist.remember(self._folder / ANSWERS, known)
-            found.append(passed(what, item.text))
-        elif answer == "later":
-            found.append(warned(what, f"not confirmed yet: {item.text}", fix=readme))
-        elif answer == QUIT:
-            self.result.ended = "ended by the operator"
-        else:
-            found.append(failed(what, f"not so: {item.text}", fix=readme))
-            self.result.ended = f"item {item.number} of the checklist is not so"
-        return bool(self.result.ended)
-
     # The joints
 
     def _joints(self, gate: Gate) -> None:
         """Every joint in turn, until one is wrong or the operator ends it."""
+        if gate.unready() is not None:
+            self._joint(gate, self._only[0], "")
+            return
         planned, say = plan(self._robot, self._limits, gate.pose()), self._operator.say
         seconds = sum(m.duration + 4.0 for n, m in planned.items() if self._moves(n, m))
         count = sum(self._moves(name, planned[name]) for name in self._only)
@@ -224,6 +138,9 @@ class Walk:
     def _joint(self, gate: Gate, name: str, where: str) -> None:
         """One joint, from the question to its verdict."""
         found, say = self.result.sections["motion"], self._operator.say
+        if (trouble := gate.unready()) is not None:
+            self._end(name, _refused(name, trouble))
+            return
         column, pose = self._robot.action_joints.index(name), gate.pose()
         meant = move(self._robot.joint(name), self._limits, column, float(pose[column]))
         if isinstance(meant, str):
@@ -252,9 +169,7 @@ class Walk:
         self._operator.say("  moving ...")
         taken = gate.step(meant)
         if taken.trace is None:
-            fault, sentence = taken.trouble
-            finding = failed(name, f"{fault}: {sentence}", fix=REMEDIES[fault])
-            verdict = Verdict(fault, finding)
+            verdict = _refused(name, taken.trouble)
         else:
             verdict = judge(meant, taken.trace, self._robot.joints)
             result.traces[name] = taken.trace
@@ -263,11 +178,16 @@ class Walk:
             verdict = self._seen_by_camera(meant, taken, verdict)
         if verdict.ok and self._operator.watches:
             verdict = self._seen_by_operator(meant, words, verdict)
+        self._end(name, verdict)
+
+    def _end(self, name: str, verdict: Verdict) -> None:
+        """Keeps and shows what a joint's motion came to; a fault ends the walk."""
+        result, finding = self.result, verdict.finding
         result.verdicts[name] = verdict
-        result.sections["motion"].append(verdict.finding)
-        self._operator.say(f"  {verdict.finding.level}: {verdict.finding.found}")
+        result.sections["motion"].append(finding)
+        self._operator.say(f"  {finding.level}: {finding.found}")
         if not verdict.ok:
-            self._operator.say(f"  fix: {verdict.finding.fix}")
+            self._operator.say(f"  fix: {finding.fix}")
             result.ended = f"{name}: {verdict.name}"
 
     def _seen_by_operator(self, meant: Move, words: str, verdict: Verdict) -> Verdict:
@@ -334,6 +254,12 @@ class Walk:
                 found.append(
                     skipped(name, f"not moved: {self.result.ended or 'nothing was asked'}")
                 )
+
+
+def _refused(name: str, trouble: tuple[str, str]) -> Verdict:
+    """What is said of a joint that was not moved at all."""
+    fault, sentence = trouble
+    return Verdict(fault, failed(name, f"{fault}: {sentence}", fix=REMEDIES[fault]))
 
 
 def describe(meant: Move, words: str) -> str:

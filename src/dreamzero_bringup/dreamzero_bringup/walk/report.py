@@ -11,7 +11,8 @@ from pathlib import Path
 from dreamzero_bringup import machine
 from dreamzero_bringup.doctor.report import Report
 from dreamzero_bringup.walk import pictures
-from dreamzero_bringup.walk.loop import Walked
+from dreamzero_bringup.walk.plan import Move
+from dreamzero_bringup.walk.walked import Walked
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem }
@@ -61,9 +62,7 @@ def _summary(walked: Walked, names: dict[str, str], now: str) -> dict[str, objec
         "joints": {
             name: {
                 "verdict": verdict.name,
-                "amount": walked.moves[name].amount,
-                "start": walked.moves[name].start,
-                "seconds": walked.moves[name].duration,
+                **_meant(walked.moves.get(name)),
                 "measured_over_commanded": verdict.ratio,
                 "delay_s": verdict.delay_s,
                 "picture": names.get(name),
@@ -73,6 +72,13 @@ def _summary(walked: Walked, names: dict[str, str], now: str) -> dict[str, objec
         "versions": machine.versions(),
         "commit": machine.commit(),
     }
+
+
+def _meant(move: Move | None) -> dict[str, float]:
+    """What a joint was to do; nothing for one that was not come to."""
+    if move is None:
+        return {}
+    return {"amount": move.amount, "start": move.start, "seconds": move.duration}
 
 
 def _page(walked: Walked, names: dict[str, str], now: str) -> str:

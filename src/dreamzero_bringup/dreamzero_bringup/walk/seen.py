@@ -81,9 +81,12 @@ def _body(
     what = " and ".join(words for _, _, words in marks)
     (before, turned), (after, _) = places[0][0], places[1][0]
     shift = after - before
-    if marks[0][0] == "site" and np.linalg.norm(shift) >= _SHIFT_M:
+    now = places[1][0][1]
+    if marks[0][0] == "cam":
+        return f"{what} {_looks(turned, now)}"
+    if np.linalg.norm(shift) >= _SHIFT_M:
         return f"{what} {'move' if len(marks) > 1 else 'moves'} {_ways(shift)}"
-    change = places[1][0][1] @ turned.T
+    change = now @ turned.T
     axis = np.array([change[2, 1] - change[1, 2], change[0, 2] - change[2, 0],
                      change[1, 0] - change[0, 1]])  # fmt: skip
     part = int(np.argmax(np.abs(axis)))
@@ -130,6 +133,15 @@ def _place(data: object, kind: str, index: int) -> tuple[Float, Float]:
         (data.site_xpos, data.site_xmat) if kind == "site" else (data.cam_xpos, data.cam_xmat)
     )
     return at[index].copy(), turned[index].reshape(3, 3).copy()
+
+
+def _looks(before: Float, after: Float) -> str:
+    """Where a camera looks afterwards, seen by itself; its view is along its -z."""
+    away = before[:, 2] - after[:, 2]
+    aside, up = float(away @ before[:, 0]), float(away @ before[:, 1])
+    if abs(aside) > abs(up):
+        return f"looks further to its {'right' if aside > 0 else 'left'}"
+    return f"looks further {'up' if up > 0 else 'down'}"
 
 
 def _ways(shift: Float) -> str:

@@ -79,7 +79,7 @@ class Gate:
     def step(self, move: Move) -> Taken:
         """Makes one motion; motion is disabled when this returns or raises."""
         wire, taken = self._wire, Taken()
-        if (why := self._unready()) is not None:
+        if (why := self.unready()) is not None:
             taken.trouble = why
             return taken
         hold, column = self.pose(), self._robot.action_joints.index(move.joint.name)
@@ -137,7 +137,7 @@ class Gate:
         """A target with the base at rest."""
         return np.where([joint.kind == "base" for joint in self._robot.joints], 0.0, row)
 
-    def _unready(self) -> Trouble | None:
+    def unready(self) -> Trouble | None:
         """Why the robot cannot be moved now."""
         wire = self._wire
         if (silent := wire.silent()) is not None:

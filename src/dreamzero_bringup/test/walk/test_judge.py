@@ -114,7 +114,7 @@ def test_swapped_arms_are_told_from_swapped_joints(which):
     robot, move = ROBOTS[which[0]], moves(ROBOTS[which[0]])[which[1]]
     names = list(robot.state_joints)
     own, twin = names.index(move.joint.name), names.index(mirrored(move.joint.name))
-    neighbour = own + 1 if own % 7 == 0 else own - 1
+    neighbour = next(i for i in range(len(names)) if i not in (own, twin))
 
     def instead(other):
         def reach(commanded, home):

@@ -32,6 +32,11 @@ from dreamzero_policy.ros import qos
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(900)]
 
 READY_S = 90.0
+PATIENT = (  # a machine that is busy with other things stalls processes for a moment
+    "controller.state_max_age_s=1.0", "controller.teleop_max_age_s=1.0",
+    "controller.driver_max_age_s=3.0", "controller.overrun_s=1.0", "controller.clock_jump_s=1.5",
+    "proprioception.max_age_s=1.0", "sim_driver.command_timeout_s=1.0",
+)  # fmt: skip
 RELAYED = {"joint_commands": qos.COMMAND, "joint_states": qos.STATE}
 
 
@@ -128,7 +133,7 @@ def running(robot, monkeypatch, change=None):
     """A robot's side of the graph; with ``change``, the wire lies."""
     monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    nodes = build(Options(robot, sim=True, side="robot"))
+    nodes = build(Options(robot, sim=True, side="robot", overrides=PATIENT))
     if change is not None:
         pairs = tuple((topic, f"raw/{topic}") for topic in RELAYED)
         nodes[0] = replace(nodes[0], remappings=(*pairs, *nodes[0].remappings))
