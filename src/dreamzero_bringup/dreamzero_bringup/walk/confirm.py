@@ -52,7 +52,7 @@ def confirm(
         )
     for item in asked:
         operator.say(f"\n{item.number}. {item.text}")
-        answer = operator.ask("Confirmed?", _CHOICES)
+        answer = operator.ask("Looked at, and as it should be?", _CHOICES)
         if answer == QUIT:
             return "ended by the operator"
         if answer == YES:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import termios
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Protocol
 
 YES, SKIP, QUIT = "yes", "skip", "quit"
@@ -39,6 +41,7 @@ class Terminal:
         """Asks until one of the choices comes; the end of the input is ``QUIT``."""
         shown = " / ".join(f"{letter} {word}" for letter, word in choices.items())
         while True:
+            _forget_typed()
             try:
                 answer = self._read(f"  {question} [{shown}] ").strip().lower()
             except EOFError:
@@ -64,6 +67,12 @@ class Agreeing:
     def ask(self, question: str, choices: Mapping[str, str]) -> str:
         """The first choice."""
         return next(iter(choices.values()))
+
+
+def _forget_typed() -> None:
+    """Drops what was typed before the question: no key that was hit twice moves a robot."""
+    with suppress(OSError, ValueError, termios.error):
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def require_terminal() -> None:

@@ -251,9 +251,7 @@ class Walk:
         done = {finding.what for finding in found} | set(self.result.verdicts)
         for name in self._only:
             if name not in done:
-                found.append(
-                    skipped(name, f"not moved: {self.result.ended or 'nothing was asked'}")
-                )
+                found.append(skipped(name, f"not done: {self.result.ended or 'nothing was asked'}"))
 
 
 def _refused(name: str, trouble: tuple[str, str]) -> Verdict:

@@ -48,7 +48,7 @@ REMEDIES: dict[str, str] = {
     "or name of the joint that it names differ on the wire",
     "policy_runs": "end the instruction (Ctrl-C of dreamzero run): the walk must be alone",
     "alarm": "see what moved, and walk again",
-    "guard_lost": "its process ended, so that nobody would disable motion for this one: walk again",
+    "guard_lost": "was the walk suspended (Ctrl-Z), or the machine overloaded? Walk again",
     "not_enabled": "put right what the message names, and walk again",
     "interrupted": "walk again",
     "not_disabled": "PRESS THE EMERGENCY STOP of the robot; then find out why the controller does "

@@ -31,6 +31,8 @@ _AT_REST = (
     dz.ControllerStatus.RELEASED,
 )
 
+_GUARD_LOST = "the process that watches over the walk ended, or disabled motion as the walk stood"
+
 Trouble = tuple[str, str]
 
 
@@ -164,7 +166,7 @@ class Gate:
         self._refused = driver.commands_refused if driver is not None else 0
         self._beaten = 0.0
         if not self._beat():
-            return "guard_lost", "the process that would disable motion is gone"
+            return "guard_lost", _GUARD_LOST
         self._enabled_at, self.disabled = self._wire.now(), False
         answer = self._asked("enable")
         if not answer.success:
@@ -201,7 +203,7 @@ class Gate:
         while wire.now() < until:
             time.sleep(_LOOK_S)
             if not self.disabled and not self._beat():
-                return "guard_lost", "the process that would disable motion is gone"
+                return "guard_lost", _GUARD_LOST
             if (silent := wire.silent()) is not None:
                 return silent
             if rest is None:
