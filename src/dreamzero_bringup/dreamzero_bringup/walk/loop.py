@@ -269,7 +269,7 @@ def describe(meant: Move, words: str) -> str:
         "gripper": f"{amount:+.2f} of its range",
         "base": f"{amount:+.2f} {'rad' if joint.name.endswith('yaw') else 'm'}",
     }
-    shown = f": {words}" if words else " (in its positive direction)" if amount > 0 else ""
+    shown = f": {words}" if words else f" ({'positive' if amount > 0 else 'negative'} direction)"
     return f"{joint.name} by {sizes[joint.kind]} and back, {meant.duration:.0f} s{shown}."
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from dreamzero_bringup.doctor import examination
 from dreamzero_bringup.doctor.examination import Request
 from dreamzero_bringup.doctor.finding import failed, passed
 from dreamzero_bringup.doctor.report import Report
+from dreamzero_policy import embodiments
 from dreamzero_policy.cli import main as command_line
 
 
@@ -18,11 +20,21 @@ from dreamzero_policy.cli import main as command_line
 def asked(monkeypatch):
     seen = {"findings": (passed("Python", "3.12"),)}
 
-    def examine(request):
+    def gather(request):
         seen["request"] = request
-        return Report(request.robot, None, {"machine": seen["findings"]})
+        nodes = seen.get("nodes", ("/controller", "/proprioception"))
+        return SimpleNamespace(
+            robot=embodiments.get(request.robot),
+            expected=SimpleNamespace(simulated=seen.get("simulated", False)),
+            live=SimpleNamespace(nodes=nodes),
+            configuration=SimpleNamespace(nodes=()),
+        )
 
-    monkeypatch.setattr(examination, "examine", examine)
+    def judge(gathered):
+        return Report(gathered.robot.name, None, {"machine": seen["findings"]})
+
+    monkeypatch.setattr(examination, "gather", gather)
+    monkeypatch.setattr(examination, "judge", judge)
     return seen
 
 
@@ -51,3 +63,26 @@ def test_a_failure_is_exit_code_1(asked):
 def test_wrong_use_is_exit_code_2(words, capsys):
     assert command_line.main(["doctor", *words]) == 2
     assert "dreamzero: error:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "seen", "why"),
+    [
+        ("--walk --sim", {}, "expected a running graph, got --sim"),
+        ("--walk --yes", {}, "expected the simulated robot, this one is real"),
+        ("--walk", {}, "expected a terminal"),
+        ("--walk --yes", {"nodes": ("/sim_driver",)}, "not there: controller, proprioception"),
+    ],
+)
+def test_a_walk_that_may_not_begin(asked, capsys, words, seen, why, tmp_path):
+    asked |= seen
+    assert command_line.main(["doctor", *words.split(), "--out", str(tmp_path)]) == 2
+    assert why in capsys.readouterr().err
+
+
+def test_nothing_moves_while_a_check_fails(asked, capsys, tmp_path):
+    asked["findings"] = (failed("disk", "full", fix="make room"),)
+    asked["simulated"] = True
+    assert command_line.main(["doctor", "--walk", "--yes", "--out", str(tmp_path)]) == 1
+    assert "nothing is moved while a check fails" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
