@@ -28,10 +28,7 @@ from dreamzero_policy.control.limits import Limits
 _START = {"y": YES, "s": SKIP, "q": QUIT}
 _SKIP_FIRST = {"s": SKIP, "y": YES, "q": QUIT}
 _SAW = {"y": YES, "n": "no"}
-_INSTEAD = {
-    "a": "seen_other_arm", "j": "seen_other_joint", "d": "seen_other_direction",
-    "n": "seen_nothing",
-}  # fmt: skip
+_INSTEAD = {"a": "other arm", "j": "other joint", "d": "other direction", "n": "nothing"}
 
 
 class Walk:
@@ -193,18 +190,18 @@ class Walk:
     def _seen_by_operator(self, meant: Move, words: str, verdict: Verdict) -> Verdict:
         """What only eyes can tell."""
         what, name = words or f"{meant.joint.name} moves", meant.joint.name
-        if self._operator.ask(f"Did you see that: {what}, and back?", _SAW) != "no":
+        answer = self._operator.ask(f"Did you see that: {what}, and back?", _SAW)
+        if answer == YES:
             found = verdict.finding
             if found.level == "skip":
-                seen_words = "seen by the operator; nothing measures it"
-                return Verdict("ok", passed(name, seen_words))
+                return Verdict("ok", passed(name, "seen by the operator; nothing measures it"))
             more = Finding(found.level, name, f"{found.found}; seen", found.expected, found.fix)
             return Verdict(verdict.name, more, verdict.ratio, verdict.delay_s)
-        fault = self._operator.ask(
-            "What then? a: the other arm, j: another joint, d: the other direction, n: nothing.",
-            _INSTEAD,
-        )
-        fault = fault if fault in REMEDIES else "seen_nothing"
+        if answer == QUIT:
+            self.result.ended = "nobody answers any more"
+            return verdict
+        saw = self._operator.ask("What did you see instead?", _INSTEAD)
+        fault = "seen_" + ("nothing" if saw == QUIT else saw).replace(" ", "_")
         finding = failed(
             name, f"{fault}: measured as commanded, but seen otherwise", expected=what,
             fix=REMEDIES[fault],

@@ -243,7 +243,7 @@ def walked_next(joint):
 def test_what_only_eyes_can_tell_and_every_other_way_out(monkeypatch, tmp_path):
     """An operator who saw the other arm, a skip, an emergency stop, Ctrl-C, a killed walk."""
     with running("yam", monkeypatch) as supervisor:
-        eyes = Operator(True, {"Did you see": "n", "What then": "a"})
+        eyes = Operator(True, {"Did you see": "n", "What did you": "a"})
         walked = walk("yam", supervisor, tmp_path, eyes, ("left_joint1", "left_joint2"))
         assert walked.verdicts["left_joint1"].name == "seen_other_arm"
         assert "left_joint2" not in walked.verdicts
