@@ -92,7 +92,11 @@ def move(joint: Joint, limits: Limits, column: int, position: float) -> Move | s
         position: measured.
     """
     lower, upper = float(limits.lower[column]), float(limits.upper[column])
-    start = 0.0 if joint.kind == "base" else min(max(position, lower), upper)
+    start = 0.0
+    if joint.kind != "base":
+        start = min(max(position, lower), upper)
+        if not abs(position - start) <= 0.5 * STILL[joint.kind]:
+            return f"it stands at {position:.3f}, outside the controller's [{lower:g}, {upper:g}]"
     amount = _amount(joint, start, lower, upper)
     if isinstance(amount, str):
         return amount
@@ -118,7 +122,7 @@ def _amount(joint: Joint, start: float, lower: float, upper: float) -> float | s
     up, down = upper - keep - start, start - keep - lower
     room, sign = (up, 1.0) if up >= down - _EVEN * (upper - lower) else (down, -1.0)
     if room < _LEAST * most:
-        return f"no room at {start:.3f} in [{lower:g}, {upper:g}]"
+        return f"it has no room at {start:.3f} in [{lower:g}, {upper:g}]"
     return sign * min(most, room)
 
 

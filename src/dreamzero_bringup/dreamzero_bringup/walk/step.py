@@ -85,6 +85,7 @@ class Gate:
             taken.trouble = why
             return taken
         hold, column = self.pose(), self._robot.action_joints.index(move.joint.name)
+        hold[column] = move.start
         began: list[float] = []  # when the motion began
         frozen: list[Float] = []
 

@@ -63,6 +63,16 @@ def test_a_joint_without_room_says_so():
     )
 
 
+def test_a_joint_outside_the_controllers_limits_is_left_alone():
+    robot = embodiments.get("yam")
+    limits, pose = Limits.of(robot).tighten(margin=0.1), np.array(robot.home)
+    assert "outside the controller's" in plan(robot, limits, pose)["left_joint2"]
+    pose[1] = 0.0999
+    assert isinstance(plan(robot, limits, pose)["left_joint2"], Move)
+    pose[1] = np.nan
+    assert "outside the controller's" in plan(robot, limits, pose)["left_joint2"]
+
+
 def test_sides_and_twins_by_name():
     assert (side("left_arm_joint1"), side("hand_right"), side("panda_joint1")) == (
         "left", "right", "",
