@@ -112,10 +112,10 @@ class Gate:
                 taken.before = wire.pictures(began[0] - 2.0 * BEFORE_S)
                 out = began[0] + move.turn[0]
                 far, end = began[0] + move.turn[1] - 0.05, began[0] + move.duration + _GRACE_S
-                taken.trouble = self._watch(far, move, rest)
+                taken.trouble = self._watch(far, move, rest, began[0])
                 if taken.trouble is None:
                     taken.far = wire.pictures(out + 0.25)
-                    taken.trouble = self._watch(end, move, rest)
+                    taken.trouble = self._watch(end, move, rest, began[0])
             ended = wire.now()
             if taken.trouble is not None:  # whatever the human wanted last stays wanted
                 frozen.append(self._standing(target(ended)))
@@ -198,7 +198,9 @@ class Gate:
         self._beaten = now
         return self._guard.tell("armed")
 
-    def _watch(self, until: float, moving: Move | None, rest: Float | None) -> Trouble | None:
+    def _watch(
+        self, until: float, moving: Move | None, rest: Float | None, began: float = 0.0
+    ) -> Trouble | None:
         """Looks until a time whether all is as it should be; what is not, where it is not."""
         wire = self._wire
         while wire.now() < until:
@@ -211,18 +213,28 @@ class Gate:
                 continue
             if (said := self._said()) is not None:
                 return said
-            pose, told = wire.pose(), (0.0, 0.0)
+            pose = wire.pose()
             if pose is None:
                 return "state_silent", "no measured pose"
-            if moving is not None and moving.joint.kind != "base":
-                column = self._robot.state_joints.index(moving.joint.name)
-                _, rows = wire.commands(wire.now() - _RECENT_S)
-                lately = np.append(rows[:, column], rest[column])
-                told = (float(lately.min()), float(lately.max()))
+            told = (0.0, 0.0) if moving is None else self._told(moving, wire.now() - began)
             why = alarm(self._robot.state_joints, self._tolerance, rest, pose, moving, told)
             if why:
                 return "alarm", why
         return None
+
+    def _told(self, move: Move, seconds: float) -> tuple[float, float]:
+        """The least and the most that a joint was told lately, by the walk and by the controller.
+
+        Args:
+            move: its motion.
+            seconds: since that began.
+        """
+        lately = [move.at(seconds - ago) for ago in np.linspace(0.0, _RECENT_S, 20)]
+        if move.joint.name in self._robot.state_joints:
+            column = self._robot.state_joints.index(move.joint.name)
+            _, rows = self._wire.commands(self._wire.now() - _RECENT_S)
+            lately += rows[:, column].tolist()
+        return min(lately), max(lately)
 
     def _said(self) -> Trouble | None:
         """What controller, driver and policy say against going on."""
