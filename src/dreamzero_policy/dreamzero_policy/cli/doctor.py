@@ -51,7 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     walk("--joints", default="", metavar="A,B", help="only these joints (default: all)")
     walk("--yes", action="store_true", help="do not ask; with the simulated robot only")
     walk("--checklist", metavar="PACKAGE", help="driver whose README has the checklist")
-    walk("--out", type=Path, default=Path("out/walk"), help="folder of the report")
+    walk("--out", type=Path, help="folder of the report (default: out/walk/ROBOT)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -97,7 +97,8 @@ def _walk(args: argparse.Namespace, gathered: Gathered, unfit: bool, console: Co
         raise ValueError("--yes: expected the simulated robot, this one is real: you are asked")
     if not args.yes:
         require_terminal()
-    args.out.mkdir(parents=True, exist_ok=True)
+    out = args.out or Path("out/walk") / args.robot
+    out.mkdir(parents=True, exist_ok=True)
 
     def say(line: str) -> None:
         console.print(line, markup=False, highlight=False)
@@ -107,13 +108,13 @@ def _walk(args: argparse.Namespace, gathered: Gathered, unfit: bool, console: Co
         Agreeing(say) if args.yes else Terminal(say),
         only=tuple(filter(None, args.joints.split(","))),
         driver=args.checklist or loop.driver_of(gathered),
-        folder=args.out,
+        folder=out,
     )
     walked = walk.run()
-    write_folder(args.out, walked)
+    write_folder(out, walked)
     report = findings(walked)
     console.print(report.table())
     console.print(f"{report.summary()}; {walked.ended or 'all joints were asked for'}")
     console.print(f"motion is {'disabled' if walked.disabled else 'NOT KNOWN TO BE DISABLED'}")
-    console.print(f"report: {args.out / 'index.html'}")
+    console.print(f"report: {out / 'index.html'}")
     return 1 if report.failed or walked.ended else 0
