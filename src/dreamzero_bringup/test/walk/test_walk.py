@@ -177,9 +177,9 @@ def walk(robot, supervisor, tmp_path, operator=None, only=()):
 def test_every_joint_of_a_sound_robot_passes(robot, monkeypatch, tmp_path):
     with running(robot, monkeypatch) as supervisor:
         walked = walk(robot, supervisor, tmp_path)
-    assert {n: v.name for n, v in walked.verdicts.items()} == dict.fromkeys(
-        walked.robot.action_joints, "ok"
-    ), walked.sections["motion"]
+    assert tuple(walked.verdicts) == walked.robot.action_joints
+    found = {verdict.name for verdict in walked.verdicts.values()}
+    assert found <= {"ok", "slow"}, walked.sections["motion"]  # slow: processes that were stalled
     assert not walked.failed
     assert not walked.ended
     assert [f.level for f in walked.sections["cameras"]] == ["pass"] * (1 + (robot == "yam"))
