@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 
 import pytest
@@ -22,7 +22,7 @@ from sensor_msgs.msg import JointState
 
 from dreamzero_bringup.doctor.examination import Request, gather, judge
 from dreamzero_bringup.graph import Options, build
-from dreamzero_bringup.operator_client import OperatorClient, spinning
+from dreamzero_bringup.operator_client import OperatorClient
 from dreamzero_bringup.supervisor import Supervisor
 from dreamzero_bringup.walk.loop import Walk
 from dreamzero_bringup.walk.plan import mirrored
@@ -60,28 +60,35 @@ class Operator:
         return next(iter(choices.values()))
 
 
-class Relay:
+@contextmanager
+def apart(name, domain_id):
+    """A node with a context of its own: the walk has this process's."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain_id)
+    node = rclpy.create_node(name, context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+
+    def spin():
+        with suppress(ExternalShutdownException):
+            executor.spin()
+
+    thread = threading.Thread(target=spin, daemon=True)
+    thread.start()
+    try:
+        yield node
+    finally:
+        executor.shutdown(timeout_sec=2.0)
+        thread.join(5.0)
+        node.destroy_node()
+        context.try_shutdown()
+
+
+@contextmanager
+def relay(domain_id, change):
     """Stands between driver and controller and changes what passes."""
 
-    def __init__(self, domain_id, change):
-        self.context = rclpy.Context()
-        rclpy.init(context=self.context, domain_id=domain_id)
-        self.node = rclpy.create_node("wire", context=self.context)
-        for topic, profile in RELAYED.items():
-            source, target = f"raw/{topic}", topic
-            if topic == "joint_commands":
-                source, target = target, source
-            out = self.node.create_publisher(JointState, target, profile)
-            self.node.create_subscription(
-                JointState, source, self._passing(topic, change, out), profile
-            )
-        self._executor = SingleThreadedExecutor(context=self.context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._spin, daemon=True)
-        self._thread.start()
-
-    @staticmethod
-    def _passing(topic, change, out):
+    def passing(topic, out):
         def take(message):
             values = dict(zip(message.name, message.position, strict=True))
             message.position = [change(topic, values)[name] for name in message.name]
@@ -89,15 +96,14 @@ class Relay:
 
         return take
 
-    def _spin(self):
-        with suppress(ExternalShutdownException):
-            self._executor.spin()
-
-    def close(self):
-        self._executor.shutdown(timeout_sec=2.0)
-        self._thread.join(5.0)
-        self.node.destroy_node()
-        self.context.try_shutdown()
+    with apart("wire", domain_id) as node:
+        for topic, profile in RELAYED.items():
+            source, target = f"raw/{topic}", topic
+            if topic == "joint_commands":
+                source, target = target, source
+            out = node.create_publisher(JointState, target, profile)
+            node.create_subscription(JointState, source, passing(topic, out), profile)
+        yield
 
 
 class Ears:
@@ -137,16 +143,12 @@ def running(robot, monkeypatch, change=None):
     if change is not None:
         pairs = tuple((topic, f"raw/{topic}") for topic in RELAYED)
         nodes[0] = replace(nodes[0], remappings=(*pairs, *nodes[0].remappings))
-    log, relay = [], None
+    log = []
     with Supervisor(nodes, sink=lambda name, line: log.append(f"{name}: {line}")) as supervisor:
-        try:
-            if change is not None:
-                relay = Relay(supervisor.domain_id, change)
+        lies = relay(supervisor.domain_id, change) if change else nullcontext()
+        with lies:
             yield supervisor
-        finally:
-            if relay is not None:
-                relay.close()
-            assert supervisor.poll() is None, log[-20:]
+        assert supervisor.poll() is None, log[-20:]
 
 
 def examined(robot, domain_id):
@@ -166,7 +168,7 @@ def walk(robot, supervisor, tmp_path, operator=None, only=()):
     gathered = examined(robot, supervisor.domain_id)
     walked = Walk(gathered, operator or Operator(), only=only, folder=tmp_path).run()
     write_folder(tmp_path, walked)
-    with spinning("after", supervisor.domain_id) as node:
+    with apart("after", supervisor.domain_id) as node:
         assert Ears(node).until(is_still, 10.0), "motion was left enabled"
     assert walked.disabled
     assert (tmp_path / "walk.json").is_file()
@@ -253,7 +255,7 @@ def test_what_only_eyes_can_tell_and_every_other_way_out(monkeypatch, tmp_path):
         assert walked.verdicts == {}
         assert not walked.failed
 
-        with spinning("stopper", supervisor.domain_id) as node:
+        with apart("stopper", supervisor.domain_id) as node:
             ears, client = Ears(node), OperatorClient(node)
 
             def when_enabled(act):
@@ -298,7 +300,7 @@ def run_within(supervisor, tmp_path):
 
 def test_a_robot_that_somebody_else_moves_is_left_alone(monkeypatch, tmp_path):
     with running("droid", monkeypatch) as supervisor:
-        with spinning("rival", supervisor.domain_id) as node:
+        with apart("rival", supervisor.domain_id) as node:
             ears = Ears(node)
             node.create_publisher(JointState, "teleop/joint_commands", qos.TARGETS)
             walked = walk("droid", supervisor, tmp_path, only=("panda_joint1",))
