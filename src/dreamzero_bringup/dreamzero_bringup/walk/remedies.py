@@ -38,7 +38,8 @@ REMEDIES: dict[str, str] = {
     "measurements, or is this another robot?",
     "estopped": "when it is safe: dreamzero reset-estop, and walk again",
     "disarmed": "put right what the message names, and walk again",
-    "held": "put right what the message names, and walk again",
+    "held": "put right what the message names (something stale: what loads this machine?), and go "
+    "on from there with --joints",
     "stream_lost": "the walk's targets did not reach the controller: load of this machine, or the "
     "network; teleop/joint_commands must arrive at least every controller.teleop_max_age_s",
     "controller_silent": "does the controller run? Read its log, then walk again",
