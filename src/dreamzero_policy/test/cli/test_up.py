@@ -42,9 +42,9 @@ def test_every_choice_arrives(asked):
 
 
 def test_the_other_host_arrives(asked):
-    command_line.main("up yam --policy-host gpu-box".split())
+    command_line.main(["up", "yam", "--policy-host", "gpu-box"])
     assert asked["options"] == graph.Options(robot="yam", sim=False, policy_host="gpu-box")
-    command_line.main("up yam --robot-host robot-pc".split())
+    command_line.main(["up", "yam", "--robot-host", "robot-pc"])
     assert asked["options"] == graph.Options(robot="yam", sim=False, robot_host="robot-pc")
 
 
