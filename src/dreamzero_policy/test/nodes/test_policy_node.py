@@ -17,6 +17,7 @@ from dreamzero_policy.embodiments.embodiment import TimeBase
 from dreamzero_policy.nodes.policy_parameters import PolicyParameters
 from dreamzero_policy.observation.sync import Grid
 from dreamzero_policy.ros import messages, qos
+from dreamzero_policy.types import NS_PER_S
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
@@ -260,6 +261,15 @@ def test_compressed_canvases_are_followed_and_cut_ones_are_waited_out(robot):
     assert robot.operator.wait_for_server(20.0)
     assert robot.instruct("pick up the red block")
     robot.wait_for_chunks(2)
+    assert not robot.statuses[-1].controller_heard
+    said = dz.ControllerStatus()  # of a host whose clock is 5 s behind
+    said.header.stamp = messages.time_message(robot.bench.now_ns() - 5 * NS_PER_S)
+    publisher = robot.bench.node.create_publisher(
+        dz.ControllerStatus, "controller_status", qos.STATUS
+    )
+    publisher.publish(said)
+    robot.bench.spin_until(lambda: robot.statuses[-1].controller_heard)
+    assert 5 <= robot.statuses[-1].controller_transit.sec < 30  # and the way
     robot.encoding, robot.cut = "jpeg", 20
     robot.wait_for_state(Status.WAITING)
     assert "cut short or damaged" in robot.process.log
