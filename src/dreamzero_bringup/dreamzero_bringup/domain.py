@@ -1,8 +1,8 @@
 """Which ROS domain a run has for itself, so that two runs on one machine or network never meet.
 
-A run holds a lock on a file per domain for as long as its process lives; the kernel lets go of it
-whatever ends the process. A domain on which any other DDS program of this machine listens counts as
-taken too.
+A run holds a lock on a file for each side of its domain for as long as its process lives; the
+kernel lets go of it whatever ends the process. A domain on which any other DDS program of this
+machine listens counts as taken too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 DOMAINS = range(1, 102)
@@ -21,43 +22,113 @@ DOMAINS = range(1, 102)
 LARGEST = 232
 """The largest domain id whose ports exist at all."""
 
+SIDES = ("robot", "policy")
+"""What a domain can be divided into: one run may hold both, or two runs one each."""
+
+_PATIENCE = 5  # looks, 20 ms apart
+
 
 class DomainClaim:
-    """A domain id that belongs to this process until ``release``.
+    """A domain id, or one side of it, that belongs to this process until ``release``.
+
+    The robot's and the policy's side of one graph may be two processes: each holds its half of the
+    domain. A half is joined only by the other half of the same robot.
 
     Attributes:
         domain_id: the id.
     """
 
-    def __init__(self, domain_id: int | None = None, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        domain_id: int | None = None,
+        folder: Path | None = None,
+        side: str = "all",
+        robot: str = "",
+    ) -> None:
         """Claims a domain.
 
         Args:
-            domain_id: the id asked for; None takes a free one.
+            domain_id: the id asked for; None takes that of the only run of the same robot which
+                lacks this side, or else a free one.
             folder: where the lock files lie; the system's temporary folder by default.
+            side: ``robot``, ``policy`` or ``all``.
+            robot: name of the embodiment; the two sides of one domain must agree on it.
 
         Raises:
-            ValueError: the id does not exist, another run has it, or none is free.
+            ValueError: the id does not exist, another run has it or this side of it, the other side
+                is of another robot, or none is free.
         """
         folder = folder or lock_folder()
+        halves = _Halves(folder, (side,) if side in SIDES else SIDES, robot)
         if domain_id is None:
-            self.domain_id, self._file = _first_free(folder, DOMAINS)
+            self.domain_id, self._files = _first_free(halves)
             return
         if not 0 <= domain_id <= LARGEST:
             raise ValueError(f"domain id: expected 0 to {LARGEST}, got {domain_id}")
-        file = _lock_patiently(folder, domain_id)
-        if file is None:
-            raise ValueError(
-                f"domain id {domain_id} belongs to another dreamzero run"
-                f"{_holder(folder, domain_id)}: stop it, or ask for another id"
-            )
-        self.domain_id, self._file = domain_id, file
+        self.domain_id, self._files = domain_id, halves.take(domain_id)
 
     def release(self) -> None:
         """Gives the domain back; a second call does nothing."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        while self._files:
+            os.close(self._files.pop())
+
+
+@dataclass(frozen=True)
+class _Halves:
+    """The sides of a domain that one run wants for a robot."""
+
+    folder: Path
+    wanted: tuple[str, ...]
+    robot: str
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Sides that may be another process's."""
+        return tuple(side for side in SIDES if side not in self.wanted)
+
+    def take(self, domain_id: int) -> list[int]:
+        """Locks the wanted sides.
+
+        Raises:
+            ValueError: one is held already, or the other side is of another robot.
+        """
+        files: list[int] = []
+        try:
+            for side in self.wanted:
+                path = _path(self.folder, domain_id, side)
+                file = _lock_patiently(path)
+                if file is None:
+                    part = "" if len(self.wanted) > 1 else f"the {side} side of "
+                    raise ValueError(
+                        f"{part}domain id {domain_id} belongs to another dreamzero run"
+                        f"{_holder(path)}: stop it, or ask for another id"
+                    )
+                files.append(file)
+                with suppress(OSError):  # another user's file can be locked, but not written
+                    os.ftruncate(file, 0)
+                    os.pwrite(file, f"{os.getpid()} {self.robot}".encode(), 0)
+            for side in self.others:
+                robot = _robot_of(_path(self.folder, domain_id, side))
+                if robot is not None and robot != self.robot:
+                    raise ValueError(
+                        f"domain id {domain_id}: its {side} side runs {robot or 'another robot'}, "
+                        f"not {self.robot}: ask for another id"
+                    )
+        except ValueError:
+            for file in files:
+                os.close(file)
+            raise
+        return files
+
+    def joinable(self) -> list[int]:
+        """Domains whose other side is a run of the same robot, while the wanted side is free."""
+        found = []
+        for domain_id in running(self.folder):
+            free = not any(_held(_path(self.folder, domain_id, side)) for side in self.wanted)
+            robots = {_robot_of(_path(self.folder, domain_id, side)) for side in self.others}
+            if free and robots == {self.robot}:
+                found.append(domain_id)
+        return found
 
 
 def lock_folder() -> Path:
@@ -66,28 +137,38 @@ def lock_folder() -> Path:
 
 
 def running(folder: Path | None = None) -> list[int]:
-    """Domain ids that runs on this machine hold now."""
-    folder = folder or lock_folder()
-    found = []
-    for path in folder.glob("dreamzero-domain-*.lock"):
-        domain_id = path.stem.rpartition("-")[2]
-        if domain_id.isdigit():
-            file = _lock(folder, int(domain_id), note=False)
-            if file is None:
-                found.append(int(domain_id))
-            else:
-                os.close(file)
+    """Domain ids that runs on this machine hold now, whole or in part."""
+    found = set()
+    for path in (folder or lock_folder()).glob("dreamzero-domain-*.lock"):
+        domain_id = path.stem.split("-")[2]
+        if domain_id.isdigit() and _held(path):
+            found.add(int(domain_id))
     return sorted(found)
 
 
-def _first_free(folder: Path, candidates: Iterable[int]) -> tuple[int, int]:
-    """The first domain that no run holds and whose ports nobody listens on, with its lock."""
-    for domain_id in candidates:
-        if _ports_in_use(domain_id):
+def _first_free(halves: _Halves) -> tuple[int, list[int]]:
+    """The domain of the run that lacks this half, else the first that nobody listens on.
+
+    Raises:
+        ValueError: several runs lack it, or no domain is free.
+    """
+    waiting = halves.joinable()
+    if len(waiting) > 1:
+        raise ValueError(
+            f"runs of {halves.robot} without a {halves.wanted[0]} side are on domains "
+            f"{', '.join(map(str, waiting))}: say which with --domain-id"
+        )
+    for domain_id in (*waiting, *DOMAINS):
+        try:
+            files = halves.take(domain_id)
+        except ValueError:
             continue
-        file = _lock(folder, domain_id)
-        if file is not None:
-            return domain_id, file
+        # The other half may have been started a moment ago: its nodes are no strangers.
+        joins = any(_held(_path(halves.folder, domain_id, side)) for side in halves.others)
+        if joins or not _ports_in_use(domain_id):
+            return domain_id, files
+        for file in files:
+            os.close(file)
     raise ValueError(f"no free ROS domain id among {DOMAINS.start} to {DOMAINS.stop - 1}")
 
 
@@ -103,44 +184,68 @@ def _ports_in_use(domain_id: int) -> bool:
     return False
 
 
-def _path(folder: Path, domain_id: int) -> Path:
-    return folder / f"dreamzero-domain-{domain_id}.lock"
+def _path(folder: Path, domain_id: int, side: str) -> Path:
+    return folder / f"dreamzero-domain-{domain_id}-{side}.lock"
 
 
-def _lock(folder: Path, domain_id: int, note: bool = True) -> int | None:
+def _lock(path: Path) -> int | None:
     """An open, locked file, or None when another process holds it."""
-    path = _path(folder, domain_id)
     try:
         file = os.open(path, os.O_RDWR)
     except FileNotFoundError:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except PermissionError:  # another user's file: locking needs no more than reading
         file = os.open(path, os.O_RDONLY)
-        note = False
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(file)
         return None
-    if note:
-        os.ftruncate(file, 0)
-        os.pwrite(file, str(os.getpid()).encode(), 0)
     return file
 
 
-def _lock_patiently(folder: Path, domain_id: int) -> int | None:
-    """As ``_lock``, but not put off by a look of ``running`` from another process."""
-    for _ in range(5):
-        file = _lock(folder, domain_id)
+def _held(path: Path) -> bool:
+    """Whether a process holds a lock file."""
+    if not path.exists():
+        return False
+    file = _lock(path)
+    if file is not None:
+        os.close(file)
+    return file is None
+
+
+def _lock_patiently(path: Path) -> int | None:
+    """As ``_lock``, but not put off by a look of ``_held`` from another process."""
+    for _ in range(_PATIENCE):
+        file = _lock(path)
         if file is not None:
             return file
         time.sleep(0.02)
     return None
 
 
-def _holder(folder: Path, domain_id: int) -> str:
-    """Who holds a domain, as far as its lock file says."""
+def _note(path: Path) -> tuple[str, str]:
+    """Process id and robot, as far as a lock file says."""
     try:
-        return f" (process {int(_path(folder, domain_id).read_text())})"
-    except (OSError, ValueError):
-        return ""
+        pid, _, robot = path.read_text().partition(" ")
+    except OSError:
+        return "", ""
+    return pid, robot
+
+
+def _holder(path: Path) -> str:
+    """Who holds a lock file, for an error message."""
+    pid, _ = _note(path)
+    return f" (process {pid})" if pid.isdigit() else ""
+
+
+def _robot_of(path: Path) -> str | None:
+    """Which robot the holder of a lock file runs; None where nobody holds it."""
+    for _ in range(_PATIENCE):
+        if not _held(path):
+            return None
+        pid, robot = _note(path)
+        if pid:
+            return robot
+        time.sleep(0.02)  # locked a moment ago: the note comes next
+    return ""

@@ -21,7 +21,7 @@ from dreamzero_policy import embodiments
 
 Side = Literal["robot", "policy"]
 SIDES = ("all", *get_args(Side))
-"""What ``Options.side`` may be: the whole graph, or what runs on one of the two hosts."""
+"""What ``Options.side`` may be: the whole graph, or one side of it, on one host or two."""
 
 Value = bool | int | float | str | list
 
@@ -50,7 +50,10 @@ class Options:
         overrides: ``node.parameter=value`` each, the value in YAML.
         dry_run: commands are computed and published beside the driver's topic, where nobody obeys
             them.
-        side: the nodes of one host only, or ``all``.
+        side: the nodes of one side only, or ``all``.
+        policy_host: name or address of the host that runs the policy: this one runs the robot's
+            side. Empty where both sides are here.
+        robot_host: the same the other way round.
     """
 
     robot: str
@@ -60,6 +63,37 @@ class Options:
     overrides: tuple[str, ...] = ()
     dry_run: bool = False
     side: str = "all"
+    policy_host: str = ""
+    robot_host: str = ""
+
+    @property
+    def other_host(self) -> str:
+        """The host of the other side; empty where there is none."""
+        return self.policy_host or self.robot_host
+
+    @property
+    def here(self) -> str:
+        """The side whose nodes run here, or ``all``.
+
+        Raises:
+            ValueError: an unknown side, or hosts that contradict it or each other.
+        """
+        if self.side not in SIDES:
+            raise ValueError(f"side must be one of {', '.join(SIDES)}, got {self.side!r}")
+        if self.policy_host and self.robot_host:
+            raise ValueError(
+                "policy_host and robot_host: expected the other host's alone, got "
+                f"{self.policy_host!r} and {self.robot_host!r}"
+            )
+        if not self.other_host:
+            return self.side
+        here, there = ("robot", "policy") if self.policy_host else ("policy", "robot")
+        if self.side not in ("all", here):
+            raise ValueError(
+                f"{there}_host is {self.other_host!r}, so side is expected to be {here}, "
+                f"got {self.side}"
+            )
+        return here
 
 
 @dataclass(frozen=True)
@@ -146,18 +180,18 @@ def build(options: Options) -> list[NodeSpec]:
     """The nodes of a run, in the order in which they start.
 
     Raises:
-        ValueError: an unknown robot, side, node or parameter, a file that is missing or is not a
-            parameter file, a checkpoint that is not there, a policy that is told not to do what the
-            controller's seam needs; the message says what was expected and what came.
+        ValueError: an unknown robot, side, node or parameter, hosts that contradict the side, a
+            file that is missing or is not a parameter file, a checkpoint that is not there, a
+            policy that is told not to do what the controller's seam needs; the message says what
+            was expected and what came.
     """
     embodiments.get(options.robot)
-    if options.side not in SIDES:
-        raise ValueError(f"side must be one of {', '.join(SIDES)}, got {options.side!r}")
+    here = options.here
     folder = _folder(options)
     robot_file = folder / "robots" / f"{options.robot}.yaml"
     robot = _read(robot_file)
     site = robot.get(_SECTION.format(node="graph"), {})
-    if options.sim and options.side != "policy":
+    if options.sim and here != "policy":
         _refuse_unsimulated(options.robot)
     nodes = list(_nodes(options.sim, str(site.get("driver", "")), robot_file))
     _refuse_unknown_sections(robot, robot_file)
@@ -180,7 +214,7 @@ def build(options: Options) -> list[NodeSpec]:
         )
         for node in nodes
     ]
-    return [node for node in _agreed(specs, robot) if options.side in ("all", node.side)]
+    return [node for node in _agreed(specs, robot) if here in ("all", node.side)]
 
 
 def setting(node: NodeSpec, parameter: str) -> Value | None:

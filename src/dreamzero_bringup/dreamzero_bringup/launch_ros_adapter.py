@@ -18,7 +18,7 @@ from launch.actions import (
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from dreamzero_bringup import middleware
+from dreamzero_bringup import middleware, other_host
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_bringup.graph import SIDES, NodeSpec, Options, build
 
@@ -54,7 +54,17 @@ _ARGUMENTS = (
         "side",
         default_value="all",
         choices=list(SIDES),
-        description="the nodes of one host only",
+        description="one side's nodes only: two launches, here or on two hosts, are one graph",
+    ),
+    DeclareLaunchArgument(
+        "policy_host",
+        default_value="",
+        description="the host that runs the policy, said on the robot's: launches the robot's side",
+    ),
+    DeclareLaunchArgument(
+        "robot_host",
+        default_value="",
+        description="the robot's host, said on the policy's: launches the policy's side",
     ),
 )
 
@@ -62,9 +72,9 @@ _ARGUMENTS = (
 def describe(robot: str) -> LaunchDescription:
     """The launch description of a robot's graph; a node that ends, ends the launch.
 
-    Discovery stays on this host unless ROS_AUTOMATIC_DISCOVERY_RANGE says otherwise. The domain is
-    the environment's, as people who use ``ros2 launch`` expect; it is claimed, so that a second run
-    on the same domain of this machine is refused.
+    Discovery stays on this host, and the other one where one is named, unless
+    ROS_AUTOMATIC_DISCOVERY_RANGE says otherwise. The domain is the environment's, as people who use
+    ``ros2 launch`` expect; it is claimed, so that a second run of the same side on it is refused.
     """
 
     def actions(context: LaunchContext) -> list[Action]:
@@ -72,20 +82,17 @@ def describe(robot: str) -> LaunchDescription:
             argument.name: LaunchConfiguration(argument.name).perform(context)
             for argument in _ARGUMENTS
         }
-        nodes = build(options(robot, values))
+        chosen = options(robot, values)
+        nodes = build(chosen)
+        found = {**other_host.environment(os.environ, chosen), **middleware.environment(os.environ)}
         # Held by the context's lifetime, that is, until the launch process ends.
-        claim = DomainClaim(int(os.environ.get("ROS_DOMAIN_ID") or 0))
+        claim = DomainClaim(
+            other_host.domain_id(os.environ) or other_host.ROS_DOMAIN, side=chosen.here, robot=robot
+        )
         context.extend_globals({"dreamzero_domain_claim": claim})
         names = ", ".join(node.name for node in nodes)
         return [
-            SetEnvironmentVariable(
-                "ROS_AUTOMATIC_DISCOVERY_RANGE",
-                os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE") or "LOCALHOST",
-            ),
-            *(
-                SetEnvironmentVariable(name, value)
-                for name, value in middleware.environment(os.environ).items()
-            ),
+            *(SetEnvironmentVariable(name, value) for name, value in found.items()),
             LogInfo(msg=f"robot {robot}, domain {claim.domain_id}: {names}"),
             *map(action, nodes),
         ]
@@ -109,6 +116,8 @@ def options(robot: str, values: Mapping[str, str]) -> Options:
         overrides=tuple(text for text in overrides if text),
         dry_run=values["dry_run"] == "true",
         side=values["side"],
+        policy_host=values["policy_host"],
+        robot_host=values["robot_host"],
     )
 
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from dreamzero_bringup import middleware
+from dreamzero_bringup import middleware, other_host
 from dreamzero_bringup.domain import DomainClaim
-from dreamzero_bringup.graph import NodeSpec, package_prefix
+from dreamzero_bringup.graph import NodeSpec, Options, package_prefix
 
 LAST_LINES = 20
 """Lines of a dead node's output that are shown again at the end."""
@@ -139,6 +139,7 @@ class Supervisor:
         domain_id: int | None = None,
         discovery_range: str | None = None,
         env: Mapping[str, str] | None = None,
+        options: Options | None = None,
     ) -> None:
         """Resolves every executable and claims the domain; starts nothing.
 
@@ -148,15 +149,23 @@ class Supervisor:
             domain_id: None for the one of the environment, or a free one where it names none.
             discovery_range: LOCALHOST, SUBNET or OFF; None for the environment's, or LOCALHOST.
             env: the environment that the nodes start from; this process's by default.
+            options: what the graph was built from, where its other side may run elsewhere; None
+                claims the whole domain.
 
         Raises:
-            ValueError: an executable that is not there, a domain that another run holds.
+            ValueError: an executable that is not there, a domain that another run holds, another
+                host that is not known.
         """
         self._executables = [executable_path(node) for node in nodes]
         self._nodes = list(nodes)
         self._sink = sink
         base = dict(os.environ if env is None else env)
-        self._claim = DomainClaim(_asked_domain(base) if domain_id is None else domain_id)
+        found = other_host.environment(base, options, discovery_range)
+        self._claim = DomainClaim(
+            other_host.domain_id(base, options) if domain_id is None else domain_id,
+            side=options.here if options else "all",
+            robot=options.robot if options else "",
+        )
         self.domain_id = self._claim.domain_id
         self.failure: NodeExit | None = None
         self._processes: list[NodeProcess] = []
@@ -165,10 +174,8 @@ class Supervisor:
         self.env = {
             **base,
             **middleware.environment(base),
+            **found,
             "ROS_DOMAIN_ID": str(self.domain_id),
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": discovery_range
-            or base.get("ROS_AUTOMATIC_DISCOVERY_RANGE")
-            or "LOCALHOST",
             "PYTHONUNBUFFERED": "1",
             "RCUTILS_COLORIZED_OUTPUT": "0",
         }
@@ -272,14 +279,6 @@ def executable_path(node: NodeSpec) -> Path:
     return path
 
 
-def _asked_domain(env: Mapping[str, str]) -> int | None:
-    """The domain that the environment names, if it names one."""
-    text = env.get("ROS_DOMAIN_ID", "").strip()
-    if text and not text.isdigit():
-        raise ValueError(f"ROS_DOMAIN_ID: expected a number, got {text!r}")
-    return int(text) if text else None
-
-
 class Interrupts:
     """Turns SIGINT, SIGTERM and SIGHUP into two events for as long as it is entered.
 
@@ -336,8 +335,7 @@ def run(nodes: Sequence[NodeSpec], *, sink: Sink, **options: object) -> int:
     with Interrupts() as interrupts, supervisor:
         say(
             f"started {', '.join(supervisor.pids)}; to look in from another shell: "
-            f"export ROS_DOMAIN_ID={supervisor.domain_id} "
-            f"ROS_AUTOMATIC_DISCOVERY_RANGE={supervisor.env['ROS_AUTOMATIC_DISCOVERY_RANGE']}"
+            f"{other_host.to_look_in(supervisor.env)}"
         )
         failure = supervisor.wait(interrupts.first)
         if failure is None:

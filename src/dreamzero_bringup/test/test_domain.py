@@ -59,3 +59,63 @@ def test_a_domain_on_which_somebody_listens_is_passed_over(tmp_path, monkeypatch
         with pytest.raises(ValueError, match="no free ROS domain id among 99 to 100"):
             DomainClaim(folder=tmp_path)
         claim.release()
+
+
+def test_two_sides_of_one_robot_share_a_domain_in_either_order(tmp_path):
+    for first, second in (("robot", "policy"), ("policy", "robot")):
+        one = DomainClaim(folder=tmp_path, side=first, robot="yam")
+        other = DomainClaim(folder=tmp_path, side=second, robot="yam")
+        assert one.domain_id == other.domain_id
+        assert running(tmp_path) == [one.domain_id]
+        one.release()
+        assert running(tmp_path) == [other.domain_id]
+        back = DomainClaim(folder=tmp_path, side=first, robot="yam")  # as after a restart
+        assert back.domain_id == other.domain_id
+        back.release()
+        other.release()
+        assert running(tmp_path) == []
+
+
+def test_a_side_joins_no_other_robot_and_no_whole_run(tmp_path):
+    whole = DomainClaim(folder=tmp_path, robot="yam")
+    arm = DomainClaim(folder=tmp_path, side="robot", robot="droid")
+    policy = DomainClaim(folder=tmp_path, side="policy", robot="yam")
+    assert len({whole.domain_id, arm.domain_id, policy.domain_id}) == 3
+    with pytest.raises(ValueError, match=r"its robot side runs droid, not yam"):
+        DomainClaim(arm.domain_id, tmp_path, side="policy", robot="yam")
+    with pytest.raises(ValueError, match=r"the robot side of domain id .*\(process \d+\)"):
+        DomainClaim(arm.domain_id, tmp_path, side="robot", robot="droid")
+    with pytest.raises(ValueError, match=f"domain id {policy.domain_id} belongs to another"):
+        DomainClaim(policy.domain_id, tmp_path, robot="yam")
+    assert running(tmp_path) == sorted([whole.domain_id, arm.domain_id, policy.domain_id])
+    for claim in (whole, arm, policy):
+        claim.release()
+
+
+def test_a_side_that_could_join_several_runs_asks_which(tmp_path):
+    held = [DomainClaim(number, tmp_path, side="robot", robot="yam") for number in (7, 9)]
+    with pytest.raises(ValueError, match="yam without a policy side are on domains 7, 9"):
+        DomainClaim(folder=tmp_path, side="policy", robot="yam")
+    joined = DomainClaim(9, tmp_path, side="policy", robot="yam")
+    last = DomainClaim(folder=tmp_path, side="policy", robot="yam")
+    assert last.domain_id == 7
+    for claim in (*held, joined, last):
+        claim.release()
+
+
+def test_two_sides_that_start_at_once_meet(tmp_path):
+    program = (
+        "import sys, time; from pathlib import Path; from dreamzero_bringup.domain import *;"
+        f"claim = DomainClaim(folder=Path({str(tmp_path)!r}), side=sys.argv[1], robot='yam');"
+        "print(claim.domain_id, flush=True); time.sleep(60)"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", program, side], stdout=subprocess.PIPE, text=True)
+        for side in ("robot", "policy")
+    ]
+    try:
+        assert len({process.stdout.readline() for process in started}) == 1
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()

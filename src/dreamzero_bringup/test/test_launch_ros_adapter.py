@@ -1,10 +1,11 @@
-"""The launch file, run with the real launch_ros where it is installed."""
+"""The launch files of all robots, run with the real launch_ros where it is installed."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -14,7 +15,7 @@ pytest.importorskip(
 )
 
 from launch import LaunchContext
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch_ros.actions import Node
 
 from dreamzero_bringup.domain import DomainClaim
@@ -30,7 +31,10 @@ _DEFAULTS = {
     "overrides": "",
     "dry_run": "false",
     "side": "all",
+    "policy_host": "",
+    "robot_host": "",
 }
+ROBOTS = ("droid", "agibot_g1", "yam")
 
 
 def actions(robot, **arguments):
@@ -61,6 +65,8 @@ def test_words_become_options(tmp_path):
         "overrides": "controller.rate_hz=25; policy.seed=1;",
         "dry_run": "true",
         "side": "robot",
+        "policy_host": "gpu-box",
+        "robot_host": "",
     }
     assert options("droid", chosen) == Options(
         "droid",
@@ -70,13 +76,23 @@ def test_words_become_options(tmp_path):
         overrides=("controller.rate_hz=25", "policy.seed=1"),
         dry_run=True,
         side="robot",
+        policy_host="gpu-box",
     )
 
 
-def test_the_graph_is_the_same_as_that_of_the_supervisor(monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", "101")
-    nodes = [action for action in actions("droid", sim="true") if isinstance(action, Node)]
-    expected = build(Options("droid"))
+@pytest.fixture
+def domain_id(monkeypatch):
+    """A domain that nobody has."""
+    claim = DomainClaim()
+    claim.release()
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(claim.domain_id))
+    return claim.domain_id
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_the_graph_is_the_same_as_that_of_the_supervisor(robot, domain_id):
+    nodes = [action for action in actions(robot, sim="true") if isinstance(action, Node)]
+    expected = build(Options(robot))
     assert [(n.node_package, n.node_executable) for n in nodes] == [
         (spec.package, spec.executable) for spec in expected
     ]
@@ -95,41 +111,85 @@ def test_an_unknown_override_is_refused():
         actions("droid", overrides="controller.rate=1")
 
 
-@pytest.mark.slow
-def test_the_launch_file_brings_up_every_node_and_leaves_none(tmp_path):
-    from dreamzero_bringup.graph import package_prefix
-    from dreamzero_bringup.operator_client import spinning
+def test_a_policy_host_is_a_peer_and_has_the_policy(domain_id, monkeypatch):
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    found = actions("yam", sim="true", policy_host="127.0.0.1")
+    names = [action.node_executable for action in found if isinstance(action, Node)]
+    assert "policy_node" not in names
+    context = LaunchContext()
+    for action in found:
+        if isinstance(action, SetEnvironmentVariable):
+            action.visit(context)
+    assert context.environment["ROS_STATIC_PEERS"] == "127.0.0.1"
+    assert context.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
 
-    file = package_prefix("dreamzero_bringup") / "share/dreamzero_bringup/launch/droid.launch.py"
-    claim = DomainClaim()  # tells which domain is free; the launch claims it next
-    domain_id = claim.domain_id
-    claim.release()
-    program = (
-        "import sys; from launch import LaunchService, LaunchDescription;"
-        "from launch.actions import IncludeLaunchDescription;"
-        "from launch.launch_description_sources import PythonLaunchDescriptionSource as Source;"
-        "service = LaunchService();"
-        f"included = IncludeLaunchDescription(Source({str(file)!r}));"
-        "service.include_launch_description(LaunchDescription([included]));"
-        "sys.exit(service.run())"
-    )
-    env = {**os.environ, "ROS_DOMAIN_ID": str(domain_id), "ROS_LOG_DIR": str(tmp_path)}
-    env["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    log = (tmp_path / "launch.log").open("w+")
-    launch = subprocess.Popen([sys.executable, "-c", program], env=env, stdout=log, stderr=log)
-    expected = {spec.name for spec in build(Options("droid"))}
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("robot", "sides"),
+    [*((robot, ("all",)) for robot in ROBOTS), ("yam", ("robot", "policy"))],
+)
+def test_launch_files_bring_up_every_node_and_leave_none(robot, sides, domain_id, tmp_path):
+    """One launch, or one per side: every node becomes active and one Ctrl-C each ends them."""
+    from lifecycle_msgs.srv import GetState
+
+    from dreamzero_bringup.operator_client import result_of, spinning
+
+    launches = [Launch(robot, side, tmp_path) for side in sides]
+    expected = {spec.name for spec in build(Options(robot))}
     try:
         with spinning("onlooker", domain_id) as node:
-            until = time.monotonic() + 60
-            while not expected <= set(node.get_node_names()):
-                assert launch.poll() is None, (tmp_path / "launch.log").read_text()
-                assert time.monotonic() < until, node.get_node_names()
-                time.sleep(0.2)
-            launch.send_signal(signal.SIGINT)
-            assert launch.wait(timeout=20) == 0, (tmp_path / "launch.log").read_text()
-            until = time.monotonic() + 10
+            for name in expected:
+                client = node.create_client(GetState, f"/{name}/get_state")
+                until = time.monotonic() + 120
+                label = ""
+                while label != "active":
+                    for launch in launches:
+                        assert launch.process.poll() is None, launch.log()
+                    assert time.monotonic() < until, (name, label, node.get_node_names())
+                    if client.wait_for_service(0.5):
+                        future = client.call_async(GetState.Request())
+                        with suppress(ValueError):  # it is busy: asked again
+                            label = result_of(future, 5.0, name).current_state.label
+            for launch in launches:
+                launch.process.send_signal(signal.SIGINT)
+            for launch in launches:
+                assert launch.process.wait(timeout=30) == 0, launch.log()
+            until = time.monotonic() + 15
             while expected & set(node.get_node_names()) and time.monotonic() < until:
                 time.sleep(0.2)
             assert not expected & set(node.get_node_names())
     finally:
-        launch.kill()
+        for launch in launches:
+            launch.process.kill()
+
+
+class Launch:
+    """A process that does what ``ros2 launch`` does with a robot's launch file."""
+
+    def __init__(self, robot, side, folder):
+        from dreamzero_bringup.graph import package_prefix
+
+        share = package_prefix("dreamzero_bringup") / "share/dreamzero_bringup"
+        file = share / "launch" / f"{robot}.launch.py"
+        program = (
+            "import sys; from launch import LaunchService, LaunchDescription;"
+            "from launch.actions import IncludeLaunchDescription;"
+            "from launch.launch_description_sources import PythonLaunchDescriptionSource as Source;"
+            "service = LaunchService();"
+            f"included = IncludeLaunchDescription(Source({str(file)!r}),"
+            f" launch_arguments={{'sim': 'true', 'side': {side!r}}}.items());"
+            "service.include_launch_description(LaunchDescription([included]));"
+            "sys.exit(service.run())"
+        )
+        env = {**os.environ, "ROS_LOG_DIR": str(folder)}
+        env["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+        self._file = folder / f"{side}.log"
+        stream = self._file.open("w")
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", program], env=env, stdout=stream, stderr=stream
+        )
+
+    def log(self):
+        return self._file.read_text()

@@ -13,6 +13,7 @@ _MODEL = _NUMPY | {"weights", "model", "checkpoint"}
 ALLOWED = {
     "types": set(),
     "delay": set(),
+    "clock_offset": {"types"},
     "embodiments": {"types"},
     "normalize": {"types", "embodiments"},
     "observation": _NUMPY,
@@ -25,7 +26,8 @@ ALLOWED = {
     "data": _NUMPY | {"observation"},
     "training": _MODEL | {"observation", "data"},
     "ros": _NUMPY,
-    "nodes": _MODEL | {"ros", "observation", "chunks", "control", "inference", "delay"},
+    "nodes": _MODEL
+    | {"ros", "observation", "chunks", "control", "inference", "delay", "clock_offset"},
     "golden": _MODEL | {"observation", "inference", "training"},
     "cli": _MODEL | {"observation", "control", "inference", "data", "training", "golden"},
 }

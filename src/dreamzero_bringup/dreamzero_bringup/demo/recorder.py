@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Header
 
 from dreamzero_bringup.demo.recording import (
     ControllerReport,
@@ -22,8 +23,9 @@ from dreamzero_bringup.demo.recording import (
     State,
 )
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import chunk_from_message, nanoseconds, rgb_pixels
+from dreamzero_policy.ros.messages import canvas_pixels, chunk_from_message, nanoseconds, rgb_pixels
 from dreamzero_policy.types import NS_PER_S
+from dreamzero_policy.types import Image as Pixels
 
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
 _ROOM = 100
@@ -137,16 +139,15 @@ class DemoRecorder:
         )
 
     def _on_canvas(self, message: messages.Canvas, info: dict) -> None:
-        self._recording.seen.append(_picture(message.image, info))
+        self._recording.seen.append(_picture(message.header, canvas_pixels(message), info))
 
     def _on_predicted(self, message: Image, info: dict) -> None:
-        self._recording.predicted.append(_picture(message, info))
+        self._recording.predicted.append(_picture(message.header, rgb_pixels(message), info))
 
 
-def _picture(message: Image, info: dict) -> Picture:
-    _, jpeg = cv2.imencode(".jpg", rgb_pixels(message)[..., ::-1], _JPEG)
-    stamp_ns = nanoseconds(message.header.stamp)
-    return Picture(stamp_ns, info["received_timestamp"], jpeg.tobytes())
+def _picture(header: Header, pixels: Pixels, info: dict) -> Picture:
+    _, jpeg = cv2.imencode(".jpg", pixels[..., ::-1], _JPEG)
+    return Picture(nanoseconds(header.stamp), info["received_timestamp"], jpeg.tobytes())
 
 
 def _names(message: type) -> dict[int, str]:

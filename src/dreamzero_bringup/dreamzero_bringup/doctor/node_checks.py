@@ -31,8 +31,8 @@ def check(live: Live, expected: Expected) -> Iterator[Finding]:
             "nodes",
             f"not there: {', '.join(missing)}",
             expected=", ".join(OURS),
-            fix=f"dreamzero up {expected.robot.name} --side policy (or robot) on its host, with "
-            "the same --domain-id and --discovery-range SUBNET",
+            fix=f"dreamzero up {expected.robot.name} --side policy (or robot) in another terminal; "
+            "on another host --robot-host (or --policy-host) with this one's name",
         )
     if "camera_tiler" in running:
         yield _rate("canvas", live.canvas, expected.frame_hz, "the cameras above")

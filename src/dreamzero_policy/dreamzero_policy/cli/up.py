@@ -10,6 +10,10 @@ _EXAMPLES = """examples:
   dreamzero up droid --sim
   dreamzero up droid --sim --set controller.rate_hz=25 --domain-id 7
   dreamzero up droid --checkpoint ~/DreamZero-DROID --config-dir /etc/dreamzero --dry-run
+  dreamzero up yam --sim --side robot          # two terminals,
+  dreamzero up yam --sim --side policy         # one graph
+  dreamzero up agibot_g1 --policy-host gpu-box                              # on the robot's host
+  dreamzero up agibot_g1 --robot-host robot-pc --checkpoint ~/DreamZero-G1  # on gpu-box
 """
 
 
@@ -27,6 +31,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add_graph_arguments(parser)
     parser.add_argument("--dry-run", action="store_true", help="compute commands, send none")
     parser.add_argument("--side", default="all", help="robot, policy or all (default)")
+    parser.add_argument("--policy-host", default="", help="who runs the policy: the rest runs here")
+    parser.add_argument("--robot-host", default="", help="who runs the rest: the policy runs here")
 
 
 def add_graph_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,18 +53,23 @@ def run(args: argparse.Namespace) -> int:
     from dreamzero_bringup import graph, supervisor
     from dreamzero_bringup.console import console
 
-    nodes = graph.build(
-        graph.Options(
-            robot=args.robot,
-            sim=args.sim,
-            checkpoint=args.checkpoint,
-            config_dir=args.config_dir,
-            overrides=tuple(args.set),
-            dry_run=args.dry_run,
-            side=args.side,
-        )
+    options = graph.Options(
+        robot=args.robot,
+        sim=args.sim,
+        checkpoint=args.checkpoint,
+        config_dir=args.config_dir,
+        overrides=tuple(args.set),
+        dry_run=args.dry_run,
+        side=args.side,
+        policy_host=args.policy_host,
+        robot_host=args.robot_host,
     )
+    nodes = graph.build(options)
     sink = console(sys.stdout, [node.name for node in nodes], colour=sys.stdout.isatty())
     return supervisor.run(
-        nodes, sink=sink, domain_id=args.domain_id, discovery_range=args.discovery_range
+        nodes,
+        sink=sink,
+        domain_id=args.domain_id,
+        discovery_range=args.discovery_range,
+        options=options,
     )

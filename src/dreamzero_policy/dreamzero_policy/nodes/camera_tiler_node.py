@@ -3,7 +3,7 @@
 At every instant of the canvas grid each view gives its newest image not later than the instant. A
 canvas with a missing, stale or frozen view is not published, and the log says which view and why.
 The first image of every view is converted at once: an encoding or a size that cannot be ends the
-process. An image of another camera than the view's is refused.
+process. An image of another camera than the view's is refused, and so is a damaged one.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ from dreamzero_policy.observation.sync import (
 from dreamzero_policy.observation.views import Tiler
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.diagnostics import Diagnosis, Rates
-from dreamzero_policy.ros.images import rgb
+from dreamzero_policy.ros.images import Undecodable, rgb
 from dreamzero_policy.ros.lifecycle import Node, run
 from dreamzero_policy.ros.messages import (
     Canvas,
     canvas_message,
+    image_message,
     nanoseconds,
     proprioception_from_message,
 )
@@ -130,10 +131,13 @@ class CameraTiler(Node[CameraTilerParameters]):
         if view not in self._seen:
             try:
                 self._tile(view, message)
+            except Undecodable:  # the next may be whole; until then its canvases are withheld
+                pass
             except ValueError as error:
                 self.fail(f"{view} cannot be used: {error}")
                 return
-            self._seen.add(view)
+            else:
+                self._seen.add(view)
         if not self._images[view].append(nanoseconds(message.header.stamp), message):
             self.get_logger().warning(
                 f"{self._topics[view]}: an image whose stamp does not advance was refused",
@@ -172,11 +176,14 @@ class CameraTiler(Node[CameraTilerParameters]):
             self._withhold("frozen", "; ".join(map(str, frozen)))
             return
         stamps = {name: view.stamp_ns for name, view in aligned.views.items()}
-        message = canvas_message(Canvas(aligned.instant_ns, self._tiler.compose(tiles), stamps))
-        self._canvases.publish(message)
+        canvas = Canvas(aligned.instant_ns, self._tiler.compose(tiles), stamps)
+        settings = self.settings
+        self._canvases.publish(
+            canvas_message(canvas, encoding=settings.canvas_encoding, quality=settings.jpeg_quality)
+        )
         self._counts["canvases"] += 1
         if self._pictures.get_subscription_count():
-            self._pictures.publish(message.image)
+            self._pictures.publish(image_message(canvas.stamp_ns, "canvas", canvas.image))
         if self._withheld:
             self.get_logger().info(f"canvases again after {self._withheld} without")
             self._withheld = 0

@@ -19,6 +19,14 @@ class CameraTilerParameters(NodeParameters):
     compressed_views: tuple[str, ...] = parameter(
         (), "Views that come as CompressedImage on <view>/image_raw/compressed."
     )
+    canvas_encoding: str = parameter(
+        "raw",
+        "How canvases are sent: raw, png (smaller, the same pixels) or jpeg (smallest, not quite).",
+        choices=("raw", "png", "jpeg"),
+    )
+    jpeg_quality: int = parameter(
+        95, "Quality of canvases that are sent as jpeg.", at_least=50, at_most=100
+    )
     settle_s: float = parameter(
         0.04,
         "How long after an instant an image for it is waited for [s].",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dreamzero_policy.clock_offset import Offset
 from dreamzero_policy.control.report import Mode, Report
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.ros.diagnostics import Diagnosis, Level, worst
@@ -11,6 +12,9 @@ from dreamzero_policy.ros.ticker import Timing
 
 _AT_EASE = ("not_enabled", "no_chunk", "no_instruction")
 """Reasons not to move that are no fault: nobody has asked for motion."""
+
+_APART_S = 0.02
+"""Clocks that are certainly further apart are not kept by anything."""
 
 _WATCHDOGS = {
     "stale_state": "state",
@@ -39,6 +43,35 @@ def controller_diagnoses(
         _gate(report, joint_names),
         _watchdogs(report, settings),
     ]
+
+
+def clock_diagnosis(apart: Offset | None, tolerance_s: float) -> Diagnosis:
+    """How far the policy's clock is from this host's.
+
+    Args:
+        apart: of the policy's clock; None while one of the two has not heard the other.
+        tolerance_s: beyond it the policy gives no chunk that this controller would take.
+    """
+    if apart is None:
+        return Diagnosis("policy clock", Level.OK, "not compared: no policy is heard")
+    text = f"{apart.middle_s:+.4f} s, give or take {apart.uncertainty_s:.4f} s"
+    findings = []
+    if apart.certain_s > _APART_S:
+        level = Level.ERROR if apart.certain_s > tolerance_s else Level.WARN
+        way = "ahead of" if apart.least_ns > 0 else "behind"
+        findings.append((level, f"the policy's clock is {way} this host's by {text}: run chrony"))
+    level, message = worst(findings, text)
+    return Diagnosis(
+        "policy clock",
+        level,
+        message,
+        {
+            "ahead_s": apart.middle_s,
+            "uncertain_by_s": apart.uncertainty_s,
+            "certainly_apart_s": apart.certain_s,
+            "tolerance_s": tolerance_s,
+        },
+    )
 
 
 def _loop(report: Report, timing: Timing, settings: ControllerSettings) -> Diagnosis:

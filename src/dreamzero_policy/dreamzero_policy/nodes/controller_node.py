@@ -22,10 +22,11 @@ from sensor_msgs.msg import JointState
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.chunks.screening import Refused
+from dreamzero_policy.clock_offset import Transit, offset
 from dreamzero_policy.control.controller import Controller
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.report import Tick
-from dreamzero_policy.nodes.controller_diagnostics import controller_diagnoses
+from dreamzero_policy.nodes.controller_diagnostics import clock_diagnosis, controller_diagnoses
 from dreamzero_policy.nodes.controller_parameters import ControllerParameters
 from dreamzero_policy.nodes.controller_status import authority_message, controller_status
 from dreamzero_policy.nodes.operator_services import OperatorServices
@@ -37,6 +38,7 @@ from dreamzero_policy.ros.messages import (
     base_velocities,
     chunk_from_message,
     command_message,
+    nanoseconds,
     proprioception_from_message,
     targets_from_message,
 )
@@ -80,6 +82,7 @@ class ControllerNode(Node[ControllerParameters]):
         self._inbox: deque[ActionChunk | str | int] = deque(maxlen=8)
         self._shown: tuple = ()
         self._authority = dz.Authority()
+        self._transit, self._there_ns = Transit(), None
         publish, subscribe = self.create_publisher, self.create_subscription
         self._commands = publish(JointState, "joint_commands", qos.COMMAND)
         self._velocities = publish(Twist, "base_command", qos.COMMAND) if self._base.any() else None
@@ -202,8 +205,12 @@ class ControllerNode(Node[ControllerParameters]):
     def _take_policy(self, message: dz.PolicyStatus) -> None:
         """Keeps word of a session that ended, behind the chunks that came before it.
 
-        A policy that has had no session yet (0) ends nobody else's.
+        A policy that has had no session yet (0) ends nobody else's. Every status also tells how
+        long messages are on their way, by the clocks of the two hosts.
         """
+        self._transit.note(nanoseconds(message.header.stamp), self.now_ns())
+        heard = message.controller_heard
+        self._there_ns = nanoseconds(message.controller_transit) if heard else None
         if self.accepting and message.state == dz.PolicyStatus.IDLE and message.session_id:
             self._inbox.append(message.session_id)
             self._take_up_with_room()
@@ -292,7 +299,12 @@ class ControllerNode(Node[ControllerParameters]):
         with self._lock:
             report = self._controller.report(self.now_ns())
         timing = Timing(0.0, 0.0, 0.0) if ticker is None else ticker.timing()
-        return controller_diagnoses(report, timing, self._controller.settings, names)
+        apart = offset(self._there_ns, self._transit.least_ns(self.now_ns()))
+        settings = self._controller.settings
+        return [
+            *controller_diagnoses(report, timing, settings, names),
+            clock_diagnosis(apart, settings.clock_tolerance_s),
+        ]
 
     def _look_around(self) -> None:
         """Ends motion when somebody else commands the robot too; reports."""

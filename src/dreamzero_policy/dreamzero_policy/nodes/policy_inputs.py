@@ -11,7 +11,11 @@ from dreamzero_msgs import msg as dz
 
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.observation.assemble import ObservationWindow
-from dreamzero_policy.ros.messages import canvas_from_message, proprioception_from_message
+from dreamzero_policy.ros.messages import (
+    Canvas,
+    canvas_from_message,
+    proprioception_from_message,
+)
 from dreamzero_policy.types import NS_PER_S, Float, Image, Observation
 
 
@@ -22,6 +26,7 @@ class PolicyInputs:
         embodiment: the robot as the checkpoint sees it.
         window: where canvases and states go.
         max_age_s: the newest canvas or state is stale when it is older [s].
+        tolerance_s: how far in the future its stamp may lie [s].
         changed: called after something new was kept.
         rewound: called when a stamp says that the clock was set back, before it is kept.
         complain: takes one line about a message that could not be kept.
@@ -33,11 +38,13 @@ class PolicyInputs:
         window: ObservationWindow,
         *,
         max_age_s: float,
+        tolerance_s: float,
         changed: Callable[[], None],
         rewound: Callable[[], None],
         complain: Callable[[str], None],
     ) -> None:
-        self._embodiment, self._window, self._max_age_s = embodiment, window, max_age_s
+        self._embodiment, self._window = embodiment, window
+        self._max_age_s, self._tolerance_s = max_age_s, tolerance_s
         self._changed, self._rewound, self._complain = changed, rewound, complain
         self._newest_ns: dict[str, int] = {}
         self._unfit = ""  # what was wrong with the last canvas that could not be taken
@@ -47,10 +54,12 @@ class PolicyInputs:
         """Stamp of the newest canvas; 0 before the first."""
         return self._newest_ns.get("canvas", 0)
 
-    def take_canvas(self, message: dz.Canvas) -> None:
-        """Keeps a canvas."""
+    def take_canvas(self, came: dz.Canvas | Canvas | ValueError) -> None:
+        """Keeps a canvas: a message, or what decoding one gave."""
         try:
-            canvas = canvas_from_message(message)
+            if isinstance(came, ValueError):
+                raise came
+            canvas = came if isinstance(came, Canvas) else canvas_from_message(came)
             _check_size(canvas.image, self._embodiment)
             self._keep("canvas", canvas.stamp_ns, self._window.add_canvas, canvas.image)
         except ValueError as error:
@@ -76,7 +85,7 @@ class PolicyInputs:
         return self._window.observation(prompt)
 
     def stale(self, now_ns: int) -> str:
-        """Which input is missing or old, in words; empty when both are fresh.
+        """Which input is missing, old or early, in words; empty when both are fresh.
 
         Args:
             now_ns: ROS time.
@@ -88,6 +97,11 @@ class PolicyInputs:
             age = (now_ns - self._newest_ns[what]) / NS_PER_S
             if age > self._max_age_s:
                 return f"the newest {what} is {age:.2f} s old, at most {self._max_age_s} s"
+            if age < -self._tolerance_s:
+                return (
+                    f"the newest {what} lies {-age:.2f} s in the future, at most "
+                    f"{self._tolerance_s} s: the clocks of the two hosts differ"
+                )
         return ""
 
     def _keep(

@@ -19,10 +19,12 @@ from sensor_msgs.msg import Image
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint import load as checkpoint
+from dreamzero_policy.clock_offset import Transit
 from dreamzero_policy.inference import device
 from dreamzero_policy.inference.engine import Engine, Inference
 from dreamzero_policy.inference.session import Session
 from dreamzero_policy.inference.worker import Worker
+from dreamzero_policy.nodes.canvas_decoder import CanvasDecoder
 from dreamzero_policy.nodes.policy_diagnostics import policy_diagnoses
 from dreamzero_policy.nodes.policy_inputs import PolicyInputs
 from dreamzero_policy.nodes.policy_parameters import PolicyParameters
@@ -35,6 +37,7 @@ from dreamzero_policy.ros.lifecycle import STOP_SECONDS, ExitCode, Node, run
 from dreamzero_policy.ros.messages import (
     chunk_message,
     image_message,
+    nanoseconds,
 )
 from dreamzero_policy.types import NS_PER_S, Int
 from dreamzero_policy.types import Image as Pixels
@@ -65,6 +68,7 @@ class PolicyNode(Node[PolicyParameters]):
         super().__init__("policy", PolicyParameters)
         self._loaded: Loaded | None = None
         self._actions: RunPolicyServer | None = None
+        self._decoder: CanvasDecoder | None = None
 
     def _setup(self) -> None:
         """Makes the topics and begins to load the model."""
@@ -79,12 +83,19 @@ class PolicyNode(Node[PolicyParameters]):
         self._failure = ""
         self._offered_ns = self._reported_ns = self._last_id = self._predicted_ns = 0
         self._shown = -1
+        self._transit = Transit()
         self._chunks = self.create_publisher(dz.ActionChunk, "action_chunk", qos.CHUNK)
         self._statuses = self.create_publisher(Status, "policy_status", qos.STATUS)
         self._predicted = self.create_publisher(Image, "predicted_canvas", qos.PREDICTION)
+        # Triggered by the decoder's thread, it has the executor take what was decoded.
+        self._decoded = self.create_guard_condition(self._take_decoded)
+        self._decoder = CanvasDecoder(self._decoded.trigger)
         self.create_subscription(dz.Canvas, "canvas", self._take_canvas, qos.CANVAS)
         self.create_subscription(
             dz.Proprioception, "proprioception", self._take_state, qos.STATE_INPUT
+        )
+        self.create_subscription(
+            dz.ControllerStatus, "controller_status", self._take_controller, qos.STATUS
         )
         self._actions = RunPolicyServer(self, self._refusal, self._instructed)
         self.create_timer(_LOOK_S, self._look_around)
@@ -99,6 +110,10 @@ class PolicyNode(Node[PolicyParameters]):
     def _teardown(self) -> None:
         """Ends the threads and lets go of the model."""
         self._loader = None
+        if self._decoder is not None:
+            self._decoder.stop(STOP_SECONDS)
+            self._decoder = None
+            self.destroy_guard_condition(self._decoded)
         if self._actions is not None:
             self._actions.close()
             self._actions = None
@@ -146,6 +161,7 @@ class PolicyNode(Node[PolicyParameters]):
             engine.embodiment,
             ObservationWindow(engine.embodiment, engine.time_base),
             max_age_s=settings.observation_max_age_s,
+            tolerance_s=settings.clock_tolerance_s,
             changed=self._offer,
             rewound=self._rewound,
             complain=self._complain,
@@ -155,9 +171,26 @@ class PolicyNode(Node[PolicyParameters]):
     # Observations, in the executor's thread
 
     def _take_canvas(self, message: dz.Canvas) -> None:
-        """Keeps a canvas once there is a model for it."""
-        if self._loaded is not None:
+        """Keeps a canvas once there is a model for it; a compressed one is decoded first."""
+        if self._loaded is None:
+            return
+        if len(message.compressed.data):
+            self._decoder.submit(message)
+        else:
             self._loaded.inputs.take_canvas(message)
+
+    def _take_decoded(self) -> None:
+        """Keeps what the decoder has made meanwhile."""
+        if self._decoder is None or self._loaded is None:
+            return
+        while (came := self._decoder.take()) is not None:
+            self._loaded.inputs.take_canvas(came)
+
+    def _take_controller(self, message: dz.ControllerStatus) -> None:
+        """Measures how long it was on its way, by the clocks of the two hosts."""
+        now_ns = self.now_ns()
+        with self._lock:
+            self._transit.note(nanoseconds(message.header.stamp), now_ns)
 
     def _take_state(self, message: dz.Proprioception) -> None:
         """Keeps a state once there is a model for it."""
@@ -289,6 +322,7 @@ class PolicyNode(Node[PolicyParameters]):
                 untrained=loaded.engine.untrained if loaded else False,
                 prompt=instruction.prompt if instruction else "",
                 skipped=loaded.worker.statistics().superseded if loaded else 0,
+                transit_ns=self._transit.least_ns(now_ns),
                 now_ns=now_ns,
             )
             self._statuses.publish(message)

@@ -54,6 +54,12 @@ class PolicyParameters(NodeParameters):
     observation_max_age_s: float = parameter(
         0.6, "A newest canvas with a state that is older is stale [s].", at_least=0.1, at_most=10.0
     )
+    clock_tolerance_s: float = parameter(
+        0.1,
+        "How far in the future a canvas or state may lie [s]; the robot host's clock stamps them.",
+        at_least=0.0,
+        at_most=1.0,
+    )
     predictions: bool = parameter(
         True, "Publish what the model expects to see, between calls, while somebody listens."
     )

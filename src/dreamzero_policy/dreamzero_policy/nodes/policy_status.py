@@ -81,6 +81,7 @@ class PolicyRecord:
         untrained: bool,
         prompt: str,
         skipped: int,
+        transit_ns: int | None,
         now_ns: int,
     ) -> dz.PolicyStatus:
         """The status now.
@@ -92,6 +93,7 @@ class PolicyRecord:
             untrained: whether they are random.
             prompt: the instruction in force, empty for none.
             skipped: observations superseded by newer ones.
+            transit_ns: least time that the controller's statuses took; None where none came.
             now_ns: ROS time.
         """
         last = self._last
@@ -120,6 +122,8 @@ class PolicyRecord:
             stages=list(last.stages) if last else [],
             stage_seconds=array("f", last.stages.values() if last else ()),
             observations_skipped=skipped,
+            controller_heard=transit_ns is not None,
+            controller_transit=duration_message(transit_ns or 0),
         )
         message.header.stamp = time_message(now_ns)
         return message

@@ -9,10 +9,10 @@ from __future__ import annotations
 from fractions import Fraction
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
+from dreamzero_policy.ros.compression import decompress
 from dreamzero_policy.types import Image as Pixels
 
 _BAYER = ("bayer_rggb", "bayer_bggr", "bayer_gbrg", "bayer_grbg")
@@ -34,6 +34,10 @@ ENCODINGS = tuple(_PIXEL_BYTES)
 """Encodings that ``rgb`` takes."""
 
 
+class Undecodable(ValueError):  # noqa: N818  (of an image, not of the program)
+    """Compressed data that is damaged: the next image may be whole."""
+
+
 def rgb(message: Image | CompressedImage, topic: str) -> Pixels:
     """The pixels of a camera message.
 
@@ -45,8 +49,8 @@ def rgb(message: Image | CompressedImage, topic: str) -> Pixels:
         [H, W, 3] uint8 RGB; of an rgb8 image a view of the message's own memory.
 
     Raises:
-        ValueError: the encoding is unknown, the data is not as long as the size says, or compressed
-            data cannot be decoded.
+        ValueError: the encoding is unknown, or the data is not as long as the size says.
+        Undecodable: compressed data is cut short or damaged.
     """
     if isinstance(message, CompressedImage):
         return _decoded(message, topic)
@@ -106,11 +110,7 @@ def _decoded(message: CompressedImage, topic: str) -> Pixels:
         raise ValueError(
             f"{topic}: expected a compressed colour or grey image, got format {message.format!r}"
         )
-    data = np.frombuffer(message.data, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if image is None:
-        raise ValueError(
-            f"{topic}: expected JPEG or PNG data, got {len(data)} bytes of format "
-            f"{message.format!r} that cannot be decoded"
-        )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    try:
+        return decompress(message.data)
+    except ValueError as error:
+        raise Undecodable(f"{topic}: format {message.format!r}: {error}") from error

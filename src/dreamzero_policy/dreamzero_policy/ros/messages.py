@@ -15,9 +15,10 @@ import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from dreamzero_msgs import msg as dz
 from geometry_msgs.msg import Twist
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from dreamzero_policy.embodiments.embodiment import Embodiment
+from dreamzero_policy.ros.compression import compress, decompress
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Float
 from dreamzero_policy.types import Image as Pixels
 
@@ -362,33 +363,71 @@ def rgb_pixels(message: Image) -> Pixels:
     return pixels[:, :row].reshape(message.height, message.width, 3)
 
 
-def canvas_message(canvas: Canvas, frame_id: str = "canvas") -> dz.Canvas:
+def canvas_message(
+    canvas: Canvas, frame_id: str = "canvas", encoding: str = "raw", quality: int = 90
+) -> dz.Canvas:
     """The message of a canvas.
 
+    Args:
+        canvas: the pixels and their instants.
+        frame_id: header frame.
+        encoding: ``raw``, or how the pixels are compressed: ``png`` or ``jpeg``.
+        quality: 1 to 100, of a JPEG.
+
     Raises:
-        ValueError: the image is not uint8 RGB.
+        ValueError: the image is not uint8 RGB, or another encoding.
     """
-    image = image_message(canvas.stamp_ns, frame_id, canvas.image)
+    if encoding == "raw":
+        image, compressed = image_message(canvas.stamp_ns, frame_id, canvas.image), None
+    else:
+        height, width = canvas.image.shape[:2]
+        image = Image(height=height, width=width, encoding="rgb8", step=3 * width)
+        image.header.stamp, image.header.frame_id = time_message(canvas.stamp_ns), frame_id
+        data = array("B", compress(canvas.image, encoding, quality))
+        compressed = CompressedImage(header=image.header, format=encoding, data=data)
     return dz.Canvas(
         header=image.header,
         image=image,
+        compressed=compressed or CompressedImage(),
         view_names=list(canvas.views_ns),
         view_stamps=[time_message(ns) for ns in canvas.views_ns.values()],
         view_ages=[duration_message(canvas.stamp_ns - ns) for ns in canvas.views_ns.values()],
     )
 
 
+def canvas_pixels(message: dz.Canvas) -> Pixels:
+    """[H, W, 3] uint8 of a canvas, compressed or not.
+
+    Raises:
+        ValueError: what ``rgb_pixels`` refuses, data that cannot be decoded, or another size than
+            the message says.
+    """
+    if not len(message.compressed.data):
+        return rgb_pixels(message.image)
+    try:
+        pixels = decompress(message.compressed.data)
+    except ValueError as error:
+        raise ValueError(f"canvas: format {message.compressed.format!r}: {error}") from error
+    expected = (message.image.height, message.image.width)
+    if pixels.shape[:2] != expected:
+        raise ValueError(
+            f"canvas: expected {expected[0]} x {expected[1]} (height x width) as it says itself, "
+            f"got {pixels.shape[0]} x {pixels.shape[1]} in its compressed data"
+        )
+    return pixels
+
+
 def canvas_from_message(message: dz.Canvas, size: tuple[int, int] | None = None) -> Canvas:
     """The canvas of a message.
 
     Args:
-        message: the message.
+        message: the message; a compressed one takes some milliseconds.
         size: (height, width) that it must have.
 
     Raises:
-        ValueError: another size, not rgb8, or not one stamp per view.
+        ValueError: another size, not rgb8, data that cannot be decoded, or not one stamp per view.
     """
-    pixels = rgb_pixels(message.image)
+    pixels = canvas_pixels(message)
     if size is not None and pixels.shape[:2] != tuple(size):
         raise ValueError(
             f"canvas: expected {size[0]} x {size[1]} (height x width), "

@@ -41,6 +41,13 @@ def test_every_choice_arrives(asked):
     assert (asked["domain_id"], asked["discovery_range"]) == (9, "SUBNET")
 
 
+def test_the_other_host_arrives(asked):
+    command_line.main(["up", "yam", "--policy-host", "gpu-box"])
+    assert asked["options"] == graph.Options(robot="yam", sim=False, policy_host="gpu-box")
+    command_line.main(["up", "yam", "--robot-host", "robot-pc"])
+    assert asked["options"] == graph.Options(robot="yam", sim=False, robot_host="robot-pc")
+
+
 def test_defaults_are_hardware_and_a_domain_of_its_own(asked):
     command_line.main(["up", "droid"])
     assert asked["options"] == graph.Options(robot="droid", sim=False)

@@ -19,6 +19,7 @@ from dreamzero_policy.observation.views import Tiler
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.messages import Proprioception as State
 from dreamzero_policy.ros.messages import (
+    canvas_pixels,
     image_message,
     nanoseconds,
     proprioception_message,
@@ -38,7 +39,7 @@ class Cameras:
     """Synthetic cameras at 15 Hz; each picture has one colour, known from its stamp."""
 
     def __init__(self, bench, compressed=()):
-        self.bench, self.off, self.frozen = bench, set(), {}
+        self.bench, self.off, self.cut, self.frozen = bench, set(), set(), {}
         self.frame_ids = {view: view for view in VIEWS}
         self.publishers = {
             view: bench.node.create_publisher(
@@ -65,10 +66,9 @@ class Cameras:
                 continue
             pixels = self.picture(view, self.frozen.get(view, stamp))
             if view in self.compressed:
-                data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1]
-                message = CompressedImage(
-                    format="rgb8; png compressed bgr8", data=array("B", data.tobytes())
-                )
+                data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
+                data = data[: len(data) // 2] if view in self.cut else data
+                message = CompressedImage(format="rgb8; png compressed bgr8", data=array("B", data))
                 message.header.stamp = time_message(stamp)
             else:
                 message = image_message(stamp, self.frame_ids[view], pixels)
@@ -110,6 +110,34 @@ def test_canvases_are_on_the_grid_and_show_the_newest_images(bench, start):
     cameras.off.add("exterior_1")
     bench.spin_until(lambda: "no canvas: exterior_1: newest image is" in process.log)
     assert "expected at most 0.200 s" in process.log
+    assert process.stop() == 0
+
+
+def test_canvases_go_out_as_png_and_a_camera_that_sends_cut_pictures_stops_them(bench, start):
+    cameras = Cameras(bench, compressed=["wrist"])
+    cameras.cut.add("wrist")
+    canvases = bench.listen(Canvas, "canvas", qos.CANVAS)
+    process = start(
+        "camera_tiler_node", robot="droid", compressed_views="[wrist]", canvas_encoding="png"
+    )
+    refusal = "no canvas: /wrist/image_raw/compressed: format 'rgb8; png compressed bgr8'"
+    bench.spin_until(lambda: refusal in process.log)  # even of the first: the next may be whole
+    assert not canvases
+
+    cameras.cut.clear()
+    bench.spin_until(lambda: len(canvases) >= 3)
+    tiler = Tiler(DROID)
+    for canvas in canvases:
+        assert (len(canvas.image.data), canvas.compressed.format) == (0, "png")
+        seen = [nanoseconds(stamp) for stamp in canvas.view_stamps]
+        expected = tiler.canvas(
+            {view: Cameras.picture(view, stamp) for view, stamp in zip(VIEWS, seen, strict=True)}
+        )
+        np.testing.assert_array_equal(canvas_pixels(canvas), expected)
+
+    cameras.cut.add("wrist")
+    bench.spin_until(lambda: process.log.count(refusal) >= 2)
+    assert "cut short or damaged" in process.log
     assert process.stop() == 0
 
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dreamzero_policy.clock_offset import Offset
 from dreamzero_policy.control.controller import Controller
 from dreamzero_policy.control.report import Authority, Mode
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.embodiments import get
-from dreamzero_policy.nodes.controller_diagnostics import controller_diagnoses
+from dreamzero_policy.nodes.controller_diagnostics import clock_diagnosis, controller_diagnoses
 from dreamzero_policy.ros.diagnostics import Level
 from dreamzero_policy.ros.ticker import Timing
 from dreamzero_policy.types import NS_PER_S, ActionChunk
@@ -197,3 +198,23 @@ def test_a_policy_that_should_hold_its_chunks_to_the_ones_before_and_does_not(ac
         "real_time_chunking=true"
         in diagnoses(replace(report, chunks_accepted=20, without_prefix=11))["chunks"].message
     )
+
+
+@pytest.mark.parametrize(
+    ("least_s", "most_s", "level", "words"),
+    [
+        (-0.002, 0.003, Level.OK, "+0.0005 s, give or take 0.0025 s"),
+        (-0.500, 0.300, Level.OK, "-0.1000 s, give or take 0.4000 s"),  # late, not apart
+        (0.048, 0.052, Level.WARN, "ahead of this host's by +0.0500 s, give or take 0.0020 s"),
+        (-0.310, -0.300, Level.ERROR, "behind this host's by -0.3050 s"),
+    ],
+)
+def test_the_policy_clock_is_called_apart_only_where_that_is_certain(least_s, most_s, level, words):
+    apart = Offset(round(least_s * 1e9), round(most_s * 1e9))
+    found = clock_diagnosis(apart, 0.1)
+    assert (found.level, found.name) == (level, "policy clock")
+    assert words in found.message
+
+
+def test_a_policy_that_nobody_hears_has_no_clock():
+    assert clock_diagnosis(None, 0.1).message == "not compared: no policy is heard"

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import JointState
 
 from dreamzero_policy import embodiments
-from dreamzero_policy.ros import messages, qos
+from dreamzero_policy.ros import diagnostics, messages, qos
 from dreamzero_policy.types import ActionChunk
 
 pytestmark = pytest.mark.ros
@@ -170,3 +171,25 @@ def test_a_bad_chunk_is_held_against_at_the_next_command(make_plant):
         )
         waits.append((messages.nanoseconds(held.header.stamp) - at) / 1e9)
     assert sorted(waits)[2] < 0.1, waits  # the median; without it, 0.16 s
+
+
+@pytest.mark.parametrize(("ahead_ms", "words"), [(300, "ahead of"), (-300, "behind"), (0, None)])
+def test_a_policy_on_a_host_whose_clock_is_off_is_seen_from_both_directions(plant, ahead_ms, words):
+    """What it says it measured, and what its stamps say here, bound the offset."""
+    bench, ahead_ns, way_ns = plant.bench, ahead_ms * 1_000_000, 1_000_000
+    arrays = bench.listen(DiagnosticArray, diagnostics.TOPIC, qos.DIAGNOSTICS)
+    publisher = bench.node.create_publisher(dz.PolicyStatus, "policy_status", qos.STATUS)
+
+    def report():
+        message = dz.PolicyStatus(state=dz.PolicyStatus.IDLE, controller_heard=True)
+        message.header.stamp = messages.time_message(bench.now_ns() + ahead_ns)
+        message.controller_transit = messages.duration_message(way_ns + ahead_ns)
+        publisher.publish(message)
+
+    def clocks():
+        found = [one for array in arrays for one in array.status if "policy clock" in one.name]
+        return [one for one in found if "not compared" not in one.message][-1:]
+
+    bench.node.create_timer(0.1, report)
+    bench.spin_until(lambda: clocks() and (clocks()[0].level == b"\x02") == (words is not None))
+    assert words is None or words in clocks()[0].message, clocks()[0].message

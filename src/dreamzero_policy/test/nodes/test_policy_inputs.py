@@ -34,6 +34,7 @@ def kept():
         ROBOT,
         ObservationWindow(ROBOT, ROBOT.time_base),
         max_age_s=0.6,
+        tolerance_s=0.1,
         changed=changed,
         rewound=rewound,
         complain=made.complaints.append,
@@ -70,6 +71,25 @@ def test_a_canvas_with_its_state_is_an_observation(kept):
     assert observation.newest_ns == inputs.newest_canvas_ns == GRID.instant(FIRST)
     assert inputs.stale(GRID.instant(FIRST) + 6 * 10**8) == ""
     assert "canvas is 0.60 s old, at most 0.6 s" in inputs.stale(GRID.instant(FIRST) + 600000001)
+
+
+def test_inputs_of_a_clock_that_is_ahead_are_waited_out(kept):
+    kept.inputs.take_canvas(canvas(0))
+    kept.inputs.take_state(state(0))
+    assert kept.inputs.stale(GRID.instant(FIRST) - 10**8) == ""
+    assert kept.inputs.stale(GRID.instant(FIRST) - 3 * 10**8) == (
+        "the newest canvas lies 0.30 s in the future, at most 0.1 s: the clocks of the two hosts "
+        "differ"
+    )
+
+
+def test_a_compressed_canvas_may_come_decoded_or_as_what_was_wrong_with_it(kept):
+    plain = messages.canvas_from_message(canvas(0))
+    kept.inputs.take_canvas(plain)
+    assert kept.inputs.newest_canvas_ns == plain.stamp_ns
+    kept.inputs.take_canvas(ValueError("canvas: cut short"))
+    assert kept.complaints[-1] == "canvas: cut short"
+    assert kept.inputs.newest_canvas_ns == plain.stamp_ns
 
 
 def test_what_does_not_fit_is_said_and_left(kept):

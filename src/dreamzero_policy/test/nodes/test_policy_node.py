@@ -17,6 +17,7 @@ from dreamzero_policy.embodiments.embodiment import TimeBase
 from dreamzero_policy.nodes.policy_parameters import PolicyParameters
 from dreamzero_policy.observation.sync import Grid
 from dreamzero_policy.ros import messages, qos
+from dreamzero_policy.types import NS_PER_S
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
@@ -37,7 +38,7 @@ class Robot:
         self.operator = ActionClient(node, RunPolicy, "run_policy")
         self.image = np.random.default_rng(0).integers(0, 256, (*canvas_size, 3), dtype=np.uint8)
         self.pose = ROBOT.state_at_home()
-        self.sees = True
+        self.sees, self.encoding, self.cut = True, "raw", 0
         self._newest = 0
         node.create_timer(0.02, self.observe)
 
@@ -47,7 +48,11 @@ class Robot:
             return
         self._newest, stamp = index, GRID.instant(index)
         views = dict.fromkeys((view.name for view in ROBOT.views), stamp)
-        self.canvases.publish(messages.canvas_message(messages.Canvas(stamp, self.image, views)))
+        canvas = messages.Canvas(stamp, self.image, views)
+        message = messages.canvas_message(canvas, encoding=self.encoding)
+        if self.cut:
+            message.compressed.data = message.compressed.data[: -self.cut]
+        self.canvases.publish(message)
         state = messages.Proprioception(stamp, ROBOT.state_joints, self.pose, np.zeros(8), {})
         self.states.publish(messages.proprioception_message(state))
 
@@ -247,3 +252,30 @@ def test_a_wrong_configuration_is_one_line_and_code_2(start, parameters, expecte
     assert process.wait() == 2, process.log
     assert expected in process.log
     assert "Traceback" not in process.log
+
+
+def test_compressed_canvases_are_followed_and_cut_ones_are_waited_out(robot):
+    """The same loop through PNG, then JPEG whose ends are lost: no chunk of garbage."""
+    robot.encoding = "png"
+    robot.wait_for_state(Status.IDLE, 90.0)
+    assert robot.operator.wait_for_server(20.0)
+    assert robot.instruct("pick up the red block")
+    robot.wait_for_chunks(2)
+    assert not robot.statuses[-1].controller_heard
+    said = dz.ControllerStatus()  # of a host whose clock is 5 s behind
+    said.header.stamp = messages.time_message(robot.bench.now_ns() - 5 * NS_PER_S)
+    publisher = robot.bench.node.create_publisher(
+        dz.ControllerStatus, "controller_status", qos.STATUS
+    )
+    publisher.publish(said)
+    robot.bench.spin_until(lambda: robot.statuses[-1].controller_heard)
+    assert 5 <= robot.statuses[-1].controller_transit.sec < 30  # and the way
+    robot.encoding, robot.cut = "jpeg", 20
+    robot.wait_for_state(Status.WAITING)
+    assert "cut short or damaged" in robot.process.log
+    before = len(robot.chunks)
+    robot.bench.spin(1.0)
+    assert len(robot.chunks) == before
+    robot.cut = 0
+    robot.wait_for_chunks(2)
+    assert robot.process.stop() == 0

@@ -167,8 +167,9 @@ def test_a_grey_compressed_image_has_three_equal_channels():
 @pytest.mark.parametrize(
     ("fmt", "data", "message"),
     [
-        ("jpeg", b"no picture", "got 10 bytes of format 'jpeg' that cannot be decoded"),
+        ("jpeg", b"no picture", "format 'jpeg': expected JPEG or PNG data, got 10 bytes of some"),
         ("jpeg", b"", "got 0 bytes"),
+        ("jpeg", encoded(".jpg", scene())[:-9], "cannot be decoded: cut short or damaged"),
         ("16UC1; compressedDepth png", b"x", "expected a compressed colour or grey image"),
         ("16UC1; png compressed ", b"x", "expected a compressed colour or grey image"),
     ],

@@ -212,3 +212,29 @@ def test_an_image_that_does_not_hold_what_it_says_is_refused(change, why):
 def test_pixels_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match="expected uint8 \\[H, W, 3\\]"):
         m.image_message(0, "", np.zeros(shape, dtype=np.uint8))
+
+
+@pytest.mark.parametrize(("encoding", "worst"), [("raw", 0), ("png", 0), ("jpeg", 25)])
+def test_a_canvas_arrives_however_it_is_sent(encoding, worst):
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[:32, :, 0], image[32:, ::, 2] = 200, np.arange(96)
+    sent = m.Canvas(100, image, {"wrist": 90})
+    message = m.canvas_message(sent, encoding=encoding, quality=95)
+    assert len(message.image.data) == (image.size if encoding == "raw" else 0)
+    assert message.header.stamp == message.image.header.stamp
+    back = m.canvas_from_message(message, (64, 96))
+    assert (back.stamp_ns, back.views_ns) == (100, {"wrist": 90})
+    assert np.abs(back.image.astype(int) - image).max() <= worst
+
+
+def test_a_compressed_canvas_of_another_size_or_cut_short_is_refused():
+    sent = m.Canvas(100, np.zeros((64, 96, 3), np.uint8), {"wrist": 90})
+    message = m.canvas_message(sent, encoding="jpeg")
+    message.image.width = 48
+    with pytest.raises(ValueError, match=r"expected 64 x 48 .* got 64 x 96 in its compressed data"):
+        m.canvas_from_message(message)
+    message.image.width, message.compressed.data = 96, message.compressed.data[:-7]
+    with pytest.raises(ValueError, match=r"canvas: format 'jpeg': .* cut short or damaged"):
+        m.canvas_from_message(message)
+    with pytest.raises(ValueError, match="expected encoding png or jpeg, got 'webp'"):
+        m.canvas_message(sent, encoding="webp")
