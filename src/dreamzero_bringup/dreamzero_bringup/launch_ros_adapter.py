@@ -59,8 +59,15 @@ _ARGUMENTS = (
 )
 
 
-def describe(robot: str) -> LaunchDescription:
+_ROBOT = DeclareLaunchArgument(
+    "robot", description="which robot: one of this stack's, or one whose file is in config_dir"
+)
+
+
+def describe(robot: str | None = None) -> LaunchDescription:
     """The launch description of a robot's graph; a node that ends, ends the launch.
+
+    Without a robot it is the launch argument ``robot``.
 
     Discovery stays on this host unless ROS_AUTOMATIC_DISCOVERY_RANGE says otherwise. The domain is
     the environment's, as people who use ``ros2 launch`` expect; it is claimed, so that a second run
@@ -68,11 +75,12 @@ def describe(robot: str) -> LaunchDescription:
     """
 
     def actions(context: LaunchContext) -> list[Action]:
+        chosen = robot or LaunchConfiguration(_ROBOT.name).perform(context)
         values = {
             argument.name: LaunchConfiguration(argument.name).perform(context)
             for argument in _ARGUMENTS
         }
-        nodes = build(options(robot, values))
+        nodes = build(options(chosen, values))
         # Held by the context's lifetime, that is, until the launch process ends.
         claim = DomainClaim(int(os.environ.get("ROS_DOMAIN_ID") or 0))
         context.extend_globals({"dreamzero_domain_claim": claim})
@@ -86,11 +94,12 @@ def describe(robot: str) -> LaunchDescription:
                 SetEnvironmentVariable(name, value)
                 for name, value in middleware.environment(os.environ).items()
             ),
-            LogInfo(msg=f"robot {robot}, domain {claim.domain_id}: {names}"),
+            LogInfo(msg=f"robot {chosen}, domain {claim.domain_id}: {names}"),
             *map(action, nodes),
         ]
 
-    return LaunchDescription([*_ARGUMENTS, OpaqueFunction(function=actions)])
+    first = () if robot else (_ROBOT,)
+    return LaunchDescription([*first, *_ARGUMENTS, OpaqueFunction(function=actions)])
 
 
 def options(robot: str, values: Mapping[str, str]) -> Options:
