@@ -60,8 +60,9 @@ PROMPT_LINES    ),
 )
 '''
 
-_SETTINGS = """# This installation's NAME. Sections are ROS parameter files keyed by node;
-# a section that no node reads is refused. What can be set of a node is in the installed config/<node>.yaml.
+_SETTINGS = """\
+# This installation's NAME. Sections are ROS parameter files keyed by node; a section that no
+# node reads is refused. What can be set of a node is in the installed config/<node>.yaml.
 
 # Read by dreamzero_bringup/graph.py, not by a node.
 /**/graph:
