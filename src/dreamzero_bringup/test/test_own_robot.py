@@ -2,9 +2,12 @@
 is told where the files are finds it. Nothing else is edited."""
 
 import math
+import os
 import subprocess
 import sys
+import sysconfig
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,3 +185,53 @@ def test_it_closes_the_loop(folder, tmp_path):
     speed = np.abs(np.diff(sent, axis=0))[:, :2] * 30.0
     assert speed.max() <= 0.5 * 0.5 * 1.01  # half of its limit, as its settings say
     assert any("no scene of its own" in line for line in log), "the sketch did not say what it is"
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_its_driver_is_built_found_and_holds(tmp_path, monkeypatch):
+    """What ``--driver`` writes, built by colcon over this stack, is one more node of the graph."""
+    from dreamzero_msgs.msg import DriverStatus, Proprioception
+
+    from dreamzero_bringup.operator_client import spinning
+    from dreamzero_policy.ros import qos
+
+    colcon = Path(sys.executable).with_name("colcon")
+    if not colcon.is_file():
+        pytest.skip("colcon is not installed beside this interpreter")
+    folder, prefix = tmp_path / "gadget", tmp_path / "install"
+    assert main(["new-robot", "gadget", "--into", str(folder), "--joints", "3", "--driver"]) == 0
+    where = ["--build-base", str(tmp_path / "build"), "--install-base", str(prefix)]
+    command = [str(colcon), "--log-base", str(tmp_path / "log"), "build", "--merge-install"]
+    built = subprocess.run(
+        [*command, "--base-paths", str(folder), *where],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    # What sourcing its setup file does.
+    site = sysconfig.get_path("purelib", vars={"base": str(prefix)})
+    for name, added, before in (
+        ("AMENT_PREFIX_PATH", str(prefix), os.environ.get("AMENT_PREFIX_PATH") or sys.prefix),
+        ("PYTHONPATH", site, os.environ.get("PYTHONPATH", "")),
+    ):
+        monkeypatch.setenv(name, os.pathsep.join(filter(None, (added, before))))
+    nodes = build(Options("gadget", sim=False, config_dir=folder, side="robot"))
+    assert (nodes[0].package, nodes[0].name) == ("gadget_driver", "driver")
+    log, statuses, states = [], [], []
+    wanted = [node for node in nodes if node.name in ("driver", "proprioception")]
+    supervisor = Supervisor(wanted, sink=lambda name, line: log.append(f"{name}: {line}"))
+    with supervisor, spinning("own_driver_test", supervisor.domain_id) as node:
+        node.create_subscription(DriverStatus, "driver_status", statuses.append, qos.STATUS)
+        node.create_subscription(Proprioception, "proprioception", states.append, qos.STATE_INPUT)
+        deadline = time.monotonic() + 60
+        while not (statuses and len(states) > 10):
+            assert supervisor.poll() is None, log[-20:]
+            assert time.monotonic() < deadline, log[-20:]
+            time.sleep(0.05)
+    assert statuses[-1].mode == DriverStatus.HOLDING
+    assert statuses[-1].message == "no command yet"
+    assert list(states[-1].positions) == [0.0, 0.0, 0.0]
+    assert any("there is no robot behind this driver" in line for line in log)
