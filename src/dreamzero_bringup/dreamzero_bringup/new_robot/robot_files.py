@@ -120,9 +120,8 @@ def test_the_simulated_robot_stays_at_home():
     hardware = pytest.importorskip("sim_driver.hardware")
     from sim_driver import robots
 
-    robot = hardware.SimulatedRobot(
-        robots.get(str(FOLDER / "robots" / "NAME.py")), seed=0, now_ns=0
-    )
+    layout = FOLDER / "robots" / "NAME.py"
+    robot = hardware.SimulatedRobot(robots.get(str(layout)), seed=0, now_ns=0)
     robot.advance(200_000_000)
     read = dict(zip(robot.joint_names, robot.read().positions, strict=True))
     for name, home in zip(ROBOT.action_joints, ROBOT.home, strict=True):

@@ -120,7 +120,7 @@ def test_two_arms_that_are_swapped_are_called_so():
     with pytest.raises(LayoutError) as error:
         state.update(left, NOW, sides[right], [0.0] * 7)
     text = str(error.value)
-    assert "  ! left_joint1    ! right_joint1" in text
+    assert "  ! left_joint1   ! right_joint1" in text
     assert text.endswith(f"these are the joints of {right}: are the two swapped?")
     with pytest.raises(LayoutError) as error:
         state.update(left, NOW, [*sides[right][:6], "right_gripper2"], [0.0] * 7)
