@@ -16,7 +16,10 @@ setup(
         (f"share/{NAME}/launch", glob("launch/*.launch.py")),
         (f"share/{NAME}/config", glob("../../config/*.yaml")),
         (f"share/{NAME}/config/dds", glob("../../config/dds/*")),
-        (f"share/{NAME}/config/robots", glob("../../config/robots/*.yaml")),
+        (
+            f"share/{NAME}/config/robots",
+            glob("../../config/robots/*.yaml") + glob("../../config/robots/*.py"),
+        ),
     ],
     license="Apache-2.0",
 )

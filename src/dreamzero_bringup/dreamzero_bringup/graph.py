@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 import yaml
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.embodiments.embodiment import Embodiment
 
 Side = Literal["robot", "policy"]
 SIDES = ("all", *get_args(Side))
@@ -42,11 +43,11 @@ class Options:
     """What a user may choose about a graph.
 
     Attributes:
-        robot: name of an embodiment.
+        robot: name of an embodiment, of the package's or of ``config_dir``'s own.
         sim: the simulated robot; otherwise the driver that the robot's file names, if it names one.
         checkpoint: what the policy loads; None for what ``policy.yaml`` says.
-        config_dir: folder with ``<node>.yaml`` and ``robots/<robot>.yaml``; None for the installed
-            one.
+        config_dir: folder with ``<node>.yaml`` and ``robots/<robot>.yaml``, and ``<robot>.py``
+            beside it for a robot of its own; None for the installed one.
         overrides: ``node.parameter=value`` each, the value in YAML.
         dry_run: commands are computed and published beside the driver's topic, where nobody obeys
             them.
@@ -176,6 +177,39 @@ def package_prefix(package: str) -> Path:
         ) from error
 
 
+def robot_files(config_dir: Path | None) -> Path | None:
+    """The folder of robots' files: settings, and layouts of an installation's own.
+
+    Args:
+        config_dir: as of ``Options``.
+
+    Returns:
+        The folder; None where nothing is installed.
+    """
+    try:
+        return (config_dir or installed_config_dir()) / "robots"
+    except ValueError:
+        return None
+
+
+def embodiment(options: Options) -> Embodiment:
+    """The layout of the robot that was asked for.
+
+    Raises:
+        ValueError: there is none, or its file cannot be used.
+    """
+    return embodiments.get(robot_parameter(options))
+
+
+def robot_parameter(options: Options) -> str:
+    """What nodes get as ``robot``: its name, or the path of its own file.
+
+    Raises:
+        ValueError: there is no such robot.
+    """
+    return embodiments.locate(options.robot, robot_files(options.config_dir))
+
+
 def build(options: Options) -> list[NodeSpec]:
     """The nodes of a run, in the order in which they start.
 
@@ -185,14 +219,15 @@ def build(options: Options) -> list[NodeSpec]:
             policy that is told not to do what the controller's seam needs; the message says what
             was expected and what came.
     """
-    embodiments.get(options.robot)
+    name = robot_parameter(options)
+    embodiments.get(name)
     here = options.here
     folder = _folder(options)
     robot_file = folder / "robots" / f"{options.robot}.yaml"
     robot = _read(robot_file)
     site = robot.get(_SECTION.format(node="graph"), {})
     if options.sim and here != "policy":
-        _refuse_unsimulated(options.robot)
+        _refuse_unsimulated(name)
     nodes = list(_nodes(options.sim, str(site.get("driver", "")), robot_file))
     _refuse_unknown_sections(robot, robot_file)
     known = {node.name: _known_parameters(node, folder, robot) for node in nodes}
@@ -206,7 +241,7 @@ def build(options: Options) -> list[NodeSpec]:
             node.executable,
             node.name,
             node.side,
-            parameters={"robot": options.robot, **overrides.get(node.name, {})},
+            parameters={"robot": name, **overrides.get(node.name, {})},
             parameter_files=(*_node_file(folder, _file_of(node)), robot_file),
             remappings=(*_dry(node, options.dry_run, remappings), *remappings),
             nice=node.nice,
@@ -243,16 +278,13 @@ def _nodes(sim: bool, driver: str, robot_file: Path) -> Iterable[NodeSpec]:
 
 
 def _refuse_unsimulated(robot: str) -> None:
-    """Refuses a robot that the simulation does not have, where the simulation is installed."""
+    """Refuses a scene that cannot be used, where the simulation is installed."""
     try:
         from sim_driver import robots  # only where the simulated robot is wanted
     except ImportError:
         return  # whoever starts the nodes says what is not installed
 
-    try:
-        robots.get(robot)
-    except ValueError as error:
-        raise ValueError(f"{error}; without sim the robot's own driver is used") from error
+    robots.get(robot)
 
 
 def _refuse_unknown_sections(robot: Mapping[str, Mapping], path: Path) -> None:
@@ -314,6 +346,14 @@ def _node_file(folder: Path, name: str) -> list[Path]:
     return [path] if path.is_file() else []
 
 
+def _installed_file(name: str) -> list[Path]:
+    """The file of a node that came with this package, where that is installed."""
+    try:
+        return _node_file(installed_config_dir(), name)
+    except ValueError:
+        return []
+
+
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     """Parameters by section of one ROS parameter file.
 
@@ -341,7 +381,8 @@ def _known_parameters(node: NodeSpec, folder: Path, robot: Mapping[str, Mapping]
     known = {"autostart"} | set(robot.get(_SECTION.format(node=name), {}))
     if name == "policy":
         known.add("checkpoint")
-    for path in _node_file(folder, _file_of(node)):
+    # A node whose file is not in this folder has its defaults; what it has is in the installed one.
+    for path in _node_file(folder, _file_of(node)) or _installed_file(_file_of(node)):
         for section, parameters in _read(path).items():
             if section not in ("/**", name, f"/{name}", _SECTION.format(node=name)):
                 raise ValueError(f"{path}: expected the section '/**', got {section!r}")

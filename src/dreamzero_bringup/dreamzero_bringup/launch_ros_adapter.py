@@ -69,8 +69,15 @@ _ARGUMENTS = (
 )
 
 
-def describe(robot: str) -> LaunchDescription:
+_ROBOT = DeclareLaunchArgument(
+    "robot", description="which robot: one of this stack's, or one whose file is in config_dir"
+)
+
+
+def describe(robot: str | None = None) -> LaunchDescription:
     """The launch description of a robot's graph; a node that ends, ends the launch.
+
+    Without a robot it is the launch argument ``robot``.
 
     Discovery stays on this host, and the other one where one is named, unless
     ROS_AUTOMATIC_DISCOVERY_RANGE says otherwise. The domain is the environment's, as people who use
@@ -78,26 +85,28 @@ def describe(robot: str) -> LaunchDescription:
     """
 
     def actions(context: LaunchContext) -> list[Action]:
+        chosen = robot or LaunchConfiguration(_ROBOT.name).perform(context)
         values = {
             argument.name: LaunchConfiguration(argument.name).perform(context)
             for argument in _ARGUMENTS
         }
-        chosen = options(robot, values)
-        nodes = build(chosen)
-        found = {**other_host.environment(os.environ, chosen), **middleware.environment(os.environ)}
+        asked = options(chosen, values)
+        nodes = build(asked)
+        found = {**other_host.environment(os.environ, asked), **middleware.environment(os.environ)}
         # Held by the context's lifetime, that is, until the launch process ends.
         claim = DomainClaim(
-            other_host.domain_id(os.environ) or other_host.ROS_DOMAIN, side=chosen.here, robot=robot
+            other_host.domain_id(os.environ) or other_host.ROS_DOMAIN, side=asked.here, robot=chosen
         )
         context.extend_globals({"dreamzero_domain_claim": claim})
         names = ", ".join(node.name for node in nodes)
         return [
             *(SetEnvironmentVariable(name, value) for name, value in found.items()),
-            LogInfo(msg=f"robot {robot}, domain {claim.domain_id}: {names}"),
+            LogInfo(msg=f"robot {chosen}, domain {claim.domain_id}: {names}"),
             *map(action, nodes),
         ]
 
-    return LaunchDescription([*_ARGUMENTS, OpaqueFunction(function=actions)])
+    first = () if robot else (_ROBOT,)
+    return LaunchDescription([*first, *_ARGUMENTS, OpaqueFunction(function=actions)])
 
 
 def options(robot: str, values: Mapping[str, str]) -> Options:

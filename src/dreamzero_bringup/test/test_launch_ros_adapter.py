@@ -56,6 +56,14 @@ def test_arguments_have_defaults_and_choices():
     assert declared["sim"].choices == ["true", "false"]
 
 
+def test_the_launch_file_of_any_robot_takes_its_name(monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", "102")
+    declared = [argument.name for argument in describe().get_launch_arguments()]
+    assert declared[0] == "robot"
+    nodes = [action for action in actions(None, robot="yam") if isinstance(action, Node)]
+    assert len(nodes) == len(build(Options("yam")))
+
+
 def test_words_become_options(tmp_path):
     assert options("droid", _DEFAULTS) == Options("droid")
     chosen = {

@@ -15,9 +15,8 @@ from dreamzero_bringup.demo import report
 from dreamzero_bringup.demo.process_usage import ProcessUsage
 from dreamzero_bringup.demo.recording import Recording
 from dreamzero_bringup.demo.status_line import LiveStatus, PlainStatus, status_text
-from dreamzero_bringup.graph import Options, build, setting
+from dreamzero_bringup.graph import Options, build, embodiment, setting
 from dreamzero_bringup.supervisor import Interrupts, NodeExit, Supervisor, report_failure
-from dreamzero_policy import embodiments
 from dreamzero_policy.types import NS_PER_S
 
 _READY_S, _MOTION_S = 180.0, 30.0
@@ -40,6 +39,7 @@ class Demo:
         instruction: str,
         live: bool,
         stream: TextIO,
+        config_dir: Path | None = None,
     ) -> None:
         """Checks what the user asked for.
 
@@ -50,12 +50,14 @@ class Demo:
             instruction: for the policy.
             live: a line that updates itself, for a terminal; otherwise plain lines.
             stream: where to report.
+            config_dir: as of ``graph.Options``.
 
         Raises:
             ValueError: an unknown robot, a length that makes no sense, a file where the folder
                 should be.
         """
-        self.embodiment = embodiments.get(robot)
+        self.embodiment = embodiment(Options(robot, config_dir=config_dir))
+        self._config_dir = config_dir
         if not 1 <= seconds <= 3600:
             raise ValueError(f"seconds: expected 1 to 3600, got {seconds:g}")
         if out.exists() and not out.is_dir():
@@ -70,7 +72,6 @@ class Demo:
         self,
         *,
         checkpoint: str | None = None,
-        config_dir: Path | None = None,
         overrides: tuple[str, ...] = (),
         domain_id: int | None = None,
         discovery_range: str | None = None,
@@ -88,7 +89,7 @@ class Demo:
                 self.embodiment.name,
                 sim=True,
                 checkpoint=checkpoint,
-                config_dir=config_dir,
+                config_dir=self._config_dir,
                 overrides=overrides,
             )
         )

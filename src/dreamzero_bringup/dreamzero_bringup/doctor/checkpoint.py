@@ -13,9 +13,6 @@ from dreamzero_bringup.doctor.machine_checks import GIB, size
 from dreamzero_bringup.doctor.machine_facts import MachineFacts
 from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
 
-_DIFFERENCE = re.compile(
-    r"(?P<what>.*?): expected (?P<ours>.*?)(?: as the robot has)?, got (?P<its>.*)"
-)
 _RANDOM = re.compile(r"random:(\w+)(?::\d+)?")
 _WORKING = (GIB // 2, 0.15)  # besides weights and caches: a floor, and a share of the weights
 _BRANCHES = 2  # the video is denoised with and without the prompt, each with a cache of its own
@@ -30,7 +27,8 @@ class CheckpointFacts:
         description: one line for people.
         untrained: whether the weights are random.
         error: why it cannot be read; empty where it can.
-        differences: everything in which it differs from the robot.
+        differences: everything in which it differs from the robot: a sentence each, and what
+            differs, the robot's and its own, where there are two sides.
         parameters: how many numbers its weights are.
         cache: numbers that the attention remembers of a full window, one branch.
     """
@@ -39,7 +37,7 @@ class CheckpointFacts:
     description: str = ""
     untrained: bool = False
     error: str = ""
-    differences: tuple[str, ...] = ()
+    differences: tuple[tuple[str, tuple[str, str, str] | None], ...] = ()
     parameters: int = 0
     cache: int = 0
 
@@ -79,7 +77,7 @@ def _random(source: str, name: str) -> CheckpointFacts:
 
 
 def _stored(source: str, robot: Embodiment, time_base: TimeBase) -> CheckpointFacts:
-    from dreamzero_policy.checkpoint.fit import mismatches
+    from dreamzero_policy.checkpoint.fit import mismatches, sides
     from dreamzero_policy.checkpoint.load import describe
     from dreamzero_policy.checkpoint.robot_facts import Experiment
     from dreamzero_policy.checkpoint.stored_weights import read_contents
@@ -92,15 +90,15 @@ def _stored(source: str, robot: Embodiment, time_base: TimeBase) -> CheckpointFa
     contents = read_contents(directory)
     if robot.tag in experiment.tags:
         facts = experiment.robot(robot.tag)
-        differences = tuple(mismatches(recorded.model, facts, robot, time_base))
+        sentences = mismatches(recorded.model, facts, robot, time_base)
     else:
         tags = ", ".join(experiment.tags) or "none"
-        differences = (f"embodiment tag: expected {robot.tag} as the robot has, got {tags}",)
+        sentences = [f"embodiment tag: expected {robot.tag} as the robot has, got {tags}"]
     return CheckpointFacts(
         source,
         description=describe(directory, recorded),
         untrained=recorded.untrained is not None,
-        differences=differences,
+        differences=tuple((text, sides(text)) for text in sentences),
         parameters=sum(prod(tensor.shape) for tensor in contents.tensors.values()),
         cache=_cache(recorded.model),
     )
@@ -125,13 +123,12 @@ def check(facts: CheckpointFacts, robot: Embodiment) -> Iterator[Finding]:
         )
     else:
         yield passed("checkpoint", f"{facts.source} ({facts.description})")
-    for text in facts.differences:
-        found = _DIFFERENCE.fullmatch(text)
-        what, ours, its = found.group("what", "ours", "its") if found else ("fit", "", text)
+    for text, parts in facts.differences:
+        what, ours, its = parts or ("fit", "", text)
         yield failed(
             what,
-            f"checkpoint: {its}" if found else its,
-            expected=f"{ours}, as the robot {robot.name} has" if found else "",
+            f"checkpoint: {its}" if parts else its,
+            expected=f"{ours}, as the robot {robot.name} has" if parts else "",
             fix=f"take a checkpoint of this robot ({inspect}), or start its robot",
         )
     if not facts.differences and not facts.untrained:

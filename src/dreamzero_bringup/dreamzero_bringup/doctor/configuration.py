@@ -17,7 +17,6 @@ import yaml
 from dreamzero_bringup import graph
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
 from dreamzero_bringup.graph import NodeSpec, Options
-from dreamzero_policy import embodiments
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.ros.parameters import NodeParameters, resolve
@@ -54,7 +53,7 @@ def read(options: Options) -> Configuration:
         findings += _parameters(node, settings)
     if settings:
         findings.append(passed("parameters", f"as their nodes take them: {', '.join(settings)}"))
-    findings += _consequences(settings, embodiments.get(options.robot))
+    findings += _consequences(settings, graph.embodiment(options))
     return Configuration(tuple(nodes), settings, tuple(findings))
 
 

@@ -35,7 +35,6 @@ from dreamzero_bringup.doctor.live_facts import Live
 from dreamzero_bringup.doctor.machine_facts import MachineFacts
 from dreamzero_bringup.doctor.report import Report
 from dreamzero_bringup.supervisor import Supervisor
-from dreamzero_policy import embodiments
 from dreamzero_policy.embodiments.embodiment import Embodiment
 
 _SIM_PATIENCE_S = 30.0  # until the simulated robot shows its first picture
@@ -109,7 +108,7 @@ def gather(request: Request) -> Gathered:
         ValueError: an unknown robot, a time that is none, a domain that does not exist or that is
             not clear.
     """
-    robot = embodiments.get(request.robot)
+    robot = graph.embodiment(graph.Options(request.robot, config_dir=request.config_dir))
     if not 0.0 < request.seconds <= _LONGEST_S:
         raise ValueError(
             f"seconds: expected above 0, at most {_LONGEST_S:g}, got {request.seconds}"

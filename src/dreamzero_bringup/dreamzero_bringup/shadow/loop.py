@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from dreamzero_bringup import graph
 from dreamzero_bringup.console import log_files
 from dreamzero_bringup.graph import Options, build
 from dreamzero_bringup.shadow.log import FILE, ShadowLog
 from dreamzero_bringup.supervisor import Interrupts, Supervisor, report_failure
-from dreamzero_policy import embodiments
 
 Say = Callable[[str], None]
 
@@ -58,13 +58,14 @@ def run(
         raise ValueError(f"seconds: expected 0 or more, got {seconds:g}")
     if not options.dry_run:
         raise ValueError("shadow run: expected a dry run, got a graph that sends commands")
-    embodiment = embodiments.get(options.robot)
+    embodiment = graph.embodiment(options)
     nodes = build(options)
     keep = log_files(out / "logs", [node.name for node in nodes])
     _move_aside(out / FILE, say)
     supervisor = Supervisor(nodes, sink=keep, domain_id=domain_id, discovery_range=discovery_range)
     log = ShadowLog(out / FILE)
-    log.write("start", robot=embodiment.name, instruction=instruction, simulated=options.sim)
+    robot = graph.robot_parameter(options)
+    log.write("start", robot=robot, instruction=instruction, simulated=options.sim)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = supervisor.env["ROS_AUTOMATIC_DISCOVERY_RANGE"]
     with Interrupts() as interrupts, supervisor:
         say(f"starting a dry run of {embodiment.name}; the nodes' logs go to {out / 'logs'}")
@@ -103,7 +104,7 @@ def _watch(
     from dreamzero_bringup.shadow.listener import ShadowListener
     from dreamzero_bringup.shadow.stand_in import StandIn
 
-    embodiment = embodiments.get(options.robot)
+    embodiment = graph.embodiment(options)
 
     def going() -> bool:
         return supervisor.poll() is None and not interrupts.first.is_set()

@@ -22,8 +22,12 @@ from dreamzero_policy.checkpoint.upstream_config import Recorded, read_config
 from dreamzero_policy.weights.errors import CheckpointError
 
 
-def tables(directory: Path) -> RenderableType:
+def tables(directory: Path, own_robots: Path | None = None) -> RenderableType:
     """Everything that can be said of a checkpoint without reading its weights.
+
+    Args:
+        directory: of the checkpoint.
+        own_robots: folder of robots' files of an installation's own, which it may fit too.
 
     Raises:
         CheckpointError: its settings or headers cannot be read.
@@ -38,7 +42,7 @@ def tables(directory: Path) -> RenderableType:
         parts.append(_note("robots", str(error)))
     else:
         parts += [_robot(recorded, facts) for facts in robots]
-        parts.append(_fits(recorded, robots))
+        parts.append(_fits(recorded, robots, own_robots))
     return Group(*parts)
 
 
@@ -157,18 +161,24 @@ def _robot(recorded: Recorded, facts: RobotFacts) -> Table:
     return table
 
 
-def _fits(recorded: Recorded, robots: list[RobotFacts]) -> Table:
+def _fits(recorded: Recorded, robots: list[RobotFacts], own: Path | None) -> Table:
     """What does not fit which robot of ours."""
     table = _table("robots of this project", "robot", "fits", "why not")
-    for name, fits, why in _fit_rows(recorded, robots):
+    for name, fits, why in _fit_rows(recorded, robots, own):
         table.add_row(name, fits, Text(why))
     return table
 
 
-def _fit_rows(recorded: Recorded, robots: list[RobotFacts]) -> Iterator[tuple[str, str, str]]:
-    """(robot, yes or no, why not) for every robot of ours."""
-    for name in embodiments.names():
-        robot = embodiments.get(name)
+def _fit_rows(
+    recorded: Recorded, robots: list[RobotFacts], own: Path | None
+) -> Iterator[tuple[str, str, str]]:
+    """(robot, yes or no, why not) for every robot of ours, and of the folder ``own``."""
+    for name in embodiments.names(own):
+        try:
+            robot = embodiments.get(embodiments.locate(name, own))
+        except ValueError as error:
+            yield name, "no", str(error)
+            continue
         facts = next((facts for facts in robots if facts.tag == robot.tag), None)
         if facts is None:
             yield name, "no", f"the checkpoint does not know the tag {robot.tag}"

@@ -7,7 +7,8 @@ differs is named at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,9 @@ from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.normalize import Statistics
 from dreamzero_policy.weights.errors import CheckpointError
 
+_DIFFERENCE = re.compile(
+    r"(?P<what>.*?): expected (?P<ours>.*?)(?: as the robot has)?, got (?P<its>.*)", re.DOTALL
+)
 _MODE = "q99"  # how every robot's vectors are normalised
 _CROP = 0.95  # what the tiler keeps of a view
 _SLACK = 0.25  # of a joint's range, by which recorded extremes may exceed it
@@ -155,6 +159,29 @@ def mismatches(
     return found
 
 
+def sides(difference: str) -> tuple[str, str, str] | None:
+    """What differs, the robot's and the checkpoint's, of a sentence of ``mismatches``.
+
+    Returns:
+        None for a sentence that has no two sides, as of a checkpoint that contradicts itself.
+    """
+    found = _DIFFERENCE.fullmatch(difference)
+    return found and found.group("what", "ours", "its")
+
+
+def side_by_side(differences: Sequence[str]) -> str:
+    """Sentences of ``mismatches`` for people: the robot's side right above the checkpoint's."""
+    lines: list[str] = []
+    for difference in differences:
+        parts = sides(difference)
+        if parts is None:
+            lines.append(f"  {difference}")
+        else:
+            what, ours, its = parts
+            lines += [f"  {what}:", f"    robot       {ours}", f"    checkpoint  {its}"]
+    return "\n".join(lines)
+
+
 def _named(names: Iterator[str] | tuple[str, ...]) -> str:
     """Names for a message."""
     return "[" + ", ".join(names) + "]"
@@ -260,6 +287,6 @@ def _units(
                 continue
             scale = "gripper scale" if joint.kind == "gripper" else "unit"
             yield (
-                f"{scale} of {kind}.{key.name} ({joint.name}): {problem}, its statistics span "
-                f"[{low:g}, {high:g}]"
+                f"{scale} of {kind}.{key.name} ({joint.name}): {problem} as the robot has, got "
+                f"[{low:g}, {high:g}] in its statistics"
             )

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from dreamzero_policy.checkpoint.fit import fitted, mismatches, view_size
+from dreamzero_policy.checkpoint.fit import fitted, mismatches, side_by_side, view_size
 from dreamzero_policy.checkpoint.key_maps import Slot, layout
 from dreamzero_policy.checkpoint.robot_facts import Experiment, RobotFacts
 from dreamzero_policy.checkpoint.stored_weights import (
@@ -159,7 +159,7 @@ def _facts(
     differ = unknown + mismatches(config, facts, embodiment, time_base)
     if differ:
         raise CheckpointError(
-            f"{directory} does not fit the robot {embodiment.name}:\n  " + "\n  ".join(differ)
+            f"{directory} does not fit the robot {embodiment.name}:\n{side_by_side(differ)}"
         )
     return facts
 

@@ -11,6 +11,7 @@ _EXAMPLES = """examples:
   dreamzero checkpoint verify ~/checkpoints/DreamZero-DROID --write
   dreamzero checkpoint make-random --preset tiny --robot droid /tmp/tiny
   dreamzero checkpoint make-random --preset droid_14b --set num_layers=2 --robot droid /tmp/small
+  dreamzero checkpoint make-random --preset tiny --robot widget --config-dir widget /tmp/widget
   dreamzero checkpoint merge-lora ~/adapters --base ~/checkpoints/DreamZero-DROID ~/merged
 """
 
@@ -27,6 +28,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     actions = top.add_subparsers(dest="action", metavar="ACTION", required=True)
     inspect = actions.add_parser("inspect", help="what it is and which robots it fits")
     inspect.add_argument("path", type=Path, help="directory of the checkpoint")
+    inspect.add_argument("--config-dir", type=Path, help="folder with robots/ROBOT.py")
     check = actions.add_parser("verify", help="structure, hashes and finite values")
     check.add_argument("path", type=Path, help="directory of the checkpoint")
     check.add_argument("--base", type=Path, help="what adapters alone were trained on")
@@ -35,6 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     make.add_argument("path", type=Path, help="directory to make")
     make.add_argument("--preset", required=True, help="tiny, droid_14b, agibot_14b, wan22_5b")
     make.add_argument("--robot", default="droid", help="whose keys and cameras it has (droid)")
+    make.add_argument("--config-dir", type=Path, help="folder with robots/ROBOT.py")
     make.add_argument("--seed", type=int, default=0, help="same seed, same bytes (0)")
     make.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a size")
     make.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float16", "float32"))
@@ -56,9 +59,10 @@ def run(args: argparse.Namespace) -> int:
 def _inspect(args: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from dreamzero_bringup.graph import robot_files
     from dreamzero_policy.checkpoint.describe import tables
 
-    Console().print(tables(args.path))
+    Console().print(tables(args.path, robot_files(args.config_dir)))
     return 0
 
 
@@ -79,13 +83,13 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _make_random(args: argparse.Namespace) -> int:
-    from dreamzero_policy import embodiments
+    from dreamzero_bringup.graph import Options, embodiment
     from dreamzero_policy.checkpoint.random_checkpoint import make_random
 
     make_random(
         args.preset,
         args.path,
-        embodiments.get(args.robot),
+        embodiment(Options(args.robot, config_dir=args.config_dir)),
         seed=args.seed,
         changes=args.set,
         dtype=args.dtype,

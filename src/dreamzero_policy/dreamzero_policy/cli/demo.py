@@ -44,10 +44,10 @@ def run(args: argparse.Namespace) -> int:
         instruction=args.instruction,
         live=not args.headless and sys.stdout.isatty(),
         stream=sys.stdout,
+        config_dir=args.config_dir,
     )
     return demo.run(
         checkpoint=args.checkpoint,
-        config_dir=args.config_dir,
         overrides=tuple(args.set),
         domain_id=args.domain_id,
         discovery_range=args.discovery_range,

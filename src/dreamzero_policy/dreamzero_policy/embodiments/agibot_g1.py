@@ -64,14 +64,14 @@ _GRIPPERS = tuple(
     for side in ("left", "right")
 )
 
-_HEAD = (
+_HEAD = (  # G1_omnipicker.urdf: 1.0 rad/s
     Joint("head_yaw_joint", "revolute", -1.5708, 1.5708, 1.0, 1.0, 5.0),
     # Positive looks down. Down: the manual's 20 degrees; up: the description's, short of the
     # manual's 25 degrees.
     Joint("head_pitch_joint", "revolute", -0.3491, math.radians(20.0), 1.0, 1.0, 5.0),
 )
 
-_WAIST = (
+_WAIST = (  # G1_omnipicker.urdf: 0.5 rad/s and 0.1 m/s; the manual has the same 0 to 90 degrees
     Joint("waist_pitch_joint", "revolute", 0.0, 1.5708, 0.5, 0.5, 2.5),
     # Read in m, commanded in cm (SDK: waist_joint_states, move_waist). 0.5 m: the manual; the
     # description has 0.55 m.
@@ -129,7 +129,7 @@ AGIBOT_G1 = Embodiment(
         View("hand_left", "hand_left", row=1, column=0),
         View("hand_right", "hand_right", row=0, column=1),
     ),
-    native_size=(480, 640),
+    native_size=(480, 640),  # as the reference's convert_agibot.py stores every view
     view_size=(176, 320),
     # The paper's, with which the released base was trained: frames at 5 Hz, chunks of 1.6 s. What
     # the released scripts train has 24 rows and a frame every 3 (10 Hz, 0.8 s); nothing in the
@@ -147,7 +147,7 @@ AGIBOT_G1 = Embodiment(
         *(-value for value in _ARM_HOME),
         *(0.0, 0.0),  # grippers open
         *(0.0, 0.34),  # head: the vendor's 0.436 down is beyond what the manual allows
-        *(0.873, 0.42),  # waist
-        *(0.0, 0.0),
+        *(0.873, 0.42),  # waist: robot_init_states.py
+        *(0.0, 0.0),  # base at rest
     ),
 )

@@ -72,7 +72,7 @@ DROID = Embodiment(
         View("exterior_2", "exterior_image_2_left", row=1, column=1),
         View("wrist", "wrist_image_left", row=0, column=0, full_width=True),
     ),
-    native_size=(180, 320),
+    native_size=(180, 320),  # of the converted DROID data (data.md 1.3)
     view_size=(176, 320),
     time_base=TimeBase(control_hz=15, frame_stride=3, rows_per_chunk=24),
     # An interface constant of the released checkpoints, byte for byte (data.md 1.7).

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from dreamzero_policy.embodiments.embodiment import Embodiment, Joint, Key, TimeBase, View
 
-_RATES = (1.5, 10.0, 100.0)
-_RANGES = (
+_RATES = (1.5, 10.0, 100.0)  # rad/s: station; rad/s^2: community; rad/s^3: ours
+_RANGES = (  # rad: yam.urdf; i2rt clips 0.15 further out, and stops the arm 0.1 beyond that
     (-2.618, 3.1416),
     (0.0, 3.665),
     (0.0, 3.1416),

@@ -140,7 +140,8 @@ class ProprioceptionNode(Node[ProprioceptionParameters]):
                 source, nanoseconds(message.header.stamp), message.name, message.position
             )
         except ValueError as error:
-            text = f"topic {self._topics[source]} does not fit robot {self.settings.robot}: {error}"
+            name = self.settings.robot_name
+            text = f"topic {self._topics[source]} does not fit robot {name}: {error}"
             if source not in self._seen:
                 self.fail(text)
                 return

@@ -176,9 +176,17 @@ class StateAssembler:
             raise LayoutError(
                 f"{source}: expected {len(entry.joints)} joints, got {len(kept)}:\n"
                 + _side_by_side(entry.joints, kept)
+                + self._swapped(source, kept)
             )
         entry.names = names
         entry.order = np.array([names.index(joint) for joint in entry.joints])
+
+    def _swapped(self, source: str, names: Sequence[str]) -> str:
+        """Whose joints a message brings, where they are those of another source: two arms, say."""
+        for other, entry in self._sources.items():
+            if other != source and sorted(names) == sorted(entry.joints):
+                return f"\n  these are the joints of {other}: are the two swapped?"
+        return ""
 
     def settled(self, instant_ns: int) -> bool:
         """Whether waiting can bring nothing more for ``instant_ns``.

@@ -260,7 +260,7 @@ class Node(LifecycleNode, Generic[Settings]):
             )
             found.append(Diagnosis("diagnostics", Level.ERROR, f"{type(error).__name__}: {error}"))
         message = diagnostics.diagnostic_array(
-            self.get_name(), self.settings.robot, found, self.now_ns()
+            self.get_name(), self.settings.robot_name, found, self.now_ns()
         )
         self._health.publish(message)
 

@@ -15,6 +15,7 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from rcl_interfaces.msg import (
@@ -77,10 +78,17 @@ def parameter(
 class NodeParameters:
     """What every node of this stack has."""
 
-    robot: str = parameter(REQUIRED, "Name of the robot layout (embodiment), for example droid.")
+    robot: str = parameter(
+        REQUIRED, "Name of the robot layout (embodiment), such as droid, or path of its own file."
+    )
     autostart: bool = parameter(
         True, "Configure and activate at start; false waits for lifecycle transitions."
     )
+
+    @property
+    def robot_name(self) -> str:
+        """Name of the robot, wherever its file is."""
+        return Path(self.robot).stem
 
 
 def _fields(cls: type[P]) -> dict[str, tuple[dataclasses.Field, Any]]:

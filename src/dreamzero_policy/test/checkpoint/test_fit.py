@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from dreamzero_policy import embodiments
-from dreamzero_policy.checkpoint.fit import fitted, mismatches, time_base, view_size
+from dreamzero_policy.checkpoint.fit import (
+    fitted,
+    mismatches,
+    side_by_side,
+    sides,
+    time_base,
+    view_size,
+)
 from dreamzero_policy.checkpoint.random_checkpoint import invented_facts
 from dreamzero_policy.embodiments.embodiment import Key, TimeBase
 from dreamzero_policy.model.config import preset
@@ -200,3 +207,38 @@ def test_more_joints_than_the_model_has_columns():
     found = differ(config=replace(CONFIG, max_state_dim=4, max_action_dim=4))
     assert "state width: the robot has 8, the model takes at most 4" in found
     assert "action width: the robot has 8, the model takes at most 4" in found
+
+
+def test_differences_stand_beside_each_other():
+    known = {**FACTS.state_statistics, "gripper_position": statistics(35, 119)}
+    found = differ(replace(FACTS, state_statistics=known, action_rows=48, views=FACTS.views[::-1]))
+    assert sides(found[0])[0] == "view order"
+    assert sides(found[1]) is None  # the checkpoint contradicts itself
+    assert side_by_side(found).splitlines() == [
+        "  view order:",
+        "    robot       [exterior_image_1_left, exterior_image_2_left, wrist_image_left]",
+        "    checkpoint  [wrist_image_left, exterior_image_2_left, exterior_image_1_left]",
+        f"  {found[1]}",
+        "  gripper scale of state.gripper_position (panda_finger_joint1):",
+        "    robot       about [0, 1]",
+        "    checkpoint  [35, 119] in its statistics",
+    ]
+
+
+def test_a_checkpoint_of_two_arms_in_the_other_order_is_named():
+    robot = embodiments.get("yam")
+    config = replace(CONFIG, num_action_per_block=robot.time_base.rows_per_chunk)
+    facts = invented_facts(config, robot)
+    swapped = replace(
+        facts,
+        state_keys=(*facts.state_keys[2:], *facts.state_keys[:2]),
+        action_keys=(*facts.action_keys[2:], *facts.action_keys[:2]),
+        views=(facts.views[0], facts.views[2], facts.views[1]),
+    )
+    found = mismatches(config, swapped, robot, robot.time_base)
+    assert [sides(line)[0] for line in found] == [
+        "view order", "state keys", "action keys", "relative action keys",
+    ]  # fmt: skip
+    assert "    checkpoint  [right_joint_pos 6, right_gripper_pos 1, left_joint_pos 6" in (
+        side_by_side(found)
+    )

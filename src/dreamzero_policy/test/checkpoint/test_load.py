@@ -216,7 +216,7 @@ def test_all_that_does_not_fit_the_robot_is_named(copied):
 
 
 def test_another_time_base_has_to_be_asked_for(made):
-    with pytest.raises(CheckpointError, match="expected 48 rows at 30 Hz"):
+    with pytest.raises(CheckpointError, match="robot       48 rows at 30 Hz"):
         checkpoint.load(made, ROBOT, time_base=TimeBase(30, 6, 48))
     loaded = checkpoint.load("random:tiny", ROBOT, time_base=TimeBase(30, 6, 48))
     assert loaded.time_base == loaded.embodiment.time_base == TimeBase(30, 6, 48)

@@ -111,6 +111,22 @@ def test_wrong_names_are_shown_side_by_side():
     assert "    panda_joint1           panda_joint1" in text
 
 
+def test_two_arms_that_are_swapped_are_called_so():
+    yam = get("yam")
+    sides = {f"{side}_arm/joint_states": [n for n in yam.state_joints if n.startswith(side)]
+             for side in ("left", "right")}  # fmt: skip
+    state = StateAssembler(yam, 200 * MS, sources=sides)
+    left, right = sides
+    with pytest.raises(LayoutError) as error:
+        state.update(left, NOW, sides[right], [0.0] * 7)
+    text = str(error.value)
+    assert "  ! left_joint1   ! right_joint1" in text
+    assert text.endswith(f"these are the joints of {right}: are the two swapped?")
+    with pytest.raises(LayoutError) as error:
+        state.update(left, NOW, [*sides[right][:6], "right_gripper2"], [0.0] * 7)
+    assert "swapped" not in str(error.value)
+
+
 @pytest.mark.parametrize("names", [NAMES[:7], [*NAMES, "extra"], [*NAMES[:7], NAMES[0]], []])
 def test_a_wrong_count_is_refused(names):
     with pytest.raises(LayoutError, match=f"expected 8 joints, got {len(names)}"):

@@ -171,6 +171,7 @@ class SimRobot:
         table: where its task objects lie.
         add_to: adds bodies, joints, servos and cameras to a model being built.
         base: its wheels, where it has any.
+        note: what the driver says of it when it starts.
     """
 
     name: str
@@ -179,3 +180,4 @@ class SimRobot:
     table: Table
     add_to: Callable[[mujoco.MjSpec], None]
     base: SimBase | None = None
+    note: str = ""

@@ -69,6 +69,8 @@ class SimDriverNode(Node[SimDriverParameters]):
             time.monotonic_ns(),
             settings.command_timeout_s,
         )
+        if self._robot.robot.note:
+            self.get_logger().warning(f"{settings.robot_name}: {self._robot.robot.note}")
         self._states = self.create_publisher(JointState, "joint_states", qos.STATE)
         self._statuses = self.create_publisher(DriverStatus, "driver_status", qos.STATUS)
         self._images: dict[str, LifecyclePublisher] = {

@@ -1,7 +1,6 @@
-"""Every simulated robot: it is its embodiment, it settles, it follows, and its wire is the maker's.
+"""Every simulated robot: it is its embodiment, it settles and it follows.
 
-The values that a robot reads and takes on the wire are typed here, from what its makers and clients
-publish (design: robots.md), and not computed with the scales under test.
+That its wire is the maker's, and goes round, is in ``robot_drivers/test/test_round_trip.py``.
 """
 
 import numpy as np
@@ -15,34 +14,7 @@ from sim_driver.hardware import SimulatedRobot
 MS = 1_000_000
 PERIOD = 33_333_333  # ns, the controller's 30 Hz
 
-# Per robot: joint, model value, what is read for it on the wire, what is commanded for it.
-WIRE = {
-    "droid": [
-        ("panda_joint1", 0.5, 0.5, 0.5),
-        ("panda_joint4", -2.0, -2.0, -2.0),
-        ("panda_finger_joint1", 0.0, 0.04, 0.04),  # open: a finger 0.04 m from the middle
-        ("panda_finger_joint1", 1.0, 0.0, 0.0),
-        ("panda_finger_joint1", 0.25, 0.03, 0.03),
-    ],
-    "agibot_g1": [
-        ("left_arm_joint2", -1.5, -1.5, -1.5),
-        ("right_arm_joint7", 3.0, 3.0, 3.0),
-        ("left_gripper_joint1", 0.0, 35.0, 0.0),  # open
-        ("left_gripper_joint1", 1.0, 120.0, 1.0),  # closed
-        ("right_gripper_joint1", 0.5, 77.5, 0.5),
-        ("head_pitch_joint", 0.3, 0.3, 0.3),
-        ("waist_pitch_joint", 0.9, 0.9, 0.9),
-        ("waist_lift_joint", 0.42, 0.42, 42.0),  # m, cm
-        ("waist_lift_joint", 0.003, 0.003, 0.3),
-    ],
-    "yam": [
-        ("left_joint2", 1.25, 1.25, 1.25),
-        ("right_joint6", -2.0, -2.0, -2.0),
-        ("left_gripper", 0.0, 0.0, 0.0),  # closed
-        ("right_gripper", 1.0, 1.0, 1.0),  # open
-    ],
-}
-ROBOTS = sorted(WIRE)
+ROBOTS = robots.names()
 
 
 def make(name, seed=0):
@@ -87,36 +59,6 @@ def test_agrees_with_the_embodiment(name):
         assert joint.lower - 1e-9 <= ends[0] < ends[1] <= joint.upper + 1e-9
         speed = policy.velocity * abs((ends[1] - ends[0]) / (policy.upper - policy.lower))
         assert joint.grips or joint.velocity >= speed  # it can do what the gate lets through
-
-
-@pytest.mark.parametrize(
-    ("name", "joint", "model", "read", "commanded"),
-    [(name, *row) for name, rows in WIRE.items() for row in rows],
-)
-def test_the_wire_is_the_makers(name, joint, model, read, commanded):
-    """The literal values, through the driver's own code in both directions."""
-    layout, robot = embodiment(name), make(name)
-    index = robot.joint_names.index(joint)
-    wire = command_of(layout, home_of(layout))
-    wire[index] = commanded
-    target = robot._servo.check(robot.joint_names, wire)
-    robot._data.qpos[robot._positions] = target
-    assert robot.read().positions[index] == pytest.approx(read, abs=1e-6)
-    assert model_state(layout, robot)[joint] == pytest.approx(model, abs=1e-6)
-
-
-@pytest.mark.parametrize("name", ROBOTS)
-def test_wire_and_model_go_round(name):
-    """Simulated pose, wire, state vector, command, simulated pose: to 1e-6 for every joint."""
-    layout, robot = embodiment(name), make(name)
-    rng = np.random.default_rng(0)
-    lower, upper = np.transpose([(j.lower, j.upper) for j in robot.robot.joints])
-    for pose in (lower, upper, *rng.uniform(lower, upper, (20, len(lower)))):
-        robot._data.qpos[robot._positions] = pose
-        model = model_state(layout, robot)
-        by_name = {joint: model[joint] for joint in robot.joint_names}
-        back = robot._servo.check(robot.joint_names, command_of(layout, by_name))
-        np.testing.assert_allclose(back, pose, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ROBOTS)

@@ -1,0 +1,1 @@
+"""What `dreamzero new-robot` writes: the files of a robot that does not come with this stack."""
