@@ -233,7 +233,7 @@ AGIBOT_G1 = SimRobot(
             tip=0.0199,
             ready=tuple(np.sign(y) * value for value in _READY),
             x=(0.66, 0.88),
-            y=tuple(sorted((0.05 * np.sign(y), 0.37 * np.sign(y)))),
+            y=tuple(sorted((0.02 * np.sign(y), 0.29 * np.sign(y)))),
         )
         for side, y in _SHOULDER_Y.items()
     ),

@@ -190,6 +190,8 @@ class SimulatedRobot:
             if self._released:
                 raise ValueError("the robot is released; take it back before commanding it")
             self._servo.follow(target)
+            if self.judge is not None and self._command_ns is None:
+                self.judge.start()
             self._command_ns = now_ns
             self._hold_reason = None
 

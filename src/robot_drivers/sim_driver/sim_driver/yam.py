@@ -178,7 +178,7 @@ YAM = SimRobot(
             tip=0.0148,
             ready=(0.0, 1.7, 1.45, -1.06, 0.0, 0.0),
             x=(0.24, 0.48),
-            y=tuple(sorted((0.05 * np.sign(y), 0.38 * np.sign(y)))),
+            y=tuple(sorted((0.0, 0.27 * np.sign(y)))),
         )
         for side, y in _SIDES.items()
     ),

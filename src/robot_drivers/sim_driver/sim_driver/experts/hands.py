@@ -15,6 +15,7 @@ from sim_driver.experts.kinematics import Arm, Grip
 from sim_driver.experts.motion import Motion, Rates, rounded
 
 _SAMPLES = 14  # poses that are solved for along a curve
+_ARRIVING_M, _PASSING_M = 2e-3, 0.03  # how far off a hand may be
 _CAREFUL = 0.75  # share of acceleration and jerk that is used
 _PACE = (0.45, 0.7)  # share of the speed, drawn per attempt
 
@@ -102,12 +103,15 @@ class Hands:
             goal[self._fingers[arm]] = min(apart, self._open[self._fingers[arm]])
         return self._straight(goal, pause_s)
 
-    def move(self, ways: dict[int, Sequence[Grip]], pause_s: float = 0.0) -> Motion:
+    def move(
+        self, ways: dict[int, Sequence[Grip]], pause_s: float = 0.0, *, exact: bool = True
+    ) -> Motion:
         """Moves hands along rounded curves, all of them from now until the same instant.
 
         Args:
             ways: by arm, the corners of its curve after where it is now; the last is reached.
             pause_s: rest at the end [s].
+            exact: whether the hands must arrive; on the way there, and otherwise, near is enough.
 
         Raises:
             ValueError: a hand cannot get there.
@@ -123,7 +127,10 @@ class Hands:
             curve = rounded(np.column_stack([places, yaws]), _SAMPLES)
             joints = self.target[self._columns[arm]]
             for number, (*place, yaw) in enumerate(curve[1:], start=1):
-                joints = self._arms[arm].solve(self._scratch, Grip(np.array(place), yaw), joints)
+                near = _PASSING_M if number < _SAMPLES - 1 or not exact else _ARRIVING_M
+                joints = self._arms[arm].solve(
+                    self._scratch, Grip(np.array(place), yaw), joints, near
+                )
                 samples[number, self._columns[arm]] = joints
         return self._along(samples, pause_s)
 

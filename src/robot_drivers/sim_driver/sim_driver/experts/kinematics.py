@@ -19,6 +19,7 @@ _NEAR_M, _NEAR_RAD = 1e-4, 1e-3
 _LARGEST_STEP = 0.25  # rad per iteration
 _UPRIGHT, _RETURN = 1.0, 0.03  # how strongly fingers go down and joints to rest, where free to
 _MARGIN = 0.02  # kept from both ends of a joint's range [rad]
+_REACHED_M = 2e-3
 _SETTLED = 2e-3  # rad per iteration
 
 
@@ -67,13 +68,16 @@ class Arm:
         data.qpos[self._positions] = joints
         mujoco.mj_kinematics(self._model, data)
 
-    def solve(self, data: mujoco.MjData, grip: Grip, start: Float) -> Float:
+    def solve(
+        self, data: mujoco.MjData, grip: Grip, start: Float, near_m: float = _REACHED_M
+    ) -> Float:
         """[n] joint positions that reach ``grip``.
 
         Args:
             data: scratch; its arm joints are overwritten.
             grip: where to.
             start: [n] where to search from.
+            near_m: how far off it may end [m], and ten times that in rad.
 
         Raises:
             ValueError: the arm does not get there; the message says how far off it stays.
@@ -105,7 +109,7 @@ class Arm:
             step = inverse @ error + idle
             step *= min(1.0, _LARGEST_STEP / max(np.abs(step).max(), 1e-9))
             joints = np.clip(joints + step, self._lower, self._upper)
-        if excess < 20.0:
+        if excess * _NEAR_M < near_m:
             return best
         raise ValueError(
             f"{self.arm.name or 'the'} arm cannot reach {np.round(grip.place, 3).tolist()} with "

@@ -13,7 +13,7 @@ from sim_driver.experts.site import TRIES, Site
 
 _APART_M = 0.018  # two fingers behind a round thing keep it from rolling off sideways
 _BEHIND_M, _BEFORE_LAST = 0.03, 0.7
-_NEAR_M = 0.02
+_NEAR_M, _BACK_M = 0.02, 0.04
 
 
 def push(site: Site) -> Iterator[Motion]:
@@ -43,6 +43,7 @@ def push(site: Site) -> Iterator[Motion]:
         last = hand + (*left, 0.0)
         yield site.hands.move({arm: [Grip(last, turn)]}, site.wait())
         back = last.copy()
-        back[:2] -= ahead * 0.03
-        yield site.hands.move({arm: [Grip(back, turn), Grip(back + (0, 0, 0.08), turn)]})
+        back[:2] -= ahead * _BACK_M  # straight back first: pads that rise along it would lift it
+        yield site.hands.move({arm: [Grip(back, turn)]})
+        yield site.hands.move({arm: [Grip(back + (0, 0, 0.08), turn)]}, exact=False)
     yield site.hands.home((arm,))

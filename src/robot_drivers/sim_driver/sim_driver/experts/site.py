@@ -99,4 +99,4 @@ class Site:
         yield self.hands.fingers((self.arm,), apart, self.wait())
         now = self.hands.grip(self.arm)
         up = now.place + (0, 0, self.rng.uniform(*_CLEAR_M))
-        yield self.hands.move({self.arm: [Grip(up, now.yaw)]})
+        yield self.hands.move({self.arm: [Grip(up, now.yaw)]}, exact=False)

@@ -24,7 +24,7 @@ class Verdict:
     Attributes:
         progress: best stage so far, 0 to 1; 1 only with success.
         success: everything was as it should be for ``HELD_S``; stays true.
-        elapsed_s: simulated time since the scene was set up [s].
+        elapsed_s: simulated time since the first command [s].
         time_limit_s: how long an attempt may take [s]; the judge goes on after it.
     """
 
@@ -71,17 +71,23 @@ class Judge:
         self._best, self._success = 0.0, False
         self._since: float | None = None
         self._elapsed_s = 0.0
+        self._started: float | None = None
 
     def begin(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         """Takes the simulation that it looks at from now on."""
         self._look = Look(model, data, self._robot)
         self._data = data
 
+    def start(self) -> None:
+        """Begins to count the time; a second call changes nothing."""
+        if self._started is None:
+            self._started = self._data.time
+
     def look(self) -> None:
         """Judges the present instant."""
         now = self._data.time
         stage = self.task.stage(self._look, self._attempt)
-        self._elapsed_s = now
+        self._elapsed_s = 0.0 if self._started is None else now - self._started
         if stage < 1.0:
             self._since = None
             self._best = max(self._best, min(stage, 0.99)) if not self._success else 1.0

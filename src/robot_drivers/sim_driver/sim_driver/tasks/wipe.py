@@ -80,5 +80,5 @@ class Wipe(Task):
             for name, at in stain_cells(stain):
                 along = axes[:2, :2].T @ (np.array(at) - centre[:2])
                 if name not in attempt.seen and (np.abs(along) <= sponge.half[:2]).all():
-                    attempt.seen |= {name, f"{name} by {sponge.name}"}
+                    attempt.seen.update((name, f"{name} by {sponge.name}"))
                     look.hide(name)
