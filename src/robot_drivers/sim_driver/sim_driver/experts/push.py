@@ -11,17 +11,16 @@ from sim_driver.experts.kinematics import Grip
 from sim_driver.experts.motion import Motion
 from sim_driver.experts.site import TRIES, Site
 
-_APART_M = 0.018  # two fingers behind a round thing keep it from rolling off sideways
 _BEHIND_M, _BEFORE_LAST = 0.03, 0.7
 _NEAR_M, _BACK_M = 0.02, 0.04
 
 
 def push(site: Site) -> Iterator[Motion]:
-    """Set two fingers behind the puck, push most of the way, look again, push the rest."""
+    """Set closed fingers behind the puck, push most of the way, look again, push the rest."""
     puck, goal = site.thing, site.place
     arm = site.arm
     yield site.hands.ready((arm,))
-    yield site.hands.fingers((arm,), _APART_M, 0.0)
+    yield site.hands.fingers((arm,), 0.0, 0.0)  # open ones would clamp the puck
     for _ in range(TRIES):
         at = site.look.place(puck.name)
         way = np.array([goal.x, goal.y]) - at[:2]

@@ -10,7 +10,7 @@ import numpy as np
 from sim_driver.shapes import SCENE, SEEN_ONLY, box, cylinder, finish
 from sim_driver.tasks.task import Item
 
-_WOOD, _FOAM = 500.0, 120.0  # kg/m^3
+_WOOD, _FOAM, _SMOOTH = 500.0, 120.0, 1000.0  # kg/m^3
 _GRIPPY = {"condim": 4, "friction": [1.0, 0.01, 0.0005]}
 _THICK = 0.0006  # m, of what is painted on the table
 
@@ -57,9 +57,10 @@ def _sponge(spec: mujoco.MjSpec, item: Item) -> None:
 
 def _puck(spec: mujoco.MjSpec, item: Item) -> None:
     radius, _, half = item.half
-    mass = _WOOD * math.pi * radius**2 * 2 * half
+    mass = _SMOOTH * math.pi * radius**2 * 2 * half
     body = _body(spec, item, half, free=True)
-    slow = {"condim": 4, "friction": [0.6, 0.02, 0.002]}
+    # Smooth to fingers too, whose grip would tip it over: the higher priority decides.
+    slow = {"condim": 4, "friction": [0.3, 0.01, 0.001], "priority": 2}
     cylinder(body, item.name, (0, 0, -half), (0, 0, half), radius, mass=mass, **(slow | SCENE))
 
 
