@@ -159,6 +159,8 @@ def run(
         teleop, client = ExpertTeleop(node, embodiment), OperatorClient(node)
         reset = node.create_client(ResetTask, "driver/reset_task")
         _wait(lambda: teleop.task and teleop.driver, "a simulated robot", _ANSWER_S)
+        if teleop.task.robot != robot:
+            raise ValueError(f"expected the simulated robot {robot}, found {teleop.task.robot}")
         for episode in range(episodes):
             name = teleop.task.task if task is None else task
             if not name:

@@ -146,9 +146,10 @@ def build(options: Options) -> list[NodeSpec]:
     """The nodes of a run, in the order in which they start.
 
     Raises:
-        ValueError: an unknown robot, side, node or parameter, a file that is missing or is not a
-            parameter file, a checkpoint that is not there, a policy that is told not to do what the
-            controller's seam needs; the message says what was expected and what came.
+        ValueError: an unknown robot, side, node, parameter or simulated task, a file that is
+            missing or is not a parameter file, a checkpoint that is not there, a policy that is
+            told not to do what the controller's seam needs; the message says what was expected
+            and what came.
     """
     embodiments.get(options.robot)
     if options.side not in SIDES:
@@ -157,8 +158,6 @@ def build(options: Options) -> list[NodeSpec]:
     robot_file = folder / "robots" / f"{options.robot}.yaml"
     robot = _read(robot_file)
     site = robot.get(_SECTION.format(node="graph"), {})
-    if options.sim and options.side != "policy":
-        _refuse_unsimulated(options.robot)
     nodes = list(_nodes(options.sim, str(site.get("driver", "")), robot_file))
     _refuse_unknown_sections(robot, robot_file)
     known = {node.name: _known_parameters(node, folder, robot) for node in nodes}
@@ -180,6 +179,8 @@ def build(options: Options) -> list[NodeSpec]:
         )
         for node in nodes
     ]
+    if options.sim and options.side != "policy":
+        _refuse_unsimulated(options.robot, specs[0])
     return [node for node in _agreed(specs, robot) if options.side in ("all", node.side)]
 
 
@@ -208,17 +209,19 @@ def _nodes(sim: bool, driver: str, robot_file: Path) -> Iterable[NodeSpec]:
     yield from _NODES[1:]
 
 
-def _refuse_unsimulated(robot: str) -> None:
-    """Refuses a robot that the simulation does not have, where the simulation is installed."""
+def _refuse_unsimulated(robot: str, driver: NodeSpec) -> None:
+    """Refuses a robot or a task that the simulation does not have, where that is installed."""
     try:
-        from sim_driver import robots  # only where the simulated robot is wanted
+        from sim_driver import robots, tasks  # only where the simulated robot is wanted
     except ImportError:
         return  # whoever starts the nodes says what is not installed
 
     try:
-        robots.get(robot)
+        simulated = robots.get(robot)
     except ValueError as error:
         raise ValueError(f"{error}; without sim the robot's own driver is used") from error
+    if task := setting(driver, "task"):
+        tasks.get(str(task), simulated)
 
 
 def _refuse_unknown_sections(robot: Mapping[str, Mapping], path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from inspect import getdoc
 from pathlib import Path
+from textwrap import indent
 
 _EXAMPLES = """examples:
   dreamzero sim-tasks                          every robot's tasks
@@ -41,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
             drawn = layout.choice(-1)
             print(f"  {task.name:<11} {task.sentence(drawn)}")
             if args.task:
-                print(f"\n{type(task).__doc__}\n")
+                print(f"\n{indent(getdoc(type(task)), '    ')}\n")
                 for index, choice in enumerate(layout.choices):
                     mark = "  <- drawn by the seed" if choice == drawn else ""
                     print(f"  choice {index}: {task.sentence(choice)}{mark}")

@@ -182,7 +182,7 @@ class SimDriverNode(Node[SimDriverParameters]):
     def _task_status(self, stamp: Time) -> TaskStatus:
         """How the attempt goes; empty for a scene without a task."""
         robot = self._robot
-        message = TaskStatus()
+        message = TaskStatus(robot=robot.robot.name)
         message.header.stamp = stamp
         if (judge := robot.judge) is None:
             return message

@@ -50,6 +50,12 @@ class SimulatedRobot:
     It starts at its home pose and holds it until a command comes. ``COMMAND_TIMEOUT_S`` after the
     last good command it holds the pose it then measures. Released, its arm is limp and carries no
     more than its own weight; it can be moved by hand, and its grippers keep what they hold.
+
+    Attributes:
+        robot: what is simulated.
+        joint_names: in the driver's order.
+        judge: of the attempt at the task; None in a scene without one.
+        model: of the scene.
     """
 
     def __init__(
@@ -88,7 +94,7 @@ class SimulatedRobot:
         self._servo = Servo(robot.joints)
         self._timeout_ns = round(command_timeout_s * NS_PER_S)
         self._step_ns = round(self.model.opt.timestep * NS_PER_S)
-        self._look_steps = round(1.0 / self.model.opt.timestep / RATE_HZ)
+        self._steps, self._look_steps = 0, round(1.0 / self.model.opt.timestep / RATE_HZ)
         self._lock = threading.Lock()
         self._command_ns: int | None = None
         self._hold_reason: str | None = "no command yet"
@@ -115,7 +121,6 @@ class SimulatedRobot:
         self._data.ctrl[self._inputs] = self._servo.step(self.model.opt.timestep)
         mujoco.mj_step(self.model, self._data, round(0.5 / self.model.opt.timestep))
         self._data.time = 0.0
-        self._looked = 0
         if self.judge is not None:
             self.judge.begin(self.model, self._data)
 
@@ -159,8 +164,8 @@ class SimulatedRobot:
                         timestep, self._reached_ns, self._data.qpos[self._wheels]
                     )
                 mujoco.mj_step(self.model, self._data)
-                self._looked += 1
-                if self.judge is not None and self._looked % self._look_steps == 0:
+                self._steps += 1
+                if self.judge is not None and self._steps % self._look_steps == 0:
                     self.judge.look()
 
     def _watch(self, now_ns: int) -> None:
