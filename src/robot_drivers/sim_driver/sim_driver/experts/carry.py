@@ -27,7 +27,7 @@ def carry(site: Site) -> Iterator[Motion]:
         yield _move(site, at, [_OVER_M + 0.03, _OVER_M, 0.0])
         yield site.hands.fingers(site.arms, 0.0, site.wait() + 0.2)
         way = np.array([mat.x, mat.y]) - site.look.place(bar.name)[:2]
-        high = float(site.rng.uniform(0.07, 0.09))
+        high = float(site.rng.uniform(0.095, 0.115))
         now = {arm: site.hands.grip(arm).place for arm in site.arms}
         yield _lift(site, now, way, high)
         yield site.hands.fingers(site.arms, _APART_M, site.wait())
@@ -62,7 +62,7 @@ def _move(
 
 def _lift(site: Site, at: dict[int, np.ndarray], way: np.ndarray, high: float) -> Motion:
     """Both hands up, over and down again, side by side."""
-    steps = [(0.0, 0.0, high), (*way, high), (*way, 0.03), (*way, 0.001)]
+    steps = [(0.0, 0.0, high), (*(way / 2), high), (*way, high), (*way, 0.03), (*way, 0.001)]
     return site.hands.move(
         {arm: [Grip(point + step, _SIDEWAYS) for step in steps] for arm, point in at.items()},
         0.1,

@@ -33,7 +33,7 @@ class Carry(Task):
     ) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
         """Four rows in a drawn order, each with a bar or a mat across both arms' parts."""
         low, high = arms[0].x
-        rows = np.linspace(low + 0.03, high - 0.02, 4) + rng.uniform(-0.004, 0.004, 4)
+        rows = np.linspace(low + 0.005, high - 0.005, 4) + rng.uniform(-0.004, 0.004, 4)
         middle = (arms[0].y[0] + arms[1].y[1]) / 2 + rng.uniform(-0.02, 0.02, 4)
         order = rng.permutation(4)
         at = [(float(rows[k]), float(middle[k])) for k in order]

@@ -20,7 +20,7 @@ BOWL_WALLS, BOWL_WALL = 10, 0.004
 STAIN = (4, 3)
 """Cells of a stain along its y and x; each is wiped away by itself."""
 
-POST = (0.012, 0.012, 0.028)
+POST = (0.012, 0.012, 0.022)
 """Half sizes of the handle at either end of a bar [m]."""
 
 
