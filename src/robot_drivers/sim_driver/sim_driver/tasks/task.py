@@ -118,7 +118,7 @@ class Task(ABC):
 
     name: str
     hands: int = 1
-    seconds: float = 30.0
+    seconds: float = 40.0
 
     def lay(self, robot: SimRobot, seed: int) -> Layout:
         """Draws the objects; the same robot and seed give the same layout.

@@ -27,7 +27,7 @@ class Wipe(Task):
     """
 
     name = "wipe"
-    seconds = 40.0
+    seconds = 50.0
 
     def draw(
         self, arms: Sequence[SimArm], rng: np.random.Generator
