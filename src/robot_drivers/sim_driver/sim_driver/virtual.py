@@ -1,7 +1,14 @@
 """A task scene in virtual time: commands in, states and pictures out, as fast as the machine goes.
 
 The same simulated robot as behind the driver, without ROS and without a clock: for making
-demonstrations and for judging policies by the thousand.
+demonstrations and for judging policies by the thousand::
+
+    scene = VirtualRobot("yam", "stack", seed=3)
+    expert = scene.expert()
+    while not expert.finished:
+        pictures, state = scene.see(), scene.state
+        scene.step(expert.act(scene.scene_state, scene.seconds))
+    print(scene.judge.instruction, scene.verdict)
 """
 
 from __future__ import annotations
