@@ -9,6 +9,7 @@ import numpy as np
 from sim_driver.description import SimArm
 from sim_driver.tasks.task import COLOURS, Item, Kind
 
+_ASIDE_M = 0.02
 Half = tuple[float, float, float]
 
 
@@ -37,21 +38,23 @@ def item(
 
 
 def row(
-    arm: SimArm, share: float, count: int, rng: np.random.Generator, jitter: tuple[float, float]
+    arm: SimArm, share: float, count: int, wide: float, jitter: float, rng: np.random.Generator
 ) -> list[tuple[float, float]]:
     """``count`` points in a row from the arm's right to its left, in a drawn order.
 
     Args:
         arm: in whose part of the table they lie.
         share: how far out, 0 at the near edge of that part and 1 at the far one.
-        count: of points, spread evenly.
-        rng: draws order and jitter.
-        jitter: largest offset along x and y [m].
+        count: of points, each somewhere in its own slot.
+        wide: what lies there [m]; it stays inside its slot.
+        jitter: largest offset from the row [m].
+        rng: draws order and offsets.
     """
     x = arm.x[0] + share * (arm.x[1] - arm.x[0])
-    width = (arm.y[1] - arm.y[0]) / count
-    ys = arm.y[0] + width * (np.arange(count) + 0.5)
-    offsets = rng.uniform(-1, 1, (count, 2)) * jitter
+    slot = (arm.y[1] - arm.y[0]) / count
+    ys = arm.y[0] + slot * (np.arange(count) + 0.5)
+    room = min(max(slot - wide, 0.0) / 2, _ASIDE_M)
+    offsets = rng.uniform(-1, 1, (count, 2)) * (jitter, room)
     points = np.stack([np.full(count, x), ys], axis=1) + offsets
     return [tuple(point) for point in rng.permutation(points).tolist()]
 

@@ -12,6 +12,7 @@ from sim_driver.tasks.look import Look
 from sim_driver.tasks.task import Attempt, Choice, Item, Task
 
 _BOWL = (0.052, 0.052, 0.018)
+_BLOCK_M, _BOWL_M = 0.07, 0.115  # width, however a block is turned
 LIFTED_M = 0.03
 """A block this far above where it lies on the table is lifted [m]."""
 
@@ -32,7 +33,7 @@ class PickPlace(Task):
         near, far = two_rows(rng, 0.14, 0.78)
         blocks = []
         for colour, at in zip(
-            colours(3, rng), row(arms[0], near, 3, rng, (0.02, 0.01)), strict=True
+            colours(3, rng), row(arms[0], near, 3, _BLOCK_M, 0.02, rng), strict=True
         ):
             half = float(rng.uniform(0.0205, 0.025))
             yaw = float(rng.uniform(-np.pi / 4, np.pi / 4))
@@ -40,7 +41,7 @@ class PickPlace(Task):
         bowls = [
             item("bowl", colour, at, _BOWL, rng)
             for colour, at in zip(
-                colours(2, rng), row(arms[0], far, 2, rng, (0.015, 0.015)), strict=True
+                colours(2, rng), row(arms[0], far, 2, _BOWL_M, 0.015, rng), strict=True
             )
         ]
         return tuple(blocks), tuple(bowls)

@@ -33,7 +33,7 @@ class Push(Task):
             tuple(
                 item(kind, colour, at, half, rng)
                 for colour, at in zip(
-                    colours(2, rng), row(arms[0], share, 2, rng, (0.01, 0.02)), strict=True
+                    colours(2, rng), row(arms[0], share, 2, 2.1 * half[0], 0.01, rng), strict=True
                 )
             )
             for kind, half, share in (("puck", _PUCK, 0.22), ("goal", _GOAL, 0.85))

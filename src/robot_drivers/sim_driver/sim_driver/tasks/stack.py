@@ -13,6 +13,7 @@ from sim_driver.tasks.pick_place import LIFTED_M
 from sim_driver.tasks.task import Attempt, Choice, Item, Task
 
 _HEIGHT_M, _SHARE = 0.006, 0.75
+_BLOCK_M = 0.072  # width, however it is turned
 
 
 class Stack(Task):
@@ -31,7 +32,7 @@ class Stack(Task):
         """Blocks side by side, nearer or further."""
         blocks = []
         for colour, (x, y) in zip(
-            colours(3, rng), row(arms[0], 0.5, 3, rng, (0.0, 0.01)), strict=True
+            colours(3, rng), row(arms[0], 0.5, 3, _BLOCK_M, 0.0, rng), strict=True
         ):
             x += float(rng.uniform(-0.3, 0.3) * (arms[0].x[1] - arms[0].x[0]))
             half = float(rng.uniform(0.022, 0.0255))

@@ -37,13 +37,13 @@ class Wipe(Task):
         sponges = [
             item("sponge", colour, at, _SPONGE, rng, float(rng.uniform(-0.25, 0.25)))
             for colour, at in zip(
-                colours(2, rng), row(arms[0], near, 2, rng, (0.01, 0.02)), strict=True
+                colours(2, rng), row(arms[0], near, 2, 0.08, 0.01, rng), strict=True
             )
         ]
         stains = [
             item("stain", colour, at, _STAIN, rng)
             for colour, at in zip(
-                colours(2, rng), row(arms[0], far, 2, rng, (0.012, 0.008)), strict=True
+                colours(2, rng), row(arms[0], far, 2, 0.12, 0.012, rng), strict=True
             )
         ]
         return tuple(sponges), tuple(stains)
