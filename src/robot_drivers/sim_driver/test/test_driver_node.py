@@ -21,7 +21,7 @@ from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import SetBool
 
 from dreamzero_policy.ros import qos
-from sim_driver import robots
+from sim_driver import robots, tasks
 from sim_driver.cameras import EGL_PACKAGES, Cameras, RenderingUnavailableError
 from sim_driver.hardware import SimulatedRobot
 
@@ -320,7 +320,9 @@ def test_a_scene_is_reset_while_it_runs(bench):
         bench.spin_until(lambda: tasks_seen and VIEWS[0] in bench.newest, 30)
         first, old = tasks_seen[-1], bench.status.session_id
         assert (first.task, first.seed, first.progress, first.success) == ("stack", 3, 0.0, False)
-        assert first.instruction == "put the purple block on the yellow block"
+        choice = tasks.get("stack", ROBOT).lay(ROBOT, 3).choice(-1)
+        things = f"{choice.thing.colour} block on the {choice.place.colour} block"
+        assert first.instruction == f"put the {things}"
         assert first.time_limit > 0
         assert len(first.scene_state) > 20
         bench.drive(NEAR, 0.6)
