@@ -214,10 +214,10 @@ def build(options: Options) -> list[NodeSpec]:
     """The nodes of a run, in the order in which they start.
 
     Raises:
-        ValueError: an unknown robot, side, node or parameter, hosts that contradict the side, a
-            file that is missing or is not a parameter file, a checkpoint that is not there, a
-            policy that is told not to do what the controller's seam needs; the message says what
-            was expected and what came.
+        ValueError: an unknown robot, side, node, parameter or simulated task, hosts that contradict
+            the side, a file that is missing or is not a parameter file, a checkpoint that is not
+            there, a policy that is told not to do what the controller's seam needs; the message
+            says what was expected and what came.
     """
     name = robot_parameter(options)
     embodiments.get(name)
@@ -226,8 +226,6 @@ def build(options: Options) -> list[NodeSpec]:
     robot_file = folder / "robots" / f"{options.robot}.yaml"
     robot = _read(robot_file)
     site = robot.get(_SECTION.format(node="graph"), {})
-    if options.sim and here != "policy":
-        _refuse_unsimulated(name)
     nodes = list(_nodes(options.sim, str(site.get("driver", "")), robot_file))
     _refuse_unknown_sections(robot, robot_file)
     known = {node.name: _known_parameters(node, folder, robot) for node in nodes}
@@ -249,6 +247,8 @@ def build(options: Options) -> list[NodeSpec]:
         )
         for node in nodes
     ]
+    if options.sim and here != "policy":
+        _refuse_unsimulated(name, specs[0])
     return [node for node in _agreed(specs, robot) if here in ("all", node.side)]
 
 
@@ -277,14 +277,16 @@ def _nodes(sim: bool, driver: str, robot_file: Path) -> Iterable[NodeSpec]:
     yield from _NODES[1:]
 
 
-def _refuse_unsimulated(robot: str) -> None:
-    """Refuses a scene that cannot be used, where the simulation is installed."""
+def _refuse_unsimulated(robot: str, driver: NodeSpec) -> None:
+    """Refuses a scene or a task that cannot be used, where the simulation is installed."""
     try:
-        from sim_driver import robots  # only where the simulated robot is wanted
+        from sim_driver import robots, tasks  # only where the simulated robot is wanted
     except ImportError:
         return  # whoever starts the nodes says what is not installed
 
-    robots.get(robot)
+    simulated = robots.get(robot)
+    if task := setting(driver, "task"):
+        tasks.get(str(task), simulated)
 
 
 def _refuse_unknown_sections(robot: Mapping[str, Mapping], path: Path) -> None:

@@ -219,6 +219,15 @@ def test_a_robot_whose_scene_cannot_be_used_is_refused_before_anything_starts(co
     assert list(nodes(config, side="policy")) == ["policy"]
 
 
+def test_a_task_that_the_robot_does_not_have_is_refused_before_anything_starts(config):
+    pytest.importorskip("sim_driver.tasks")
+    (config / "sim_driver.yaml").write_text('/**:\n  ros__parameters:\n    task: ""\n')
+    assert nodes(config, overrides=("sim_driver.task=stack",))["sim_driver"]
+    with pytest.raises(ValueError, match="no task 'carry' for droid; there are: pick_place"):
+        nodes(config, overrides=("sim_driver.task=carry",))
+    assert nodes(config, overrides=("sim_driver.task=carry",), side="policy")
+
+
 def test_a_bad_topic_rule_and_a_bad_driver_are_named(config):
     path = config / "robots" / "droid.yaml"
     path.write_text("/**/graph:\n  ros__parameters:\n    topics: [a-b]\n")

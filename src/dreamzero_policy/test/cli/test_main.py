@@ -31,7 +31,9 @@ def test_help_needs_neither_torch_nor_ros():
     assert answer.stdout.strip() == "[]", answer.stderr
 
 
-@pytest.mark.parametrize("command", ["up", "demo", "run", "enable", "disable", "estop"])
+@pytest.mark.parametrize(
+    "command", ["up", "demo", "run", "enable", "disable", "estop", "expert", "sim-tasks"]
+)
 def test_every_subcommand_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as ended:
         command_line.main([command, "--help"])

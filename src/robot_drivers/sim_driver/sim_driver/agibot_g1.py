@@ -17,7 +17,7 @@ import numpy as np
 
 from dreamzero_policy.embodiments.agibot_g1 import AGIBOT_G1 as LAYOUT
 from sim_driver.chain import LEAD_S, Axis, Brick, Jaws, Tube, add_chain, add_jaws, add_parts
-from sim_driver.description import SimBase, SimJoint, SimRobot, Table, views_of
+from sim_driver.description import SimArm, SimBase, SimJoint, SimRobot, Table, views_of
 from sim_driver.shapes import SEEN_ONLY, Vector, facing, finish
 
 _FLOOR = -0.75  # m, below the table's top
@@ -165,6 +165,9 @@ def _jaws(side: str) -> Jaws:
     )
 
 
+_READY = (0.52, -1.47, -0.18, -1.03, 0.27, 0.82, -1.71)  # left; the right arm is its mirror image
+
+
 def tcp(side: str) -> Vector:
     """The point between the finger tips at the zero pose, in the base's frame [m]."""
     return _point(side, 0.683 + 0.14308)
@@ -219,6 +222,22 @@ AGIBOT_G1 = SimRobot(
         x=(0.42, 1.22), y=(-0.75, 0.75), height=-_FLOOR, blocks_x=(0.64, 0.9), blocks_y=(-0.3, 0.3)
     ),
     add_to=_add_to,
+    arms=tuple(
+        SimArm(
+            name=side,
+            joints=tuple(axis.name for axis in _arm(side)),
+            gripper=_jaws(side).name,
+            tcp=f"{side}_tcp",
+            approach=_outwards(side, (0.0, 1.0, 0.0)),
+            across=(1.0, 0.0, 0.0),
+            tip=0.0199,
+            ready=tuple(np.sign(y) * value for value in _READY),
+            x=(0.66, 0.88),
+            y=tuple(sorted((0.02 * np.sign(y), 0.29 * np.sign(y)))),
+        )
+        for side, y in _SHOULDER_Y.items()
+    ),
+    patience=2.0,
     base=SimBase(
         place=("base_x", "base_y", "base_turn"),
         forward=LAYOUT.joint("base_forward").upper,

@@ -103,7 +103,7 @@ class Cameras:
 
 
 def film(
-    robot: SimulatedRobot,
+    simulated: Callable[[], SimulatedRobot],
     stamp: Callable[[], int],
     wanted: Callable[[str], bool],
     deliver: Callable[[str, int, Image], None],
@@ -113,7 +113,7 @@ def film(
     While it draws, Python is free for other threads.
 
     Args:
-        robot: whose scene is filmed.
+        simulated: whose scene is filmed; it may become another one of the same robot.
         stamp: the instant for messages [ns], read when the scene is looked at.
         wanted: whether anyone watches a view; others are not drawn.
         deliver: takes view, stamp [ns] (one for all views of a round), picture [H, W, 3] uint8.
@@ -121,10 +121,15 @@ def film(
     Raises:
         RenderingUnavailableError: EGL or its driver is missing.
     """
+    robot = simulated()
     cameras = Cameras(robot.model, robot.robot.views)
     try:
         while True:
             yield
+            if simulated() is not robot:
+                cameras.close()
+                robot = simulated()
+                cameras = Cameras(robot.model, robot.robot.views)
             views = [view.name for view in robot.robot.views if wanted(view.name)]
             if views:
                 now = stamp()

@@ -161,6 +161,34 @@ class SimBase:
 
 
 @dataclass(frozen=True)
+class SimArm:
+    """An arm with a gripper, as whoever moves it by its hand needs it.
+
+    Attributes:
+        name: of the arm; empty for a robot that has one.
+        joints: from the base outwards, names of MuJoCo joints; the gripper is not among them.
+        gripper: its joint; 0 is closed, in m of a finger's travel.
+        tcp: MuJoCo site between the finger tips.
+        approach, across: where the fingers point and open, unit vectors in the site's frame.
+        tip: from the site to the end of the fingers [m].
+        ready: joint positions with the fingers down over the table, from which the arm reaches all
+            of its part of the table without turning a joint round.
+        x, y: its part of the table: where it grasps from above with ease [m].
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    gripper: str
+    tcp: str
+    approach: tuple[float, float, float]
+    across: tuple[float, float, float]
+    tip: float
+    ready: tuple[float, ...]
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class SimRobot:
     """A robot that the driver can simulate.
 
@@ -170,6 +198,8 @@ class SimRobot:
         views: cameras, in publishing order.
         table: where its task objects lie.
         add_to: adds bodies, joints, servos and cameras to a model being built.
+        arms: its arms; with two, the left one first.
+        patience: how much longer than quick arms its own need for a task.
         base: its wheels, where it has any.
         note: what the driver says of it when it starts.
     """
@@ -179,5 +209,7 @@ class SimRobot:
     views: tuple[SimView, ...]
     table: Table
     add_to: Callable[[mujoco.MjSpec], None]
+    arms: tuple[SimArm, ...]
+    patience: float = 1.0
     base: SimBase | None = None
     note: str = ""

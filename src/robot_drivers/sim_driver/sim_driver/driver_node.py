@@ -8,6 +8,9 @@ controller that was enabled before. The wheels turn only while joint commands ar
 driver holds the robot's pose, and logs why, until
 the first command, when commands stop, and while two publishers compete. ``driver/release`` lets the
 robot go limp, and takes it back.
+
+A scene with a task says on ``task_status`` how the attempt goes; ``driver/reset_task`` sets up
+another scene, with the robot at home and in a session of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ import time
 from array import array
 from collections.abc import Generator
 
-from dreamzero_msgs.msg import DriverStatus
+from builtin_interfaces.msg import Time
+from dreamzero_msgs.msg import DriverStatus, TaskStatus
+from dreamzero_msgs.srv import ResetTask
 from geometry_msgs.msg import Twist
 from rclpy.lifecycle import LifecyclePublisher
 from sensor_msgs.msg import Image, JointState
@@ -29,7 +34,7 @@ from dreamzero_policy.ros.lifecycle import Node, run
 from dreamzero_policy.ros.messages import image_message, time_message
 from dreamzero_policy.types import NS_PER_S
 from dreamzero_policy.types import Image as Pixels
-from sim_driver import robots
+from sim_driver import robots, tasks
 from sim_driver.cameras import film
 from sim_driver.hardware import SimulatedRobot
 from sim_driver.paced import PacedThread
@@ -63,16 +68,12 @@ class SimDriverNode(Node[SimDriverParameters]):
         settings = self.settings
         # So far: the executor's and the middleware's. Those to come draw, step and render.
         self._receiving = realtime.threads()
-        self._robot = SimulatedRobot(
-            robots.get(settings.robot),
-            settings.seed,
-            time.monotonic_ns(),
-            settings.command_timeout_s,
-        )
+        self._robot = self._simulated(settings.task, settings.seed, settings.choice)
         if self._robot.robot.note:
             self.get_logger().warning(f"{settings.robot_name}: {self._robot.robot.note}")
         self._states = self.create_publisher(JointState, "joint_states", qos.STATE)
         self._statuses = self.create_publisher(DriverStatus, "driver_status", qos.STATUS)
+        self._tasks = self.create_publisher(TaskStatus, "task_status", qos.STATUS)
         self._images: dict[str, LifecyclePublisher] = {
             view.name: self.create_publisher(Image, f"{view.name}/image_raw", qos.CAMERA)
             for view in self._robot.robot.views
@@ -81,9 +82,25 @@ class SimDriverNode(Node[SimDriverParameters]):
         self._cameras = self._paced(
             "cameras",
             settings.camera_hz,
-            film(self._robot, self.now_ns, self._watched, self._publish_image),
+            film(lambda: self._robot, self.now_ns, self._watched, self._publish_image),
         )
         self._cameras.start()
+
+    def _simulated(self, task: str, seed: int, choice: int) -> SimulatedRobot:
+        """The robot in a scene.
+
+        Raises:
+            ValueError: an unknown robot, or a task or choice that it does not have.
+        """
+        robot = robots.get(self.settings.robot)
+        return SimulatedRobot(
+            robot,
+            seed,
+            time.monotonic_ns(),
+            self.settings.command_timeout_s,
+            tasks.get(task, robot) if task else None,
+            choice,
+        )
 
     def _paced(self, name: str, hz: float, work: Generator[None, None, None]) -> PacedThread:
         """A thread whose failure ends the process."""
@@ -91,20 +108,26 @@ class SimDriverNode(Node[SimDriverParameters]):
 
     def _start(self) -> None:
         """Begins a session: to step, to publish and to take commands."""
-        self._session = self.now_ns() or time.time_ns()  # a simulated clock may not run yet
-        self._taken = self._refused = 0
-        self._last_refusal, self._shown = "", None
+        self._begin_session()
         self.create_subscription(JointState, _COMMANDS, self._take_command, qos.COMMAND)
         self._obeyed = [_COMMANDS]
         if self._robot.robot.base is not None:
             self._obeyed.append(_BASE_COMMANDS)
             self.create_subscription(Twist, _BASE_COMMANDS, self._drive, qos.COMMAND)
         self.create_service(SetBool, "driver/release", self._release)
+        self.create_service(ResetTask, "driver/reset_task", self._reset_task)
         self._joints = self._paced("joints", self.settings.joint_state_hz, self._run_joints())
         self._joints.start()
         priority = self.settings.realtime_priority
         if priority and not realtime.prioritise(self._receiving, priority):
             self.get_logger().info(realtime.ADVICE)
+
+    def _begin_session(self) -> None:
+        """From here on only commands that name the new session are obeyed."""
+        now = self.now_ns() or time.time_ns()  # a simulated clock may not run yet
+        self._session = max(now, self._session + 1)
+        self._taken = self._refused = 0
+        self._last_refusal, self._shown = "", None
 
     def _stop(self) -> None:
         """Ends the motion; pictures end because ``accepting`` is false."""
@@ -156,6 +179,22 @@ class SimDriverNode(Node[SimDriverParameters]):
         message.header.stamp = time_message(self.now_ns())
         self._statuses.publish(message)
         self._status = message
+        self._tasks.publish(self._task_status(message.header.stamp))
+
+    def _task_status(self, stamp: Time) -> TaskStatus:
+        """How the attempt goes; empty for a scene without a task."""
+        robot = self._robot
+        message = TaskStatus(robot=robot.robot.name)
+        message.header.stamp = stamp
+        if (judge := robot.judge) is None:
+            return message
+        verdict = judge.verdict
+        message.task, message.seed, message.choice = judge.task.name, judge.seed, judge.index
+        message.instruction, message.time_limit = judge.instruction, verdict.time_limit_s
+        message.progress, message.success = verdict.progress, verdict.success
+        message.elapsed = verdict.elapsed_s
+        message.scene_state = array("d", robot.scene_state().tobytes())
+        return message
 
     def _diagnose(self) -> list[Diagnosis]:
         """What the robot does, and how often it says and hears what."""
@@ -244,6 +283,24 @@ class SimDriverNode(Node[SimDriverParameters]):
         else:
             self._robot.take_back()
             response.message = "the robot holds its pose"
+        return response
+
+    def _reset_task(
+        self, request: ResetTask.Request, response: ResetTask.Response
+    ) -> ResetTask.Response:
+        """Puts the robot, at home, into a new scene; whoever led it has to begin anew."""
+        try:
+            robot = self._simulated(request.task, request.seed, request.choice)
+        except ValueError as error:
+            response.success, response.message = False, str(error)
+            return response
+        self._begin_session()
+        self._robot = robot
+        response.success = True
+        response.message = robot.judge.instruction if robot.judge else "a block of every colour"
+        self.get_logger().info(
+            f"scene {request.task or 'without a task'}, seed {request.seed}: {response.message}"
+        )
         return response
 
     def _watched(self, view: str) -> bool:

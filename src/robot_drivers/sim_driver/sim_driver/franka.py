@@ -16,7 +16,7 @@ import mujoco
 from dreamzero_policy.embodiments.droid import DROID
 from dreamzero_policy.embodiments.embodiment import WireScale
 from sim_driver.chain import LEAD_S, add_servo, couple
-from sim_driver.description import SimJoint, SimRobot, Table, views_of
+from sim_driver.description import SimArm, SimJoint, SimRobot, Table, views_of
 from sim_driver.shapes import MOVING, SEEN_ONLY, box, capsule, cylinder, facing, finish
 
 
@@ -229,4 +229,18 @@ FRANKA = SimRobot(
         blocks_y=(-0.24, 0.24),
     ),
     add_to=_add_to,
+    arms=(
+        SimArm(
+            name="",
+            joints=tuple(f"panda_joint{number}" for number in range(1, len(_LINKS) + 1)),
+            gripper="panda_finger_joint1",
+            tcp="tcp",
+            approach=(0.0, 0.0, 1.0),
+            across=(0.0, 1.0, 0.0),
+            tip=0.009,
+            ready=DROID.home[: len(_LINKS)],
+            x=(0.36, 0.66),
+            y=(-0.24, 0.24),
+        ),
+    ),
 )

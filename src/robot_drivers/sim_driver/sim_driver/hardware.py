@@ -18,6 +18,8 @@ from sim_driver import scene
 from sim_driver.base import Base
 from sim_driver.description import SimRobot
 from sim_driver.servo import Servo
+from sim_driver.tasks.judge import RATE_HZ, Judge
+from sim_driver.tasks.task import Task
 
 COMMAND_TIMEOUT_S = 0.4
 """Silence after which the robot holds its pose [s]."""
@@ -48,6 +50,12 @@ class SimulatedRobot:
     It starts at its home pose and holds it until a command comes. ``COMMAND_TIMEOUT_S`` after the
     last good command it holds the pose it then measures. Released, its arm is limp and carries no
     more than its own weight; it can be moved by hand, and its grippers keep what they hold.
+
+    Attributes:
+        robot: what is simulated.
+        joint_names: in the driver's order.
+        judge: of the attempt at the task; None in a scene without one.
+        model: of the scene.
     """
 
     def __init__(
@@ -56,17 +64,22 @@ class SimulatedRobot:
         seed: int,
         now_ns: int,
         command_timeout_s: float = COMMAND_TIMEOUT_S,
+        task: Task | None = None,
+        choice: int = -1,
     ) -> None:
-        """Builds the scene and lets the blocks settle.
+        """Builds the scene and lets its objects settle.
 
         Args:
             robot: what to simulate.
             seed: of the scene; the same seed and the same commands give the same motion.
             now_ns: the instant at which simulated time begins.
             command_timeout_s: silence after which the robot holds.
+            task: whose objects lie on the table; None for a block of every colour.
+            choice: which of the task's choices the instruction names; negative for what the seed
+                draws.
 
         Raises:
-            ValueError: a negative seed or a timeout that is not positive.
+            ValueError: a negative seed, a timeout that is not positive, a choice that is not there.
         """
         if seed < 0:
             raise ValueError(f"seed: expected 0 or more, got {seed}")
@@ -74,11 +87,14 @@ class SimulatedRobot:
             raise ValueError(f"command_timeout_s: expected more than 0, got {command_timeout_s}")
         self.robot = robot
         self.joint_names = tuple(joint.name for joint in robot.joints)
-        self.model = scene.build(robot, seed)
+        layout = task and task.lay(robot, seed)
+        self.judge = layout and Judge(task, robot, layout, seed, choice)
+        self.model = scene.build(robot, seed, layout and layout.items)
         self._data = mujoco.MjData(self.model)
         self._servo = Servo(robot.joints)
         self._timeout_ns = round(command_timeout_s * NS_PER_S)
         self._step_ns = round(self.model.opt.timestep * NS_PER_S)
+        self._steps, self._look_steps = 0, round(1.0 / self.model.opt.timestep / RATE_HZ)
         self._lock = threading.Lock()
         self._command_ns: int | None = None
         self._hold_reason: str | None = "no command yet"
@@ -105,6 +121,8 @@ class SimulatedRobot:
         self._data.ctrl[self._inputs] = self._servo.step(self.model.opt.timestep)
         mujoco.mj_step(self.model, self._data, round(0.5 / self.model.opt.timestep))
         self._data.time = 0.0
+        if self.judge is not None:
+            self.judge.begin(self.model, self._data)
 
     @property
     def hold_reason(self) -> str | None:
@@ -146,6 +164,9 @@ class SimulatedRobot:
                         timestep, self._reached_ns, self._data.qpos[self._wheels]
                     )
                 mujoco.mj_step(self.model, self._data)
+                self._steps += 1
+                if self.judge is not None and self._steps % self._look_steps == 0:
+                    self.judge.look()
 
     def _watch(self, now_ns: int) -> None:
         """Holds when commands have stopped coming."""
@@ -174,6 +195,8 @@ class SimulatedRobot:
             if self._released:
                 raise ValueError("the robot is released; take it back before commanding it")
             self._servo.follow(target)
+            if self.judge is not None and self._command_ns is None:
+                self.judge.start()
             self._command_ns = now_ns
             self._hold_reason = None
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 
 import mujoco
 import numpy as np
 
 from sim_driver.description import SimRobot, Table
 from sim_driver.shapes import SCENE, SEEN_ONLY, box, finish
+from sim_driver.tasks import objects
+from sim_driver.tasks.task import COLOURS, Item
 
 TIMESTEP_S = 0.002
 """Physics step [s]."""
@@ -17,16 +20,20 @@ CAMERA_OFF_M, CAMERA_OFF_RAD = 0.004, 0.01
 """How far a camera may be off its place and its direction, along and about every axis."""
 
 _BLOCK_DENSITY = 500.0  # kg/m^3, soft wood
-_HUES = {"red": 0.995, "green": 0.36, "blue": 0.60, "yellow": 0.135, "purple": 0.78}
 
 
-def build(robot: SimRobot, seed: int) -> mujoco.MjModel:
-    """Builds the scene of ``robot``; the same seed gives the same scene.
+def build(robot: SimRobot, seed: int, items: Sequence[Item] | None = None) -> mujoco.MjModel:
+    """Builds the scene of ``robot``; the same seed and items give the same scene.
 
-    The seed chooses where the blocks lie, how they are turned, their size and shade, the table's
-    tone, the direction and strength of the light, and how far the cameras are off their places, as
-    they are on any robot. Which colours there are does not change, so
-    an instruction such as "pick up the red block" always makes sense.
+    The seed chooses the table's tone, the direction and strength of the light, and how far the
+    cameras are off their places, as they are on any robot. Without items it also lays one block of
+    every colour, each somewhere, turned somehow, of a size and shade of its own; which colours
+    there are does not change, so an instruction such as "pick up the red block" always makes sense.
+
+    Args:
+        robot: what stands in it.
+        seed: 0 or more.
+        items: a task's objects.
     """
     rng = np.random.default_rng(seed)
     spec = mujoco.MjSpec()
@@ -41,14 +48,17 @@ def build(robot: SimRobot, seed: int) -> mujoco.MjModel:
     _add_room(spec, robot.table, rng)
     _add_light(spec, rng)
     robot.add_to(spec)
-    _add_blocks(spec, robot.table, rng)
+    if items is None:
+        _add_blocks(spec, robot.table, rng)
+    for item in items or ():
+        objects.add(spec, item)
     _move_cameras(spec, rng)
     return spec.compile()
 
 
 def block_names() -> tuple[str, ...]:
     """Names of the blocks' bodies, one per colour."""
-    return tuple(f"{colour}_block" for colour in _HUES)
+    return tuple(f"{colour}_block" for colour in COLOURS)
 
 
 def _add_look(spec: mujoco.MjSpec, robot: SimRobot) -> None:
@@ -117,8 +127,8 @@ def _add_light(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
 
 def _add_blocks(spec: mujoco.MjSpec, place: Table, rng: np.random.Generator) -> None:
     """Lays one block of each colour on the table, apart from one another."""
-    places = _scatter(place, len(_HUES), 0.105, rng)
-    for (colour, hue), (x, y) in zip(_HUES.items(), places, strict=True):
+    places = _scatter(place, len(COLOURS), 0.105, rng)
+    for (colour, hue), (x, y) in zip(COLOURS.items(), places, strict=True):
         half = rng.uniform(0.021, 0.026)
         angle = rng.uniform(-np.pi / 4, np.pi / 4)
         rgb = colorsys.hsv_to_rgb(

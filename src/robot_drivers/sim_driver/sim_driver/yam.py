@@ -16,7 +16,7 @@ import numpy as np
 
 from dreamzero_policy.embodiments.yam import YAM as LAYOUT
 from sim_driver.chain import Axis, Brick, Jaws, Tube, add_chain, add_jaws, add_parts
-from sim_driver.description import SimRobot, Table, views_of
+from sim_driver.description import SimArm, SimRobot, Table, views_of
 from sim_driver.shapes import SEEN_ONLY, facing, finish
 
 _SIDES = {"left": 0.305, "right": -0.305}  # y of an arm's base [m]
@@ -167,4 +167,19 @@ YAM = SimRobot(
         x=(-0.28, 0.78), y=(-0.70, 0.70), height=0.75, blocks_x=(0.28, 0.50), blocks_y=(-0.3, 0.3)
     ),
     add_to=_add_to,
+    arms=tuple(
+        SimArm(
+            name=side,
+            joints=tuple(axis.name for axis in _axes(side)),
+            gripper=_jaws(side).name,
+            tcp=f"{side}_tcp",
+            approach=(1.0, 0.0, 0.0),
+            across=(0.0, 1.0, 0.0),
+            tip=0.0148,
+            ready=(0.0, 1.7, 1.45, -1.06, 0.0, 0.0),
+            x=(0.24, 0.48),
+            y=tuple(sorted((0.0, 0.27 * np.sign(y)))),
+        )
+        for side, y in _SIDES.items()
+    ),
 )

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from dreamzero_msgs.msg import DriverStatus
+from dreamzero_msgs.msg import DriverStatus, TaskStatus
+from dreamzero_msgs.srv import ResetTask
 from geometry_msgs.msg import Twist
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import SetBool
 
 from dreamzero_policy.ros import qos
-from sim_driver import robots
+from sim_driver import robots, tasks
 from sim_driver.cameras import EGL_PACKAGES, Cameras, RenderingUnavailableError
 from sim_driver.hardware import SimulatedRobot
 
@@ -286,6 +287,7 @@ def test_letting_go_and_taking_back(bench):
     [
         (["-p", "robot:=pr2"], DRIVER, "no simulated robot 'pr2'; there are: "),
         (["-p", "robot:=droid", "-p", "sed:=1"], DRIVER, "unknown parameter sed: did you mean"),
+        (["-p", "robot:=droid", "-p", "task:=carry"], DRIVER, "no task 'carry' for droid; there"),
         ([], DRIVER, "parameter robot is not set"),
         (["-p", "robot:=droid"], WITHOUT_EGL + DRIVER, EGL_PACKAGES),
     ],
@@ -298,6 +300,67 @@ def test_a_bad_start_is_one_clear_line(domain, arguments, code, message):
         driver.kill()
     assert driver.returncode == 2
     assert message in log
+    assert "Traceback" not in log
+
+
+def test_a_scene_is_reset_while_it_runs(bench):
+    """Another task and seed: robot at home, other objects and pictures, and nothing is armed."""
+    tasks_seen = []
+    bench.node.create_subscription(TaskStatus, "task_status", tasks_seen.append, qos.STATUS)
+    resetting = bench.node.create_client(ResetTask, "driver/reset_task")
+
+    def reset(**wanted):
+        assert resetting.wait_for_service(20)
+        answer = resetting.call_async(ResetTask.Request(**{"choice": -1, **wanted}))
+        bench.spin_until(answer.done, 20)
+        return answer.result()
+
+    driver = start("-p", "robot:=droid", "-p", "task:=stack", "-p", "seed:=3")
+    try:
+        bench.spin_until(lambda: tasks_seen and VIEWS[0] in bench.newest, 30)
+        first, old = tasks_seen[-1], bench.status.session_id
+        assert (first.task, first.seed, first.progress, first.success) == ("stack", 3, 0.0, False)
+        choice = tasks.get("stack", ROBOT).lay(ROBOT, 3).choice(-1)
+        things = f"{choice.thing.colour} block on the {choice.place.colour} block"
+        assert first.instruction == f"put the {things}"
+        assert first.time_limit > 0
+        assert len(first.scene_state) > 20
+        bench.drive(NEAR, 0.6)
+        assert bench.status.mode == DriverStatus.FOLLOWING
+        bench.spin_until(lambda: tasks_seen[-1].elapsed > 0, 10)
+
+        refused = reset(task="carry", seed=1)
+        assert not refused.success
+        assert refused.message.endswith("there are: pick_place, stack, wipe, push")
+        assert not reset(task="stack", seed=1, choice=6).success
+        assert bench.status.session_id == old  # a refused reset changes nothing
+
+        bench.newest.clear()
+        answer = reset(task="push", seed=8, choice=2)
+        assert answer.success
+        assert answer.message.startswith("push the ")
+        bench.spin_until(lambda: tasks_seen[-1].task == "push", 10)
+        bench.spin_until(lambda: {"joints", *VIEWS} <= bench.newest.keys(), 20)
+        assert (tasks_seen[-1].seed, tasks_seen[-1].choice) == (8, 2)
+        assert tasks_seen[-1].instruction == answer.message
+        bench.spin_until(lambda: bench.status.session_id != old, 10)
+        assert bench.status.mode == DriverStatus.HOLDING
+        np.testing.assert_allclose(bench.positions, HOME, atol=1e-3)
+        bench.drive(NEAR, 0.5, session=old)
+        bench.spin_until(lambda: bench.status.commands_refused > 5, 10)
+        np.testing.assert_allclose(bench.positions, HOME, atol=1e-3)
+        assert tasks_seen[-1].elapsed == 0.0
+        bench.drive(NEAR, 0.8)
+        np.testing.assert_allclose(bench.positions, NEAR, atol=2e-3)
+
+        assert reset(task="", seed=0).success
+        bench.spin_until(lambda: tasks_seen[-1].task == "", 10)
+        assert not tasks_seen[-1].scene_state
+        driver.send_signal(signal.SIGINT)
+        _, log = driver.communicate(timeout=8)
+    finally:
+        driver.kill()
+    assert driver.returncode == 0, log
     assert "Traceback" not in log
 
 
