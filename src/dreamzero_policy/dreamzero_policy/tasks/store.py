@@ -175,7 +175,8 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(name, uri=True, timeout=_PATIENCE_S, isolation_level=None)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")
+    if mode.startswith("rw"):
+        connection.execute("PRAGMA synchronous = FULL")
     return connection
 
 
