@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from dreamzero_msgs import msg as dz
@@ -114,7 +114,9 @@ def run(
             lead = LeaderLead(Follower(embodiment), mapped, jog)
             _listen(node, leader_topic, lead, say)
         say({"keyboard": keyboard.MAP, "gamepad": gamepad.MAP}.get(device, _LEADER_MAP))
-        return _lead(terminal, keys, ask, lead, Link(node, embodiment))
+        with suppress(EOFError, KeyboardInterrupt):  # the terminal is gone, or Ctrl-C
+            _lead(terminal, keys, ask, lead, Link(node, embodiment))
+    return 0
 
 
 _LEADER_MAP = """\
@@ -129,21 +131,18 @@ def _lead(
     ask: Callable[[int], Asked],
     lead: JogLead | LeaderLead,
     link: Link,
-) -> int:
-    """Ticks until the human quits or the terminal is gone."""
+) -> None:
+    """Ticks until the human quits."""
     due_ns = time.monotonic_ns()
     while True:
         due_ns = max(due_ns + round(NS_PER_S / HZ), time.monotonic_ns())
         while (left_ns := due_ns - time.monotonic_ns()) > 0:
-            try:
-                keys.take(terminal.keys(left_ns / NS_PER_S), time.monotonic_ns())
-            except (EOFError, KeyboardInterrupt):
-                return 0
+            keys.take(terminal.keys(left_ns / NS_PER_S), time.monotonic_ns())
         now_ns = time.monotonic_ns()
         typed = keys.asked(now_ns)
         asked = typed if ask == keys.asked else ask(now_ns)
         if "quit" in (*typed.words, *asked.words):
-            return 0
+            return
         target = lead.tick(asked, link.robot(now_ns), now_ns)
         if target is not None:
             link.publish(target)

@@ -51,6 +51,6 @@ class Terminal:
         """Shows the status line."""
         if line != self._line:
             self._line = line
-            width = os.get_terminal_size(self._file).columns
+            width = os.get_terminal_size(self._file).columns or 80
             sys.stdout.write(f"\r\x1b[K{line[: width - 1]}")
             sys.stdout.flush()
