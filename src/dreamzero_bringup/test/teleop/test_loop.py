@@ -1,5 +1,6 @@
 """``dreamzero teleop`` in a terminal of its own, beside a robot that moves where it is told."""
 
+import contextlib
 import os
 import pty
 import signal
@@ -12,7 +13,6 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy")
 
-import contextlib
 
 from dreamzero_msgs import msg as dz  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
