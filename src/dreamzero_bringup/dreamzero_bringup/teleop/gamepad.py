@@ -41,6 +41,7 @@ class Gamepad:
         ) * _BUTTONS  # what is down at the start is no press
         self._words: list[Word] = []
         self._at_ns: int | None = None
+        self._armed = False  # LB was up since the pad is there: one that is stuck leads nobody
 
     def take(self, axes: Sequence[float], buttons: Sequence[int], now_ns: int) -> None:
         """Takes what the pad says.
@@ -70,12 +71,14 @@ class Gamepad:
         words = {_X: "other arm", _Y: "frame", _BACK: "quit", -2: "slower", -1: "faster"}
         self._words += [word for at, word in words.items() if now[at] and not before[at]]
         self._at_ns = now_ns
+        self._armed = self._armed or not self._buttons[_LB]
 
     def asked(self, now_ns: int) -> Asked:
         """What is held now; words are given once."""
         words, self._words = tuple(self._words), []
         lost = self._at_ns is None or now_ns - self._at_ns > STALE_S * NS_PER_S
-        if lost or not self._buttons[_LB] or "quit" in words:
+        self._armed = self._armed and not lost
+        if not self._armed or not self._buttons[_LB] or "quit" in words:
             return Asked(words=words)
         stick = [_beyond_middle(value) for value in self._axes]
         turns = self._buttons[_RB]

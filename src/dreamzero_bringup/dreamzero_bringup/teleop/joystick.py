@@ -47,6 +47,7 @@ class Joystick:
             while data := os.read(self._file, _EVENT.size * 64):
                 for event in _EVENT.iter_unpack(data):
                     self._take(*event)
+                    self._pad.take(self._axes, self._buttons, now_ns)  # a short press is one too
         except BlockingIOError:
             pass
         except OSError as error:

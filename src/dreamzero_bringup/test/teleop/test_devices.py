@@ -71,7 +71,17 @@ def test_only_the_dead_mans_button_leads():
     assert device.asked(0) == Asked(linear=(1.0, 0.0, -1.0), gripper=1.0, engaged=True)
     device.take(*pad(axes=[(3, 0.05)], buttons=[4]), 0)
     assert device.asked(0) == Asked(engaged=True)  # the dead zone
-    assert device.asked(round(STALE_S * S) + 1) == Asked()  # the pad is silent
+    silent = round(STALE_S * S) + 1
+    assert device.asked(silent) == Asked()  # the pad is silent
+    device.take(*pad(buttons=[4]), silent)
+    assert device.asked(silent) == Asked()  # back, but LB was not let go
+
+
+def test_a_button_that_is_down_from_the_start_leads_nobody():
+    device = Gamepad()
+    for buttons, engaged in (([4], False), ([], False), ([4], True)):
+        device.take(*pad(buttons=buttons), 0)
+        assert device.asked(0).engaged is engaged
 
 
 def test_presses_are_given_once_and_not_for_what_was_down_at_the_start():
