@@ -18,7 +18,9 @@ class Terminal:
 
     def __init__(self) -> None:
         if not sys.stdin.isatty():
-            raise ValueError("the keyboard needs a terminal: run this in one, or use --input")
+            raise ValueError(
+                "teleop needs a terminal for its keys and its status line: run it in one"
+            )
         self._file = sys.stdin.fileno()
         self._line = ""
 

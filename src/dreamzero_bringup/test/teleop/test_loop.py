@@ -180,4 +180,4 @@ def test_no_terminal_is_named():
         stdin=subprocess.DEVNULL, capture_output=True, text=True,
     )  # fmt: skip
     assert answer.returncode == 2
-    assert "the keyboard needs a terminal" in answer.stderr
+    assert "teleop needs a terminal" in answer.stderr
