@@ -54,7 +54,7 @@ class Jog:
         self._state = [self._names.index(name) for name in embodiment.state_joints]
         self.arm, self.speed, self.in_hand = self._arms[0], 1, False
         self.target: Float | None = None
-        self._hand = np.zeros(6)
+        self._rest()
 
     def pose(self, state: Float) -> Float:
         """[A] the pose of a state vector [S], inside the ranges; zero for bases."""
@@ -71,7 +71,7 @@ class Jog:
         Returns:
             [A] the target.
         """
-        self._hand[:] = 0.0
+        self._rest()
         self.target = self.pose(state)
         return self.target
 
@@ -86,7 +86,7 @@ class Jog:
         elif word == "frame":
             self.in_hand = not self.in_hand
         if word in ("other arm", "frame"):
-            self._hand[:] = 0.0
+            self._rest()
 
     def step(self, asked: Asked, state: Float, dt_s: float) -> Float:
         """The next target.
@@ -110,10 +110,14 @@ class Jog:
         ahead = wanted - self.pose(state)
         waits = (np.abs(ahead) > self._lead) & (ahead * velocity > 0.0)
         if waits.any():
-            self._hand[:] = 0.0
+            self._rest()
             return self.target
         self.target = np.where(self._moved, wanted, 0.0)
         return self.target
+
+    def _rest(self) -> None:
+        """Brings the hand to rest where it is."""
+        self._hand, self._goal = np.zeros(6), None
 
     def _arm_velocity(self, asked: Asked, dt_s: float) -> Float:
         """[A] of the arm's joints; the hand's speed rises over a ramp and falls at once."""
@@ -124,12 +128,15 @@ class Jog:
         self._hand = self._hand + np.clip(goal - self._hand, -most, most)
         self._hand[goal == 0.0] = 0.0  # nothing held is no motion
         if not self._hand.any():
+            self._goal = None
             return np.zeros(len(self._names))
         linear, angular = self._hand[:3], self._hand[3:]
         if self.in_hand:
             _, turn = self._kinematics.hand(self.target, self.arm)
             linear, angular = turn @ linear, turn @ angular
-        return self._kinematics.velocity(self.target, self.arm, linear, angular, dt_s)
+        move = linear * dt_s, angular * dt_s
+        self._goal = self._kinematics.goal(self.target, self.arm, self._goal, *move)
+        return self._kinematics.velocity(self.target, self.arm, self._goal, dt_s)
 
     def _others(self, asked: Asked) -> Float:
         """[A] of gripper and lift."""

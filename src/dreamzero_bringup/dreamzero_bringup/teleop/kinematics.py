@@ -1,10 +1,10 @@
 """Which way the joints go so that a hand goes as it is asked: differential inverse kinematics.
 
-mink solves, each time anew from the pose that was asked for last, for joint velocities that move
-the hand by a small step, inside the embodiment's ranges and at a share of its speeds. Near a
-singularity, where a small step of the hand would take a large one of the joints, damping makes the
-hand slower instead; at the end of a joint's range it slides along or stands. Nothing accumulates,
-so nothing is caught up on afterwards.
+mink solves for joint velocities that move the hand a small step towards a goal, inside the
+embodiment's ranges and at a share of its speeds. Near a singularity, where a small step of the hand
+would take a large one of the joints, damping makes the hand slower instead; at the end of a joint's
+range it stands. The goal is never further ahead than ``_AWAY``, so there is nothing to be caught up
+on afterwards.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ SHARE = 0.35
 _MARGIN = 0.02  # to the ends of a joint's range [rad, m]
 _POSITION_COST, _ORIENTATION_COST = 1.0, 0.3  # per m, per rad
 _DAMPING = 0.04  # of joint motion, in the same measure
+_GAIN = 0.5  # of what is left to the goal, per step
+_AWAY, _TURNED = 0.015, 0.06  # how far ahead of the hand the goal may be [m, rad]
 _SOLVER = "daqp"
 
 
@@ -64,22 +66,41 @@ class Kinematics:
         place = self._configuration.get_transform_frame_to_world(arm.site, "site")
         return place.translation(), place.rotation().as_matrix()
 
-    def velocity(self, pose: Float, arm: Arm, linear: Float, angular: Float, dt_s: float) -> Float:
-        """[A] joint velocities that move a hand; zero where there are none.
+    def goal(
+        self, pose: Float, arm: Arm, before: mink.SE3 | None, linear: Float, angular: Float
+    ) -> mink.SE3:
+        """Where the hand is to be next: on its way, and never far from where it is.
 
         Args:
             pose: [A] model units, asked for last.
             arm: whose hand.
-            linear: [3] m/s in the base's frame.
-            angular: [3] rad/s about the base's axes.
-            dt_s: until the next pose.
+            before: the goal before; None from rest.
+            linear: [3] m further, in the base's frame.
+            angular: [3] rad further, about the base's axes.
         """
         self._at(pose)
         here = self._configuration.get_transform_frame_to_world(arm.site, "site")
-        turned = mink.SO3.exp(np.asarray(angular) * dt_s) @ here.rotation()
-        there = here.translation() + np.asarray(linear) * dt_s
-        task = mink.FrameTask(arm.site, "site", _POSITION_COST, _ORIENTATION_COST)
-        task.set_target(mink.SE3.from_rotation_and_translation(turned, there))
+        before = before or here
+        shift = before.translation() + linear - here.translation()
+        turned = mink.SO3.exp(np.asarray(angular)) @ before.rotation()
+        turn = (turned @ here.rotation().inverse()).log()
+        shift, turn = _near(shift, linear, _AWAY), _near(turn, angular, _TURNED)
+        return mink.SE3.from_rotation_and_translation(
+            mink.SO3.exp(turn) @ here.rotation(), here.translation() + shift
+        )
+
+    def velocity(self, pose: Float, arm: Arm, goal: mink.SE3, dt_s: float) -> Float:
+        """[A] joint velocities that move a hand towards its goal; zero where there are none.
+
+        Args:
+            pose: [A] model units, asked for last.
+            arm: whose hand.
+            goal: as ``goal`` has it.
+            dt_s: until the next pose.
+        """
+        self._at(pose)
+        task = mink.FrameTask(arm.site, "site", _POSITION_COST, _ORIENTATION_COST, gain=_GAIN)
+        task.set_target(goal)
         calm = mink.DampingTask(self._model, _DAMPING)
         held = [dof for dof in range(self._model.nv) if dof not in self._dofs(arm)]
         frozen = mink.DofFreezingTask(self._model, held)
@@ -120,3 +141,15 @@ class Kinematics:
                 mink.VelocityLimit(self._model, speeds),
             ]
         return self._limits[arm.name]
+
+
+def _near(error: Float, way: Float, most: float) -> Float:
+    """Shortens what is left to a goal: its part on the way to ``most``, the rest to thrice that.
+
+    The rest is kept, so that a hand that comes to its limits does not wander off its way: it is
+    drawn back by as much as it was drawn aside.
+    """
+    length = float(np.linalg.norm(way))
+    ahead = way * (error @ way) / length**2 if length > 0.0 else np.zeros(3)
+    parts = ((ahead, most), (error - ahead, 3.0 * most))
+    return sum(part * min(1.0, end / max(np.linalg.norm(part), 1e-12)) for part, end in parts)
