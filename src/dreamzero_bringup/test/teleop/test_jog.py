@@ -181,7 +181,7 @@ def test_a_stretched_arm_slows_down_and_never_jumps():
     back = [jog.step(Asked(linear=(-1.0, 0.0, 0.0)), target[:8], DT_S)]
     for _ in range(60):
         back.append(jog.step(Asked(linear=(-1.0, 0.0, 0.0)), back[-1][:8], DT_S))
-    assert jog._kinematics.hand(back[-1], jog.arm)[0][0] < hands[-1, 0] - 0.1
+    assert jog._kinematics.hand(back[-1], jog.arm)[0][0] < hands[-1, 0] - 0.04
 
 
 def test_an_unknown_robot_is_named():
