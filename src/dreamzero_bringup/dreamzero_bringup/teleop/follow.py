@@ -28,7 +28,7 @@ class LeaderMap:
 
     Args:
         embodiment: the robot's names and ranges.
-        pairs: ``theirs:=ours`` each, ``-theirs:=ours`` for one that turns the other way; none
+        pairs: ``theirs:=ours`` each, ``theirs:=-ours`` for one that turns the other way; none
             where the leader uses the robot's own names.
 
     Raises:
@@ -40,16 +40,16 @@ class LeaderMap:
         names = [joint.name for joint in joints]
         self._columns: dict[str, tuple[int, float]] = {}
         for pair in pairs or [f"{name}:={name}" for name in names]:
-            match = re.fullmatch(r"(-?)([^-:=\s][^:=\s]*):=(\S+)", pair)
+            match = re.fullmatch(r"([^:=\s]+):=(-?)([^-\s]\S*)", pair)
             if match is None or match[3] not in names:
                 raise ValueError(
                     f"leader map: expected theirs:=ours with ours of {', '.join(names)}, "
                     f"got {pair!r}"
                 )
             column = embodiment.action_joints.index(match[3])
-            if match[2] in self._columns or column in {c for c, _ in self._columns.values()}:
+            if match[1] in self._columns or column in {c for c, _ in self._columns.values()}:
                 raise ValueError(f"leader map: {pair!r} names a joint a second time")
-            self._columns[match[2]] = column, -1.0 if match[1] else 1.0
+            self._columns[match[1]] = column, -1.0 if match[2] else 1.0
         self._given = bool(pairs)
 
     def pose(self, said: Mapping[str, float]) -> dict[int, float]:

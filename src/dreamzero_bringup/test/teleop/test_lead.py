@@ -64,7 +64,7 @@ def test_a_late_tick_makes_no_long_step(jog):
 
 
 def test_a_leader_of_another_make():
-    mapped = LeaderMap(DROID, ["fr3_1:=panda_joint1", "-fr3_2:=panda_joint2"])
+    mapped = LeaderMap(DROID, ["fr3_1:=panda_joint1", "fr3_2:=-panda_joint2"])
     assert mapped.pose({"fr3_1": 0.3, "fr3_2": 0.4, "other": 9.0}) == {0: 0.3, 1: -0.4}
     with pytest.raises(ValueError, match="expected joints fr3_2"):
         mapped.pose({"fr3_1": 0.3})

@@ -159,7 +159,7 @@ def test_a_terminal_that_is_closed_hands_back(start):
 
 
 def test_a_leader_arm_leads_until_it_is_silent(start):
-    bench = start("--input", "leader", "--leader-map", "-their_1:=panda_joint1")
+    bench = start("--input", "leader", "--leader-map", "their_1:=-panda_joint1")
     bench.leader = {"their_1": -0.3, "their_2": 9.0}
     bench.until(lambda: "handed back" in bench.screen)
     bench.type(" ")

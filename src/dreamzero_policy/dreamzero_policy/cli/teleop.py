@@ -11,7 +11,7 @@ _EXAMPLES = """examples:
   dreamzero teleop yam --input gamepad           the pad at /dev/input/js0
   dreamzero teleop yam --input gamepad --device joy         the topic of ROS's joy node
   dreamzero teleop droid --input leader --leader-topic gello/joint_states \\
-      --leader-map fr3_joint1:=panda_joint1 --leader-map=-fr3_joint2:=panda_joint2 ...
+      --leader-map fr3_joint1:=panda_joint1 --leader-map fr3_joint2:=-panda_joint2 ...
 The controller limits a human's targets as it limits the policy's, and takes the robot back when
 they stop. Every key and button: docs/teleop.md, and on the screen at the start.
 """
@@ -40,7 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--leader-map",
         action="append",
         default=[],
-        metavar="[-]THEIRS:=OURS",
+        metavar="THEIRS:=[-]OURS",
         help="a leader's joint and ours, - where it turns the other way; default: the same names",
     )
     parser.add_argument("--domain-id", type=int, help="ROS domain (default: that of the run here)")
