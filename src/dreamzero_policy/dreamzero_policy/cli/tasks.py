@@ -33,7 +33,10 @@ _MANY = (["--episodes"], {"type": int, "default": 12, "metavar": "N", "help": "h
 
 _ACTIONS = {
     "init": ("make the database of a station", (["--station"], {"help": "default: host name"})),
-    "load": ("add areas and tasks from a YAML file", (["file"], {"type": Path})),
+    "load": (
+        "add areas and tasks from a YAML file",
+        (["file"], {"type": Path, "help": "Kitchen: [{instruction: X, seconds: 90, steps: [Y, Z]}]"}),
+    ),
     "add": ("add a task, and its area where that is new", *_NEW),
     "propose": ("propose a task; it is not planned before it is accepted", *_NEW),
     "accept": ("put proposed or retired tasks on the sheet", _TASKS, _BY),
