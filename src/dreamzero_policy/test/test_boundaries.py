@@ -25,11 +25,12 @@ ALLOWED = {
     "inference": _MODEL | {"observation", "delay"},
     "data": _NUMPY | {"observation"},
     "training": _MODEL | {"observation", "data"},
+    "tasks": set(),
     "ros": _NUMPY,
     "nodes": _MODEL
-    | {"ros", "observation", "chunks", "control", "inference", "delay", "clock_offset"},
+    | {"ros", "observation", "chunks", "control", "inference", "delay", "clock_offset", "tasks"},
     "golden": _MODEL | {"observation", "inference", "training"},
-    "cli": _MODEL | {"observation", "control", "inference", "data", "training", "golden"},
+    "cli": _MODEL | {"observation", "control", "inference", "data", "training", "golden", "tasks"},
 }
 
 ROS = {"rclpy", "std_msgs", "std_srvs", "sensor_msgs", "geometry_msgs", "diagnostic_msgs",

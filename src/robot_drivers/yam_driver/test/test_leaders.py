@@ -7,7 +7,7 @@ import pytest
 from fake_i2rt import EncoderInfo, FakeArm, FakeEncoders
 
 from yam_driver.arm import STALE_NS
-from yam_driver.leaders import Clutch, LeaderError, PassiveGello, TeachingHandle
+from yam_driver.leaders import LeaderError, PassiveGello, TeachingHandle
 
 MS = 1_000_000
 SIGNS = (-1, -1, 1, 1, -1, -1)
@@ -111,9 +111,3 @@ def test_a_handle_that_was_never_heard_is_lost():
     fake.motor_chain.handle = None
     with pytest.raises(LeaderError, match="no handle is heard"):
         leader.read(0)
-
-
-def test_the_clutch_changes_at_a_press():
-    clutch = Clutch()
-    taken = [clutch.take(pressed) for pressed in (True, True, False, True, True, False, True)]
-    assert taken == [False, False, False, True, True, True, False]

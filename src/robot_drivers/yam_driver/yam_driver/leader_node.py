@@ -16,13 +16,14 @@ from std_srvs.srv import SetBool
 
 from dreamzero_policy.embodiments.yam import YAM
 from dreamzero_policy.ros import qos
+from dreamzero_policy.ros.clutch import Clutch
 from dreamzero_policy.ros.diagnostics import Diagnosis, Level, Rates
 from dreamzero_policy.ros.lifecycle import Node, run
 from dreamzero_policy.ros.messages import time_message
 from yam_driver import vendor
 from yam_driver.driver_node import leave
 from yam_driver.hardware import SIDES
-from yam_driver.leaders import Clutch, Leader, LeaderError, PassiveGello, TeachingHandle
+from yam_driver.leaders import Leader, LeaderError, PassiveGello, TeachingHandle
 from yam_driver.parameters import YamLeaderParameters
 
 _LOWER = np.array([joint.lower for joint in YAM.joints])

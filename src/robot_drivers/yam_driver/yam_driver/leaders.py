@@ -1,4 +1,4 @@
-"""Leader arms: what a human's arm says, and the clutch; without ROS.
+"""Leader arms: what a human's arm says; without ROS.
 
 Two kinds, both the vendor's (yam-abc-reproduce ``docs/hardware.md``): ``passive_gello`` has no
 motors, its encoders report by themselves; ``teaching_handle`` is a motorised arm that floats, with
@@ -164,19 +164,3 @@ class PassiveGello:
         """Ends the reading."""
         self._ended.set()
         self._thread.join(1.0)
-
-
-class Clutch:
-    """In or out: a press of either leader's button changes it; a lost leader takes it out."""
-
-    def __init__(self) -> None:
-        """Starts out, and as if the button were pressed: one held at the start is no press."""
-        self.engaged = False
-        self._pressed = True
-
-    def take(self, pressed: bool) -> bool:
-        """Whether the clutch is in, with the button now as it is."""
-        if pressed and not self._pressed:
-            self.engaged = not self.engaged
-        self._pressed = pressed
-        return self.engaged
