@@ -139,6 +139,7 @@ class Supervisor:
         domain_id: int | None = None,
         discovery_range: str | None = None,
         env: Mapping[str, str] | None = None,
+        beside: bool = False,
     ) -> None:
         """Resolves every executable and claims the domain; starts nothing.
 
@@ -148,6 +149,7 @@ class Supervisor:
             domain_id: None for the one of the environment, or a free one where it names none.
             discovery_range: LOCALHOST, SUBNET or OFF; None for the environment's, or LOCALHOST.
             env: the environment that the nodes start from; this process's by default.
+            beside: the domain is that of another run, which these nodes join.
 
         Raises:
             ValueError: an executable that is not there, a domain that another run holds.
@@ -156,8 +158,9 @@ class Supervisor:
         self._nodes = list(nodes)
         self._sink = sink
         base = dict(os.environ if env is None else env)
-        self._claim = DomainClaim(_asked_domain(base) if domain_id is None else domain_id)
-        self.domain_id = self._claim.domain_id
+        asked = _asked_domain(base) if domain_id is None else domain_id
+        self._claim = None if beside else DomainClaim(asked)
+        self.domain_id = self._claim.domain_id if self._claim else int(asked or 0)
         self.failure: NodeExit | None = None
         self._processes: list[NodeProcess] = []
         self._readers: list[threading.Thread] = []
@@ -245,7 +248,8 @@ class Supervisor:
             process.popen.wait()
         for reader in self._readers:
             reader.join(timeout=0.5)
-        self._claim.release()
+        if self._claim is not None:
+            self._claim.release()
 
     def _read(self, process: NodeProcess) -> None:
         """Passes a node's output on, until it closes."""

@@ -25,7 +25,7 @@ ALLOWED = {
     "data": _NUMPY | {"observation"},
     "training": _MODEL | {"observation", "data"},
     "ros": _NUMPY,
-    "nodes": _MODEL | {"ros", "observation", "chunks", "control", "inference", "delay"},
+    "nodes": _MODEL | {"ros", "observation", "chunks", "control", "inference", "delay", "data"},
     "golden": _MODEL | {"observation", "inference", "training"},
     "cli": _MODEL | {"observation", "control", "inference", "data", "training", "golden"},
 }

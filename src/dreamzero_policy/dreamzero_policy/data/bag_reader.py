@@ -107,6 +107,11 @@ class Episode:
         return self.facts.name
 
     @property
+    def outcome(self) -> str:
+        """How it went, by what was said last."""
+        return self.custom.get("dreamzero.outcome") or (self.ending and self.ending.outcome) or ""
+
+    @property
     def embodiment(self) -> Embodiment:
         """The robot layout.
 
