@@ -22,14 +22,15 @@ class Station:
         self.still, self.black, self.rng = False, False, np.random.default_rng(0)
         self.frozen = False
         self.picture = self.rng.integers(50, 255, (48, 64, 3), dtype=np.uint8)
-        self.marks = []
+        self.marks, self.pose = [], np.zeros(8)
 
     def run(self, seconds, hz=20):
         for _ in range(round(seconds * hz)):
             self.now += S // hz
-            pose = np.zeros(8) if self.still else np.sin(np.arange(8) + self.now / S)
+            if not self.still:
+                self.pose = np.sin(np.arange(8) + self.now / S)
             speed = np.zeros(8) if self.still else np.cos(np.arange(8) + self.now / S)
-            self.watch.moved(self.now, pose, speed)
+            self.watch.moved(self.now, self.pose, speed)
             for stream in streams_of(DROID):
                 if stream.required and stream.name not in self.silent:
                     delay = self.late.get(stream.name, 0.01)
@@ -98,7 +99,7 @@ def test_a_gap_between_two_looks_is_found(station):
     station.run(0.35)
     station.silent = set()
     station.run(1)
-    assert station.texts == ["wrist/image_raw: gap of 0.40 s"]
+    assert "wrist/image_raw: gap of 0.40 s" in station.texts
 
 
 def test_a_camera_that_slows_down_is_marked():
@@ -110,9 +111,8 @@ def test_a_camera_that_slows_down_is_marked():
         station.run(0.2)
         station.silent = set()
         station.run(0.1)
-    assert station.texts == ["wrist/image_raw: 8 messages a second, expected 20"] or any(
-        "messages a second, expected 20" in text for text in station.texts
-    )
+    assert len(station.texts) == 1
+    assert "messages a second, expected 20" in station.texts[0]
 
 
 @pytest.mark.parametrize(("delay", "sign"), [(0.5, "+0.500"), (-0.4, "-0.400")])

@@ -133,7 +133,7 @@ def test_pictures_as_received_are_the_same_to_the_last_bit(tmp_path, messages):
 def test_a_missing_stream_and_a_running_episode_refuse_the_start(bench):
     with pytest.raises(BagError, match="exterior_1/image_raw: no message yet; exterior_2"):
         bench.begin()
-    assert not [entry for entry in bench.store.entries()]
+    assert not list(bench.store.entries())
     bench.run(1)
     bench.begin()
     with pytest.raises(BagError, match="still being recorded"):
