@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from dreamzero_msgs.action import RecordEpisode
@@ -14,6 +15,7 @@ from dreamzero_bringup.operator_client import Answer, result_of
 from dreamzero_policy.ros import qos
 
 _PATIENCE_S = 20.0  # a busy machine's discovery
+_STATUS_S = 2.0
 _DISK_S = 120.0  # what is in the queue goes to the disk first
 
 
@@ -61,8 +63,7 @@ class RecorderClient:
         self.ended = None
         handle = result_of(self._record.send_goal_async(goal), _PATIENCE_S, "recorder's answer")
         if not handle.accepted:
-            why = self.status.message if self.status else "the recorder's log says why"
-            return Answer(False, why)
+            return Answer(False, self._why())
         handle.get_result_async().add_done_callback(self._over)
         return Answer(True, f"recording: {request.prompt or 'no instruction'}")
 
@@ -80,6 +81,15 @@ class RecorderClient:
         """Says how an episode went that has ended; the last one unless it is named."""
         request = AnnotateEpisode.Request(episode=episode, outcome=outcome, notes=notes)
         return self._call(self._annotate, request)
+
+    def _why(self) -> str:
+        """Why a goal was refused, as the status says it a moment later."""
+        end = time.monotonic() + _STATUS_S
+        while time.monotonic() < end:
+            if self.status is not None and self.status.message.startswith("not "):
+                return self.status.message
+            time.sleep(0.02)
+        return "the recorder's log says why"
 
     def _call(self, client: object, request: object, patience_s: float = _PATIENCE_S) -> Answer:
         if not client.wait_for_service(timeout_sec=_PATIENCE_S):

@@ -11,18 +11,16 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from rich.console import Console
-
 from dreamzero_bringup.graph import Options, build_recorder
 from dreamzero_bringup.machine import commit
 from dreamzero_bringup.operator_client import domain_of_run, spinning
 from dreamzero_bringup.record.commands import HELP, Commands
 from dreamzero_bringup.record.recorder_client import EpisodeRequest, RecorderClient
-from dreamzero_bringup.record.status_text import line, table
+from dreamzero_bringup.record.screen import Screen
 from dreamzero_bringup.supervisor import Interrupts, Supervisor, report_failure
 
 _READY_S = 60.0
-_LOOK_S, _REDRAW_S, _REPEAT_S = 0.05, 0.5, 10.0
+_LOOK_S = 0.05
 
 
 def run(
@@ -52,7 +50,7 @@ def run(
     """
     domain = domain_of_run(domain_id)
     node = build_recorder(options, commit())
-    screen = _Screen(out)
+    screen = Screen(out)
     supervisor = Supervisor(
         [node],
         sink=lambda _, text: screen.log(text),
@@ -61,7 +59,8 @@ def run(
         beside=True,
     )
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = supervisor.env["ROS_AUTOMATIC_DISCOVERY_RANGE"]
-    with Interrupts() as interrupts, supervisor, spinning(f"record_{os.getpid()}", domain) as ros:
+    me = f"record_{os.getpid()}"
+    with Interrupts() as interrupts, screen, supervisor, spinning(me, domain) as ros:
         client = RecorderClient(ros)
         commands = Commands(client, request, screen.say, lambda: screen.streams(client.status))
         _serve(supervisor, interrupts, client, commands, screen, lines)
@@ -78,7 +77,7 @@ def _serve(
     interrupts: Interrupts,
     client: RecorderClient,
     commands: Commands,
-    screen: _Screen,
+    screen: Screen,
     lines: TextIO,
 ) -> None:
     """Takes commands until there are no more."""
@@ -117,58 +116,3 @@ def _read(lines: TextIO, put: Callable[[str | None], None]) -> None:
     for text in lines:
         put(text)
     put(None)
-
-
-class _Screen:
-    """Lines for the crew, and on a terminal the status above the line that is typed."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._console = Console(file=out, highlight=False, soft_wrap=True)
-        self._live = out.isatty()
-        self._lock = threading.Lock()
-        self._shown, self._next = "", 0.0
-
-    def say(self, text: str) -> None:
-        """Writes a line."""
-        with self._lock:
-            self._console.print(text, markup=False)
-            self._shown = ""
-
-    def log(self, text: str) -> None:
-        """Writes a line of the recorder's log that a crew must see."""
-        if any(level in text for level in ("[WARN]", "[ERROR]", "[FATAL]", "Traceback", "Error")):
-            self.say(text)
-
-    def streams(self, status: object) -> None:
-        """Writes every stream."""
-        if status is not None:
-            with self._lock:
-                self._console.print(table(status))
-                self._shown = ""
-
-    def status(self, status: object) -> None:
-        """Keeps the status line up to date: in place on a terminal, now and then elsewhere."""
-        if status is None or time.monotonic() < self._next:
-            return
-        text = line(status)
-        self._next = time.monotonic() + _REDRAW_S
-        if self._live:
-            # The status keeps the terminal's title: what is being typed stays where it is.
-            with self._lock:
-                self._console.file.write(f"\033]0;{text}\007")
-                if _kind(text) != _kind(self._shown):
-                    self._console.print(text, markup=False)
-                self._console.file.flush()
-                self._shown = text
-        elif _kind(text) != _kind(self._shown) or time.monotonic() >= self._repeat:
-            self._repeat = time.monotonic() + _REPEAT_S
-            self.say(text)
-            self._shown = text
-
-    _repeat = 0.0
-
-
-def _kind(text: str) -> str:
-    """What of a status is news: its state and what is wrong."""
-    head, _, rest = text.partition(",")
-    return head + rest[rest.find("!") :].split(" for ")[0] * ("!" in rest)
