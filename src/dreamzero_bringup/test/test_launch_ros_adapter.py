@@ -19,7 +19,7 @@ from launch_ros.actions import Node
 
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_bringup.graph import Options, build
-from dreamzero_bringup.launch_ros_adapter import describe, options
+from dreamzero_bringup.launch_ros_adapter import describe, describe_recorder, options
 
 pytestmark = pytest.mark.ros
 
@@ -35,10 +35,14 @@ _DEFAULTS = {
 
 def actions(robot, **arguments):
     """What the description does for launch arguments, without starting anything."""
+    return done_by(describe(robot), arguments)
+
+
+def done_by(description, arguments):
     context = LaunchContext()
     context.launch_configurations.update(arguments)
     found = []
-    for entity in describe(robot).entities:
+    for entity in description.entities:
         if isinstance(entity, DeclareLaunchArgument):
             entity.visit(context)
         elif isinstance(entity, OpaqueFunction):
@@ -93,6 +97,14 @@ def test_a_domain_that_a_run_holds_is_refused(monkeypatch):
 def test_an_unknown_override_is_refused():
     with pytest.raises(ValueError, match="controller has no parameter 'rate'"):
         actions("droid", overrides="controller.rate=1")
+
+
+def test_the_recorder_is_one_node_of_the_robot_that_is_named(monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", "101")
+    given = {"robot": "yam", "overrides": "recorder.jpeg_quality=80"}
+    found = done_by(describe_recorder(), given)
+    (node,) = [action for action in found if isinstance(action, Node)]
+    assert node.node_executable == "recorder_node"
 
 
 @pytest.mark.slow

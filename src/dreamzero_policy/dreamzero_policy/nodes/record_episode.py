@@ -103,8 +103,8 @@ class EpisodeServer:
             running.reported_ns = now_ns
             self._report(running, now_ns, messages)
 
-    def close(self) -> None:
-        """Completes the episode that runs, waiting for the disk, and serves no more."""
+    def stop(self) -> None:
+        """Completes the episode that runs, waiting for the disk."""
         if self._thread is not None:
             self._thread.join()
         if self._recorder.recording:
@@ -113,6 +113,9 @@ class EpisodeServer:
                 recording, self._node.now_ns(), reason="the recorder was stopped"
             )
             self._settle(ended, RecordEpisode.Result.STOPPED)
+
+    def close(self) -> None:
+        """Serves no more."""
         self._server.destroy()
 
     def _consider(self, goal: RecordEpisode.Goal) -> GoalResponse:

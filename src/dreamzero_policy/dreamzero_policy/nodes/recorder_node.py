@@ -46,7 +46,7 @@ class RecorderNode(Node[RecorderParameters]):
         self._served: EpisodeServer | None = None
 
     def _setup(self) -> None:
-        """Takes the folder and finds the definition of every type."""
+        """Takes the folder, finds the definition of every type and listens to every topic."""
         settings, robot = self.settings, embodiments.get(self.settings.robot)
         self._streams = streams_of(
             robot,
@@ -64,15 +64,6 @@ class RecorderNode(Node[RecorderParameters]):
         self._recorder = Recorder(robot, self._streams, definitions, self._store, recorder_settings)
         self._look: Look | None = None
         self._statuses = self.create_publisher(dz.RecorderStatus, _STATUS, qos.STATUS)
-        interrupted = [one.name for one in self._store.entries() if one.state == "interrupted"]
-        if interrupted:
-            self.get_logger().warning(
-                f"{len(interrupted)} episodes were cut off and can be recovered: "
-                f"{', '.join(interrupted[:5])}"
-            )
-
-    def _start(self) -> None:
-        """Begins to listen to every topic."""
         self._topics = {
             stream.name: self.create_subscription(
                 message_class(stream.msgtype),
@@ -89,13 +80,24 @@ class RecorderNode(Node[RecorderParameters]):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(_LOOK_S, self._check, clock=steady)
 
+    def _start(self) -> None:
+        """Takes messages from now on; says which episodes were cut off."""
+        interrupted = [one.name for one in self._store.entries() if one.state == "interrupted"]
+        if interrupted:
+            self.get_logger().warning(
+                f"{len(interrupted)} episodes were cut off, dreamzero recover mends them: "
+                f"{', '.join(interrupted[:5])}"
+            )
+
     def _stop(self) -> None:
         """Completes the episode that runs."""
-        if self._served is not None:
-            self._served.close()
+        self._served.stop()
 
     def _teardown(self) -> None:
         """Lets another recorder have the folder."""
+        if self._served is not None:
+            self._served.close()
+            self._served = None
         if self._store is not None:
             self._store.release()
             self._store = None
