@@ -69,7 +69,7 @@ class Crew:
         self.bench.spin_until(lambda: self.statuses and done(self.status), seconds)
 
     def ready(self):
-        self.wait(lambda status: status.message == "ready")
+        self.wait(lambda status: status.state == 0 and not status.message.startswith("not ready"))
 
     def start(self, prompt="wipe the table", **goal):
         assert self.record.wait_for_server(60.0)
