@@ -84,8 +84,10 @@ class _Disk:
         os.fdatasync(self._descriptor)
 
     def close(self) -> None:
-        """Gives the file back."""
-        os.close(self._descriptor)
+        """Gives the file back; a second call does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 @dataclass

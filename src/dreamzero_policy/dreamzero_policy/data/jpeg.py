@@ -38,8 +38,8 @@ class JpegEncoder:
         except ValueError as error:
             raise WrongSchemaError(str(error)) from error
         done, jpeg = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), self._options)
-        if not done:
-            raise WrongSchemaError(f"a picture of {list(pixels.shape)} cannot be encoded")
+        if not done:  # larger than a JPEG may be
+            raise WrongSchemaError(f"a picture of {list(pixels.shape)} cannot be encoded as JPEG")
         new = self._decoder.new(
             COMPRESSED,
             header=message.header,

@@ -199,9 +199,10 @@ class Recording:
                     self._wake.set()
                 elif ended:
                     return
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the crew must learn of it
+            why = error.strerror if isinstance(error, OSError) else repr(error)
             with self._lock:
-                self._failure = f"writing {self._writer.path} failed: {error.strerror or error}"
+                self._failure = f"writing {self._writer.path} failed: {why}"
                 self._drop_queue()
 
     def _write_one(self) -> None:

@@ -190,7 +190,11 @@ def recover(folder: Path, *, keep_original: bool = False) -> Recovered:
     mended.unlink(missing_ok=True)  # of a recovery that was cut off itself
     with open(original, "rb") as file:
         salvage = _Salvage(file)
-        written = _rewrite(folder, salvage, mended.name)
+        try:
+            written = _rewrite(folder, salvage, mended.name)
+        except BaseException:
+            mended.unlink(missing_ok=True)
+            raise
     if _fingerprint(mended) != written.fingerprint:
         mended.unlink()
         raise DamagedBagError(f"{mended}: what was written is not what is read back; try again")

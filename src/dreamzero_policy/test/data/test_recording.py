@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dreamzero_policy.data import rosbag2_layout
 from dreamzero_policy.data.bag_reader import Episode
 from dreamzero_policy.data.episode_facts import Ending, EpisodeFacts, Event
 from dreamzero_policy.data.jpeg import COMPRESSED, RAW, JpegEncoder
@@ -121,6 +122,34 @@ def test_a_full_disk_is_said_and_what_was_written_recovers(record, messages, mon
     recover(folder)
     with Episode(folder) as episode:
         assert episode.counts["/joints"] == 1
+
+
+def test_a_disk_that_fills_up_at_the_very_end_leaves_what_can_be_recovered(
+    record, messages, monkeypatch
+):
+    recording, folder = record()
+    recording.put("/joints", messages.joints(1, "ab", [1, 2]), 1, 1)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(rosbag2_layout, "replace_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        recording.finish(Ending(1, "success"))
+    monkeypatch.undo()
+    recover(folder)
+    with Episode(folder) as episode:
+        assert (episode.counts["/joints"], episode.outcome) == (1, "success")
+
+
+def test_a_picture_that_no_jpeg_can_hold_is_counted_and_the_rest_goes_on(record, messages):
+    recording, folder = record(quality=90)
+    recording.put("/cam", messages.picture(1, np.zeros((1, 70_000, 3), np.uint8)), 1, 1)
+    recording.put("/cam", messages.picture(2, np.zeros((8, 8, 3), np.uint8)), 2, 2)
+    recording.finish(Ending(9))
+    with Episode(folder) as episode:
+        assert episode.stream("/cam/c").stamps_ns.tolist() == [2]
+        assert episode.ending.dropped == {"/cam/c": 1}
 
 
 def test_what_is_flushed_is_at_most_half_a_second_old(record, messages):
