@@ -8,33 +8,28 @@ from __future__ import annotations
 
 import json
 import socket
-import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from dreamzero_policy.data.definitions import Decoder, Definition
 from dreamzero_policy.data.disk import DiskWatch, Room
 from dreamzero_policy.data.episode_facts import Ending, EpisodeFacts, Event, EventKind, Outcome
 from dreamzero_policy.data.episode_store import EpisodeStore
-from dreamzero_policy.data.errors import BagError, WrongSchemaError
+from dreamzero_policy.data.errors import BagError
 from dreamzero_policy.data.jpeg import COMPRESSED, RAW, SUFFIX, JpegEncoder
+from dreamzero_policy.data.peek import Input, Peek
 from dreamzero_policy.data.quality import QualityWatch, StreamReport, Thresholds
 from dreamzero_policy.data.recorded_streams import RecordedStream
 from dreamzero_policy.data.recording import Progress, RecordedTopic, Recording
 from dreamzero_policy.data.rosbag2_layout import Qos, annotate, read_metadata
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.observation.images import rgb
 from dreamzero_policy.types import NS_PER_S
 
 OUTCOMES: tuple[Outcome, ...] = ("unknown", "success", "failure", "partial")
 """What a person may say of an episode."""
 
-_PICTURE_EVERY_NS = NS_PER_S // 3
-_STAMP = struct.Struct("<iI")
 _MIB = 1 << 20
 
 
@@ -114,29 +109,6 @@ class Ended:
     dropped: int
 
 
-class _Input:
-    """A stream, and what its messages say of themselves."""
-
-    def __init__(self, stream: RecordedStream, stamped: bool) -> None:
-        self.stream, self.stamped = stream, stamped
-        self.sequence = 0
-        self.latest: tuple[bytes, int] | None = None
-        self.pictured_ns = 0
-
-    def lost(self, sequence: int | None) -> int:
-        """Messages that were published between the last one and this one and did not arrive."""
-        if not sequence:
-            return 0
-        before, self.sequence = self.sequence, sequence
-        return sequence - before - 1 if 0 < before < sequence else 0  # smaller: another publisher
-
-    def stamp_ns(self, data: bytes) -> int | None:
-        if not self.stamped or len(data) < 12 or data[1] != 1:
-            return None
-        seconds, nanoseconds = _STAMP.unpack_from(data, 4)
-        return seconds * NS_PER_S + nanoseconds
-
-
 class Recorder:
     """Episodes of one robot in one folder.
 
@@ -166,9 +138,10 @@ class Recorder:
         self._store, self._settings = store, settings
         self._decoder = Decoder({one.msgtype: one.text for one in definitions.values()})
         self._inputs = {
-            stream.name: _Input(stream, self._decoder.stamped(stream.msgtype)) for stream in streams
+            stream.name: Input(stream, self._decoder.stamped(stream.msgtype)) for stream in streams
         }
         self._watch = QualityWatch(robot, streams, settings.thresholds, settings.still_views)
+        self._peek = Peek(robot, self._decoder, self._watch)
         self._disk = DiskWatch(store.root, settings.disk_start_bytes, settings.disk_stop_bytes)
         self._recording: Recording | None = None
         self._lost: Counter[str] = Counter()
@@ -214,8 +187,8 @@ class Recorder:
             self._recording.put(name, data, log_ns, publish_ns)
             self._lost[name] += lost
         try:
-            self._look_into(known, data, stamp_ns)
-        except (WrongSchemaError, ValueError):
+            self._peek.look(known, data, stamp_ns)
+        except ValueError:
             return  # recorded as it came; whoever reads it names what is wrong
 
     def refusal(self, now_ns: int) -> str:
@@ -393,7 +366,7 @@ class Recorder:
         annotate(known[name], {"dreamzero.outcome": outcome, "dreamzero.notes": joined})
         return name
 
-    def _recorded(self, known: _Input, source: Source) -> RecordedTopic:
+    def _recorded(self, known: Input, source: Source) -> RecordedTopic:
         """How a stream is written."""
         stream, quality = known.stream, self._settings.jpeg_quality
         if stream.msgtype == RAW and stream.view and quality:
@@ -416,20 +389,3 @@ class Recorder:
         if policy is None or policy.latest is None:
             return ""
         return str(self._decoder.decode(policy.stream.msgtype, policy.latest[0]).weights)
-
-    def _look_into(self, known: _Input, data: bytes, stamp_ns: int | None) -> None:
-        """What the quality watch wants of a message."""
-        stream = known.stream
-        if stream.view and stamp_ns is not None:
-            if abs(stamp_ns - known.pictured_ns) >= _PICTURE_EVERY_NS:
-                known.pictured_ns = stamp_ns
-                message = self._decoder.decode(stream.msgtype, data)
-                self._watch.saw(stream.view, stamp_ns, rgb(message, stream.name))
-        elif stream.name == "proprioception" and stamp_ns is not None:
-            message = self._decoder.decode(stream.msgtype, data)
-            if tuple(message.names) == self._robot.state_joints:
-                pose = np.asarray(message.positions), np.asarray(message.velocities)
-                self._watch.moved(stamp_ns, *pose)
-        elif stream.name == "driver_status":
-            message = self._decoder.decode(stream.msgtype, data)
-            self._watch.refused(int(message.commands_refused), message.last_refusal)

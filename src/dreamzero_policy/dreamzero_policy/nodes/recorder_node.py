@@ -58,7 +58,7 @@ class RecorderNode(Node[RecorderParameters]):
         types = {COMPRESSED, *(stream.msgtype for stream in self._streams)}
         definitions = {msgtype: define(msgtype, message_text) for msgtype in types}
         recorder_settings = settings.recorder_settings()
-        self._robot_file = Path(settings.robot_file).read_text() if settings.robot_file else ""
+        self._robot_file = _text(settings.robot_file)
         self._store = EpisodeStore(Path(settings.folder))
         self._store.acquire()
         self._recorder = Recorder(robot, self._streams, definitions, self._store, recorder_settings)
@@ -188,6 +188,14 @@ def _profile(stream: RecordedStream) -> QoSProfile:
     if stream.name.startswith("teleop/") or stream.msgtype.startswith("tf2_msgs"):
         wanted = qos.TARGETS
     return QoSProfile(depth=100, reliability=wanted.reliability, durability=wanted.durability)
+
+
+def _text(path: str) -> str:
+    """The text of the robot's file; empty without one."""
+    try:
+        return Path(path).read_text() if path else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"parameter robot_file: expected a text file, got: {error}") from error
 
 
 def main() -> int:
