@@ -23,11 +23,16 @@ ALLOWED = {
     "checkpoint": _MODEL,
     "inference": _MODEL | {"observation", "delay"},
     "data": _NUMPY | {"observation"},
-    "training": _MODEL | {"observation", "data"},
+    "datasets": _NUMPY | {"observation"},
+    "conversion": _NUMPY | {"observation", "data", "datasets"},
+    "training": _MODEL | {"observation", "data", "datasets"},
     "ros": _NUMPY,
-    "nodes": _MODEL | {"ros", "observation", "chunks", "control", "inference", "delay", "data"},
+    "nodes": _MODEL
+    | {"ros", "observation", "chunks", "control", "inference", "delay", "data", "datasets"},
     "golden": _MODEL | {"observation", "inference", "training"},
-    "cli": _MODEL | {"observation", "control", "inference", "data", "training", "golden"},
+    "cli": _MODEL
+    | {"observation", "control", "inference", "data", "training", "golden"}
+    | {"datasets", "conversion"},
 }
 
 ROS = {"rclpy", "std_msgs", "std_srvs", "sensor_msgs", "geometry_msgs", "diagnostic_msgs",

@@ -149,4 +149,5 @@ AGIBOT_G1 = Embodiment(
         *(0.873, 0.42),  # waist
         *(0.0, 0.0),
     ),
+    language_keys=("language.action_text",),
 )
