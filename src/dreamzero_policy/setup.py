@@ -9,6 +9,7 @@ NODES = [
     "policy_node",
     "controller_node",
     "recorder_node",
+    "replay_node",
 ]
 
 setup(

@@ -28,7 +28,8 @@ class ConversionSettings:
         least_chunks: shortest piece that is kept, in chunks. The reference's loader fails on pieces
             shorter than two.
         instruction: for recordings without one; empty to reject them.
-        outcomes: of which episodes; those of another outcome are rejected.
+        outcomes: of which episodes; those of another outcome are rejected. ``interrupted`` ones
+            were cut off and recovered: what they have is whole.
         crf: quality of the video, lower is better.
 
     Raises:
@@ -43,7 +44,7 @@ class ConversionSettings:
     idle_fraction: float = 0.01
     least_chunks: float = 2.0
     instruction: str = ""
-    outcomes: tuple[str, ...] = ("success", "partial", "unknown", "failure")
+    outcomes: tuple[str, ...] = ("success", "partial", "unknown", "failure", "interrupted")
     crf: int = 23
 
     def __post_init__(self) -> None:
