@@ -6,6 +6,7 @@ instant before a message for it came; such instants, which the stamps that canva
 tell apart, are counted and may not be many.
 """
 
+import logging
 import threading
 import time
 
@@ -29,6 +30,7 @@ from dreamzero_policy.datasets.layout import ACTION, STAMP, STATE
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(400)]
 
+LOG = logging.getLogger(__name__)
 SECONDS = 8.0
 PROMPT = "pick up the red block"
 # Live nodes wait as long as they may, so that few instants are served too early.
@@ -149,7 +151,7 @@ def test_canvases_are_equal_to_the_pixel(converted):
             pixels = np.frombuffer(message.image.data, np.uint8).reshape(height, width, 3)
             np.testing.assert_array_equal(canvas_at(episode, rows, row), pixels)
             equal += 1
-    print(f"{robot.name}: {equal} canvases equal, {early} served before a picture came")
+    LOG.info(f"{robot.name}: {equal} canvases equal, {early} served before a picture came")
     assert equal >= 10
     assert early <= equal / 2
 
@@ -167,7 +169,7 @@ def test_states_are_equal_to_a_millionth(converted):
             continue
         assert tuple(message.names) == robot.state_joints
         errors.append(np.abs(rows.states[row] - np.array(message.positions)).max())
-    print(f"{robot.name}: {len(errors)} states, largest error {max(errors):.1e}, {early} early")
+    LOG.info(f"{robot.name}: {len(errors)} states, largest error {max(errors):.1e}, {early} early")
     assert len(errors) >= 20
     assert early <= len(errors) / 2
     # A measurement that never reached the live node, which listens with best effort, is no error

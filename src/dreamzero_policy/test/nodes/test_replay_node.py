@@ -46,11 +46,11 @@ def test_an_episode_becomes_the_topics_of_a_robot(dataset, droid, start, bench):
     assert lasted == pytest.approx((rows[-1] - rows[0]) / episode.fps, abs=0.3)
     frames = [frame.tobytes() for frame in episode.pictures["wrist"]()]
     assert all(rgb_pixels(picture).tobytes() in frames for picture in pictures[:3])
-    assert node.wait() == 0, node.log()
-    assert "the episode has ended" in node.log()
+    assert node.wait() == 0, node.log
+    assert "the episode has ended" in node.log
 
 
 def test_what_cannot_be_shown_ends_the_process_with_a_line(dataset, start):
     node = start("replay_node", robot="yam", dataset=str(dataset))
     assert node.wait() == 2
-    assert "say --camera top=COLUMN" in node.log()
+    assert "say --camera top=COLUMN" in node.log
