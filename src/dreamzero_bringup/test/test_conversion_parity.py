@@ -1,13 +1,13 @@
 """What a recording becomes equals what the live policy node was fed: pixels, states, actions.
 
-The graph runs in simulation while a small node here records what a recorder would, and keeps what
-the policy node is fed. Then the bag is converted. On a busy machine a live node may have served an
-instant before a message for it came; such instants, which the stamps that canvases and states carry
-tell apart, are counted and may not be many.
+The graph runs in simulation with the recorder beside it, which records the topics of the robot and
+those that the policy node is fed. Then the bag is converted from the robot's topics alone, and
+compared with the others. On a busy machine a live node may have served an instant before a message
+for it came; such instants, which the stamps that canvases and states carry tell apart, are counted
+and may not be many.
 """
 
 import logging
-import threading
 import time
 
 import numpy as np
@@ -15,17 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from dreamzero_bringup import middleware
-from dreamzero_bringup.graph import Options, build
+from dreamzero_bringup.graph import Options, build, build_recorder
 from dreamzero_bringup.supervisor import Supervisor
 from dreamzero_policy import embodiments
 from dreamzero_policy.conversion.job import convert
 from dreamzero_policy.conversion.part_picture import canvas_at
 from dreamzero_policy.conversion.resample import resample
 from dreamzero_policy.conversion.settings import ConversionSettings
-from dreamzero_policy.conversion.synthetic import definition
 from dreamzero_policy.data.bag_reader import Episode
-from dreamzero_policy.data.bag_writer import BagWriter
-from dreamzero_policy.data.episode_facts import Ending, EpisodeFacts
 from dreamzero_policy.datasets.layout import ACTION, STAMP, STATE
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -37,51 +34,6 @@ PROMPT = "pick up the red block"
 PATIENT = ("camera_tiler.settle_s=0.1", "proprioception.settle_s=0.1")
 
 
-class Witness:
-    """Records a robot's topics into a bag, and keeps what the policy node is fed."""
-
-    def __init__(self, node, folder, robot):
-        from dreamzero_msgs.msg import Canvas, PolicyStatus, Proprioception
-        from geometry_msgs.msg import Twist
-        from rclpy.qos import QoSProfile, ReliabilityPolicy
-        from sensor_msgs.msg import Image, JointState
-
-        from dreamzero_policy.ros import qos
-
-        folder.mkdir(parents=True)
-        facts = EpisodeFacts(folder.name, robot.name, time.time_ns(), prompt=PROMPT)
-        self._writer, self._lock = BagWriter(folder, facts), threading.Lock()
-        self._node, self._open = node, True
-        self.canvases, self.states, self.statuses = [], [], []
-        some = QoSProfile(depth=60, reliability=ReliabilityPolicy.BEST_EFFORT)
-        every = QoSProfile(depth=2000, reliability=ReliabilityPolicy.RELIABLE)
-        for view in robot.views:
-            self._record(Image, "sensor_msgs/msg/Image", f"{view.name}/image_raw", some)
-        for topic in ("joint_states", "joint_commands"):
-            self._record(JointState, "sensor_msgs/msg/JointState", topic, every)
-        if any(joint.kind == "base" for joint in robot.joints):
-            self._record(Twist, "geometry_msgs/msg/Twist", "base_command", every)
-        node.create_subscription(Canvas, "canvas", self.canvases.append, every)
-        node.create_subscription(Proprioception, "proprioception", self.states.append, every)
-        node.create_subscription(PolicyStatus, "policy_status", self.statuses.append, qos.STATUS)
-
-    def _record(self, kind, msgtype, topic, profile):
-        self._writer.add_topic(f"/{topic}", definition(msgtype))
-
-        def keep(data):
-            now_ns = self._node.get_clock().now().nanoseconds
-            with self._lock:
-                if self._open:
-                    self._writer.write(f"/{topic}", data, now_ns, now_ns)
-
-        self._node.create_subscription(kind, topic, keep, profile, raw=True)
-
-    def finish(self):
-        with self._lock:
-            self._open = False
-            self._writer.finish(Ending(time.time_ns(), "success"))
-
-
 def until(done, patience_s, what):
     end = time.monotonic() + patience_s
     while not done():
@@ -89,44 +41,66 @@ def until(done, patience_s, what):
         time.sleep(0.05)
 
 
+def begun(recorder, request):
+    """Begins the episode; cameras may still be on their way up."""
+    end = time.monotonic() + 60.0
+    while True:
+        answer = recorder.start(request)
+        if answer.success:
+            return
+        assert time.monotonic() < end, answer.message
+        time.sleep(1.0)
+
+
 @pytest.fixture(scope="module", params=embodiments.names())
 def run(request, tmp_path_factory):
-    """A robot, the folder of its bag, and what the policy node was fed."""
+    """A robot, and the folder of its bag."""
     from dreamzero_msgs.msg import PolicyStatus
 
     from dreamzero_bringup.operator_client import OperatorClient, spinning
+    from dreamzero_bringup.record.recorder_client import EpisodeRequest, RecorderClient
+    from dreamzero_policy.ros import qos
 
     robot = embodiments.get(request.param)
-    folder = tmp_path_factory.mktemp("parity") / "bags" / robot.name
+    folder, statuses, log = tmp_path_factory.mktemp("parity"), [], []
+    beside = (f"recorder.folder={folder}", "recorder.pictures=as_received",
+              "recorder.disk_start_gib=3.0")  # fmt: skip
+    nodes = [
+        *build(Options(robot.name, sim=True, overrides=PATIENT)),
+        build_recorder(Options(robot.name, overrides=beside), ""),
+    ]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in middleware.environment({}).items():
             patch.setenv(name, value)
-        nodes = build(Options(robot.name, sim=True, overrides=PATIENT))
         with (
-            Supervisor(nodes, sink=lambda name, line: None) as supervisor,
-            spinning(f"witness_{robot.name}", supervisor.domain_id) as node,
+            Supervisor(nodes, sink=lambda name, line: log.append(f"{name}: {line}")) as supervisor,
+            spinning(f"parity_{robot.name}", supervisor.domain_id) as node,
         ):
-            witness, operator = Witness(node, folder, robot), OperatorClient(node)
+            node.create_subscription(PolicyStatus, "policy_status", statuses.append, qos.STATUS)
+            operator, recorder = OperatorClient(node), RecorderClient(node)
             idle = PolicyStatus.IDLE
-            until(lambda: any(s.state == idle for s in witness.statuses), 180.0, "policy")
+            until(lambda: any(s.state == idle for s in statuses), 180.0, "policy")
             operator.start(PROMPT)
-            until(lambda: witness.statuses[-1].chunks >= 1, 60.0, "chunk")
+            until(lambda: statuses[-1].chunks >= 1, 60.0, "chunk")
+            begun(recorder, EpisodeRequest(PROMPT))
             answer = operator.motion("enable")
             assert answer.success, answer.message
             time.sleep(SECONDS)
-            witness.finish()
-    return robot, folder, witness
+            answer = recorder.end(False, "success")
+            assert answer.success, (answer.message, log[-20:])
+            bag = next(path for path in folder.iterdir() if path.is_dir())
+    return robot, bag
 
 
 @pytest.fixture(scope="module")
 def converted(run):
     """The rows of the bag, which must reach over most of the time in which commands were sent."""
-    robot, folder, witness = run
+    robot, folder = run
     settings = ConversionSettings(robot.name, keep_idle=True, least_chunks=1.0)
     with Episode(folder) as episode:
         rows = resample(episode, settings)
     assert len(rows) > 0.6 * SECONDS * robot.time_base.control_hz
-    return robot, folder, witness, settings, rows
+    return robot, folder, settings, rows
 
 
 def stamp_ns(message):
@@ -134,11 +108,11 @@ def stamp_ns(message):
 
 
 def test_canvases_are_equal_to_the_pixel(converted):
-    robot, folder, witness, _, rows = converted
+    robot, folder, _, rows = converted
     at = {int(instant): row for row, instant in enumerate(rows.instants_ns)}
     equal, early = 0, 0
     with Episode(folder) as episode:
-        for message in witness.canvases:
+        for message in episode.stream("canvas"):
             row = at.get(stamp_ns(message.header.stamp))
             if row is None or (rows.pictures[row] < 0).any():
                 continue
@@ -157,10 +131,12 @@ def test_canvases_are_equal_to_the_pixel(converted):
 
 
 def test_states_are_equal_to_a_millionth(converted):
-    robot, _, witness, _, rows = converted
+    robot, folder, _, rows = converted
     at = {int(instant): row for row, instant in enumerate(rows.instants_ns)}
     errors, early = [], 0
-    for message in witness.states:
+    with Episode(folder) as episode:
+        fed = list(episode.stream("proprioception"))
+    for message in fed:
         row = at.get(stamp_ns(message.header.stamp))
         if row is None or not np.isfinite(rows.states[row]).all():
             continue
@@ -178,7 +154,7 @@ def test_states_are_equal_to_a_millionth(converted):
 
 
 def test_actions_are_the_commands_in_force(converted):
-    robot, folder, _, _, rows = converted
+    robot, folder, _, rows = converted
     with Episode(folder) as episode:
         sent = list(episode.stream("joint_commands"))
         stamps = np.array([stamp_ns(message.header.stamp) for message in sent])
@@ -205,7 +181,7 @@ def test_actions_are_the_commands_in_force(converted):
 
 
 def test_the_dataset_holds_the_same(converted, tmp_path):
-    robot, folder, _, settings, rows = converted
+    robot, folder, settings, rows = converted
     outcome = convert([folder], tmp_path / "data", settings)
     assert outcome.dataset is not None, [part.rejected for part in outcome.parts]
     at = {int(instant): row for row, instant in enumerate(rows.instants_ns)}

@@ -6,6 +6,7 @@ Whichever it is, the same function runs on the same arguments; results come as t
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -95,7 +96,7 @@ def _on_ray(
     data = data.repartition(len(items))
     found = data.map(_Step(function, list(items)))
     for row in found.iter_rows():
-        yield items[row["item"]], row["result"]
+        yield items[row["item"]], pickle.loads(row["result"])
 
 
 class _Step:
@@ -106,4 +107,4 @@ class _Step:
 
     def __call__(self, row: dict) -> dict:
         at = int(row["item"])
-        return {"item": at, "result": self._function(self._items[at])}
+        return {"item": at, "result": pickle.dumps(self._function(self._items[at]))}

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from dreamzero_policy.conversion.job import convert
 from dreamzero_policy.conversion.workers import WorkerLostError, run
 
 
@@ -32,12 +33,23 @@ def test_without_ray_the_command_to_install_it_is_said(monkeypatch):
         list(run(square, [1], ray_address="local"))
 
 
+@pytest.fixture
+def cluster():
+    """Ray on this machine, where it is installed."""
+    ray = pytest.importorskip("ray", reason="ray is not installed (optional)")
+    yield "local"
+    ray.shutdown()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_ray_gives_the_same():
-    ray = pytest.importorskip("ray", reason="ray is not installed (optional)")
-    try:
-        found = dict(run(square, list(range(5)), ray_address="local"))
-    finally:
-        ray.shutdown()
-    assert found == {n: n * n for n in range(5)}
+def test_ray_gives_the_same(cluster, record, settings, tmp_path):
+    assert dict(run(square, list(range(5)), ray_address=cluster)) == {n: n * n for n in range(5)}
+    for name in ("a", "b"):
+        record(name, folder=tmp_path / "bags")
+    convert([tmp_path / "bags"], tmp_path / "here", settings)
+    convert([tmp_path / "bags"], tmp_path / "there", settings, ray_address=cluster)
+    for path in (tmp_path / "here").rglob("*"):
+        if path.is_file():
+            twin = tmp_path / "there" / path.relative_to(tmp_path / "here")
+            assert path.read_bytes() == twin.read_bytes(), path
