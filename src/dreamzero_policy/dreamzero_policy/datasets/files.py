@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes JSON for people to read."""
-    path.write_text(json.dumps(content, indent=4, ensure_ascii=False) + "\n")
+    """Writes JSON for people to read, whole or not at all."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(json.dumps(content, indent=4, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(new, path)
 
 
 def write_lines(path: Path, entries: Iterable[dict[str, Any]]) -> None:

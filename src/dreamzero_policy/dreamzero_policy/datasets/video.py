@@ -7,7 +7,7 @@ frames that depend on later ones, so files can be put together packet by packet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +17,49 @@ import numpy as np
 from dreamzero_policy.types import Image
 
 CODEC, PIXEL_FORMAT = "libx264", "yuv420p"
+
+
+class _Disk:
+    """A file for the muxer that never fails: a muxer that meets a full disk takes the process down.
+
+    Attributes:
+        error: the first one, which whoever writes is to raise.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "wb")  # noqa: SIM115  # closed by ``finish``
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Appends, or keeps the error."""
+        self._attempt(lambda: self._file.write(data))
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As of a file."""
+        self._attempt(lambda: self._file.seek(offset, whence))
+        return self._attempt(self._file.tell) or 0
+
+    def tell(self) -> int:
+        """As of a file."""
+        return self._attempt(self._file.tell) or 0
+
+    def check(self) -> None:
+        """Raises what went wrong so far."""
+        if self.error is not None:
+            raise self.error
+
+    def finish(self) -> None:
+        """Closes the file and raises what went wrong."""
+        self._attempt(self._file.close)
+        self.check()
+
+    def _attempt(self, step: Callable[[], int | None]) -> int | None:
+        try:
+            return step()
+        except OSError as error:
+            self.error = self.error or error
+            return None
 
 
 class VideoWriter:
@@ -36,7 +79,8 @@ class VideoWriter:
         """
         if size[0] % 2 or size[1] % 2:
             raise ValueError(f"video: expected an even height and width, got {size}")
-        self._file = av.open(str(path), "w")
+        self._disk = _Disk(path)
+        self._file = av.open(self._disk, "w", format="mp4")
         self._stream = self._file.add_stream(CODEC, rate=fps)
         self._stream.height, self._stream.width = size
         self._stream.pix_fmt = PIXEL_FORMAT
@@ -63,6 +107,7 @@ class VideoWriter:
 
         Raises:
             ValueError: another size.
+            OSError: the disk is full.
         """
         if picture.shape[:2] != self._size:
             raise ValueError(f"video: expected frames of {self._size}, got {picture.shape[:2]}")
@@ -70,12 +115,18 @@ class VideoWriter:
         frame.pts = self._count
         self._count += 1
         self._file.mux(self._stream.encode(frame))
+        self._disk.check()
 
     def close(self) -> None:
-        """Completes the file."""
+        """Completes the file.
+
+        Raises:
+            OSError: the disk is full.
+        """
         if self._count:
             self._file.mux(self._stream.encode())
         self._file.close()
+        self._disk.finish()
 
 
 def frames(path: Path, first_s: float = 0.0, count: int | None = None) -> Iterator[Image]:
@@ -115,8 +166,12 @@ def join(paths: Sequence[Path], target: Path, fps: int) -> None:
         paths: in order; all written by ``VideoWriter`` with the same settings.
         target: the new file.
         fps: of all of them.
+
+    Raises:
+        OSError: the disk is full.
     """
-    with av.open(str(target), "w") as file:
+    disk = _Disk(target)
+    with av.open(disk, "w", format="mp4") as file:
         out, offset = None, 0
         for path in paths:
             with av.open(str(path)) as source:
@@ -136,3 +191,4 @@ def join(paths: Sequence[Path], target: Path, fps: int) -> None:
                     last = max(last, frame + 1)
                     file.mux(packet)
                 offset = last
+    disk.finish()

@@ -1,5 +1,8 @@
 """Videos: every frame at its time, near a key frame, and put together without a loss."""
 
+import errno
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
@@ -74,3 +77,14 @@ def test_sizes_that_cannot_be_are_refused(tmp_path):
         pytest.raises(ValueError, match="frames of"),
     ):
         writer.add(np.zeros((10, 10, 3), np.uint8))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_an_error_and_no_crash(tmp_path):
+    """The muxer itself takes the process down when it meets one."""
+    with pytest.raises(OSError, match="No space left") as caught:
+        film(Path("/dev/full"), 0, 60)
+    assert caught.value.errno == errno.ENOSPC
+    one = film(tmp_path / "one.mp4", 0, 5)
+    with pytest.raises(OSError, match="No space left"):
+        join([one, one], Path("/dev/full"), 15)
