@@ -11,12 +11,9 @@ more recordings are to come; videos share their space with OUT where the disk ca
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,18 +22,26 @@ from dreamzero_policy import embodiments
 from dreamzero_policy.conversion import report, workers
 from dreamzero_policy.conversion.part import Part, fingerprint, hash_text, make_part
 from dreamzero_policy.conversion.settings import VERSION, ConversionSettings
+from dreamzero_policy.conversion.workshop import (
+    MADE_BY,
+    MARK,
+    mark_of,
+    place,
+    refuse_foreign,
+    swap,
+    workshop,
+)
 from dreamzero_policy.data.episode_store import TRASH
 from dreamzero_policy.data.rosbag2_layout import METADATA
 from dreamzero_policy.datasets import lerobot_v2, lerobot_v3, statistics
 from dreamzero_policy.datasets.check import problems
-from dreamzero_policy.datasets.errors import DatasetError, DiskFullError, ForeignFolderError
-from dreamzero_policy.datasets.files import read_json, write_json
+from dreamzero_policy.datasets.errors import DatasetError, DiskFullError
+from dreamzero_policy.datasets.files import write_json
 from dreamzero_policy.datasets.metadata import write_gear
 from dreamzero_policy.datasets.source_episode import SourceEpisode
 from dreamzero_policy.embodiments.embodiment import Embodiment
 
-MARK = "meta/conversion.json"
-_JOB, _LOCK, _MAKING, _PREVIOUS = "job.json", "lock", "dataset.making", "dataset.previous"
+_MAKING, _PREVIOUS = "dataset.making", "dataset.previous"
 
 Tell = Callable[[str, int, int], None]
 """Called with a stage, how many of its steps are done, and how many there are."""
@@ -96,10 +101,10 @@ def convert(
     robot = embodiments.get(settings.robot)
     found = recordings(sources)
     out = out.expanduser().resolve()
-    _refuse_foreign(out, settings)
+    refuse_foreign(out, settings)
     mapper = partial(workers.run, workers=count, ray_address=ray_address)
     try:
-        with _workshop(out, settings) as shop:
+        with workshop(out, settings) as shop:
             parts, made = _make_parts(found, shop, settings, mapper, tell)
             return _finished(robot, parts, made, out, shop, settings, mapper, tell)
     except OSError as error:
@@ -128,14 +133,14 @@ def _finished(
         return Outcome(None, report.write(shop / "report", robot, settings, parts), every, made)
     marks = [part.fingerprint for part in every]
     state = hash_text(json.dumps([asdict(settings), VERSION, marks]))
-    mark = _mark(out)
+    mark = mark_of(out)
     if mark is None or mark.get("state") != state:
         making = shop / _MAKING
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir()
         dead = _assemble(making, robot, parts, chosen, settings, mapper, tell)
         mark = {
-            "made_by": "dreamzero convert",
+            "made_by": MADE_BY,
             "version": VERSION,
             "settings": asdict(settings),
             "state": state,
@@ -144,7 +149,7 @@ def _finished(
             "rejected": {part.name: part.rejected for part in every if part.rejected},
         }
         write_json(making / MARK, mark)
-        _swap(making, out, shop / _PREVIOUS)
+        swap(making, out, shop / _PREVIOUS)
     rows = sum(episode.rows for episode in chosen)
     page, dead = out / "report" / "index.html", tuple(mark["dead_columns"])
     return Outcome(out, page, every, made, len(chosen), rows, dead)
@@ -169,7 +174,7 @@ def _assemble(
     stats = statistics.compute(robot, tables, _counted(mapper, tell, len(tables)))
     tell("writing", 0, len(chosen))
     if settings.format == "v2.1":
-        lerobot_v2.write(making, robot, chosen, stats, _place)
+        lerobot_v2.write(making, robot, chosen, stats, place)
     else:
         lerobot_v3.write(making, robot, chosen, stats)
     dead = write_gear(making, robot, chosen, stats)
@@ -208,71 +213,6 @@ def recordings(sources: Sequence[Path]) -> dict[str, Path]:
 
 def _is_bag(path: Path) -> bool:
     return path.is_dir() and ((path / METADATA).is_file() or any(path.glob("*.mcap")))
-
-
-def _refuse_foreign(out: Path, settings: ConversionSettings) -> None:
-    """Refuses a folder that this conversion did not make."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise ForeignFolderError(f"{out}: expected a folder or nothing, got a file")
-    mark = _mark(out)
-    if mark is None:
-        if any(out.iterdir()):
-            raise ForeignFolderError(
-                f"{out}: expected an empty folder or one that `dreamzero convert` made, got "
-                f"{', '.join(sorted(p.name for p in out.iterdir())[:5])}: choose another folder"
-            )
-        return
-    _refuse_other_settings(out, mark.get("settings", {}), settings)
-
-
-def _refuse_other_settings(where: Path, before: dict, settings: ConversionSettings) -> None:
-    now = json.loads(json.dumps(asdict(settings)))
-    other = {name for name in {*before, *now} if before.get(name) != now.get(name)}
-    if other:
-        differences = ", ".join(
-            f"{name} {before.get(name)!r} there and {now.get(name)!r} here"
-            for name in sorted(other)
-        )
-        raise ForeignFolderError(
-            f"{where}: it was made with other settings ({differences}): choose another folder"
-        )
-
-
-def _mark(out: Path) -> dict | None:
-    try:
-        mark = read_json(out / MARK)
-    except (OSError, ValueError):
-        return None
-    return mark if isinstance(mark, dict) and mark.get("made_by") == "dreamzero convert" else None
-
-
-@contextmanager
-def _workshop(out: Path, settings: ConversionSettings) -> Iterator[Path]:
-    """The folder beside ``out`` in which everything is made, for one process at a time."""
-    shop = out.with_name(f"{out.name}.parts")
-    try:
-        if shop.exists() and any(shop.iterdir()) and not (shop / _JOB).is_file():
-            raise ForeignFolderError(f"{shop}: expected a folder of this command, got another one")
-        shop.mkdir(parents=True, exist_ok=True)
-        lock = open(shop / _LOCK, "a")  # noqa: SIM115  # held until the end
-    except OSError as error:
-        raise ValueError(
-            f"{shop}: expected a folder that can be written to, got: {error.strerror}"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(f"{out}: another conversion into it is running") from error
-        job = {"settings": asdict(settings)}
-        if (shop / _JOB).is_file():
-            before = read_json(shop / _JOB).get("settings", {})
-            _refuse_other_settings(shop, before, settings)
-        else:
-            write_json(shop / _JOB, job)
-        yield shop
 
 
 def _make_parts(
@@ -330,20 +270,3 @@ def _counted(mapper: Callable, tell: Tell, total: int) -> Callable:
             yield result
 
     return run
-
-
-def _place(made: Path, target: Path) -> None:
-    """Has a file at another path too, without its space where the disk can."""
-    try:
-        os.link(made, target)
-    except OSError:
-        shutil.copyfile(made, target)
-
-
-def _swap(making: Path, out: Path, previous: Path) -> None:
-    """Puts the new dataset where the one before was; cut off in between, it is made again."""
-    shutil.rmtree(previous, ignore_errors=True)
-    if out.exists():
-        os.rename(out, previous)
-    os.rename(making, out)
-    shutil.rmtree(previous, ignore_errors=True)

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 import pytest
 
-from dreamzero_policy.conversion import job, part
+from dreamzero_policy.conversion import part
 from dreamzero_policy.conversion.job import convert, recordings
+from dreamzero_policy.conversion.workshop import workshop
 from dreamzero_policy.data.recovery import recover
 from dreamzero_policy.datasets.errors import DiskFullError, ForeignFolderError
 from dreamzero_policy.datasets.lerobot_reader import LeRobotDataset
@@ -183,7 +184,7 @@ def test_a_lerobot_dataset_of_somebody_else_is_not_touched(done, bags, settings,
 
 def test_two_at_once_do_not_mix(bags, settings, tmp_path):
     with (
-        job._workshop(tmp_path / "dataset", settings),
+        workshop(tmp_path / "dataset", settings),
         pytest.raises(ValueError, match="another conversion"),
     ):
         convert([bags], tmp_path / "dataset", settings)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dreamzero_policy import embodiments
-from dreamzero_policy.conversion.part import native_pictures
+from dreamzero_policy.conversion.piece_files import native_pictures
 from dreamzero_policy.conversion.resample import resample
 from dreamzero_policy.conversion.synthetic import START_NS, commanded, picture, value
 from dreamzero_policy.data.bag_reader import Episode

@@ -9,7 +9,7 @@ import pytest
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.conversion.job import convert
-from dreamzero_policy.conversion.part import native_pictures
+from dreamzero_policy.conversion.piece_files import native_pictures
 from dreamzero_policy.conversion.resample import resample
 from dreamzero_policy.conversion.settings import ConversionSettings
 from dreamzero_policy.conversion.synthetic import START_NS, write_recording
