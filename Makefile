@@ -7,6 +7,7 @@
 #   make fuzz            property tests of the control path for FUZZ_MINUTES (default 60)
 #   make faults          kill, stop, spoil, delay: every fault in real processes, as a table; about 5 minutes
 #   make faults ONLY='kill|clock'
+#   make kills           kill a recorder 200 times, recover every bag; about 10 minutes
 #   make lint            ruff: format and rules
 #   make clean           removes what set-up and builds made
 
@@ -17,7 +18,7 @@ FUZZ_MINUTES ?= 60
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: setup demo test bench fuzz faults lint clean
+.PHONY: setup demo test bench fuzz faults kills lint clean
 
 setup:
 	@PYTHON=$(PYTHON) bash scripts/setup.sh
@@ -36,6 +37,9 @@ fuzz: setup
 
 faults: setup
 	@$(VENV)/bin/python benchmarks/faults.py --robot $(ROBOT) --only '$(ONLY)'
+
+kills: setup
+	@$(VENV)/bin/python benchmarks/recorder_kills.py
 
 lint: setup
 	@$(VENV)/bin/ruff format --check .

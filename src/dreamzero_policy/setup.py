@@ -3,7 +3,14 @@
 from setuptools import find_packages, setup
 
 NAME = "dreamzero_policy"
-NODES = ["camera_tiler_node", "proprioception_node", "policy_node", "controller_node"]
+NODES = [
+    "camera_tiler_node",
+    "proprioception_node",
+    "policy_node",
+    "controller_node",
+    "recorder_node",
+    "replay_node",
+]
 
 setup(
     name=NAME,

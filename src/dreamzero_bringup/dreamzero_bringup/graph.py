@@ -146,6 +146,12 @@ _NODES = (  # drivers first: they start first and are stopped last
     NodeSpec("dreamzero_policy", "policy_node", "policy", "policy", nice=5, threads=0),
 )
 
+_RECORDER = NodeSpec("dreamzero_policy", "recorder_node", "recorder", "robot", nice=2)
+"""Runs beside a graph, for as long as somebody records."""
+
+_LIMITS = ("limit_scale", "limit_margin", "tighter_limits")
+"""What of the controller's parameters an episode keeps."""
+
 
 def installed_config_dir() -> Path:
     """The folder of parameter files that came with this package.
@@ -252,6 +258,51 @@ def build(options: Options) -> list[NodeSpec]:
     return [node for node in _agreed(specs, robot) if here in ("all", node.side)]
 
 
+def build_recorder(options: Options, software: str = "") -> NodeSpec:
+    """The recorder of a robot, which runs beside its graph.
+
+    Args:
+        options: as for ``build``; overrides are the recorder's.
+        software: version of this software, for the episodes.
+
+    Raises:
+        ValueError: as ``build``.
+    """
+    embodiments.get(options.robot)
+    folder = _folder(options)
+    robot_file = folder / "robots" / f"{options.robot}.yaml"
+    robot = _read(robot_file)
+    _refuse_unknown_sections(robot, robot_file)
+    known = {_RECORDER.name: _known_parameters(_RECORDER, folder, robot)}
+    overrides = _overrides(options.overrides, known).get(_RECORDER.name, {})
+    site = robot.get(_SECTION.format(node="graph"), {})
+    files = (*_node_file(folder, "controller"), robot_file)
+    controller = NodeSpec("", "", "controller", "robot", parameter_files=files)
+    limits = list(_limits(controller))
+    return replace(
+        _RECORDER,
+        parameters={
+            "robot": options.robot,
+            "robot_file": str(robot_file),
+            "software": software,
+            **({"limits": limits} if limits else {}),
+            **overrides,
+        },
+        parameter_files=(*_node_file(folder, _RECORDER.name), robot_file),
+        remappings=tuple(_remapping(text, robot_file) for text in site.get("topics", [])),
+    )
+
+
+def _limits(controller: NodeSpec) -> Iterable[str]:
+    """What the controller was given, as name=value."""
+    for name in _LIMITS:
+        value = setting(controller, name)
+        if isinstance(value, list):
+            yield from map(str, value)
+        elif value is not None:
+            yield f"{name}={value}"
+
+
 def setting(node: NodeSpec, parameter: str) -> Value | None:
     """What a node of a built graph will find for a parameter; None where nothing sets it."""
     if parameter in node.parameters:
@@ -291,7 +342,7 @@ def _refuse_unsimulated(robot: str, driver: NodeSpec) -> None:
 
 def _refuse_unknown_sections(robot: Mapping[str, Mapping], path: Path) -> None:
     """A section that no node reads is a misspelt one: rcl would ignore it in silence."""
-    names = ("graph", "driver", *(node.name for node in _NODES))
+    names = ("graph", "driver", *(node.name for node in _NODES), _RECORDER.name)
     expected = [_SECTION.format(node=name) for name in names]
     for section in robot:
         if section not in expected:

@@ -20,7 +20,8 @@ from launch_ros.actions import Node
 
 from dreamzero_bringup import middleware, other_host
 from dreamzero_bringup.domain import DomainClaim
-from dreamzero_bringup.graph import SIDES, NodeSpec, Options, build
+from dreamzero_bringup.graph import SIDES, NodeSpec, Options, build, build_recorder
+from dreamzero_bringup.machine import commit
 
 _ARGUMENTS = (
     DeclareLaunchArgument(
@@ -68,6 +69,8 @@ _ARGUMENTS = (
     ),
 )
 
+_UNSET = {"sim": "false", "checkpoint": "", "dry_run": "false", "side": "all"}
+
 
 _ROBOT = DeclareLaunchArgument(
     "robot", description="which robot: one of this stack's, or one whose file is in config_dir"
@@ -107,6 +110,31 @@ def describe(robot: str | None = None) -> LaunchDescription:
 
     first = () if robot else (_ROBOT,)
     return LaunchDescription([*first, *_ARGUMENTS, OpaqueFunction(function=actions)])
+
+
+def describe_recorder() -> LaunchDescription:
+    """The launch description of a recorder, on the environment's domain beside another launch."""
+    arguments = (
+        DeclareLaunchArgument("robot", description="which robot, for example droid"),
+        *(one for one in _ARGUMENTS if one.name in ("config_dir", "overrides")),
+    )
+
+    def actions(context: LaunchContext) -> list[Action]:
+        values = {one.name: LaunchConfiguration(one.name).perform(context) for one in arguments}
+        chosen = options(values["robot"], {**_UNSET, **values})
+        return [
+            SetEnvironmentVariable(
+                "ROS_AUTOMATIC_DISCOVERY_RANGE",
+                os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE") or "LOCALHOST",
+            ),
+            *(
+                SetEnvironmentVariable(name, value)
+                for name, value in middleware.environment(os.environ).items()
+            ),
+            action(build_recorder(chosen, commit())),
+        ]
+
+    return LaunchDescription([*arguments, OpaqueFunction(function=actions)])
 
 
 def options(robot: str, values: Mapping[str, str]) -> Options:

@@ -140,6 +140,7 @@ class Supervisor:
         discovery_range: str | None = None,
         env: Mapping[str, str] | None = None,
         options: Options | None = None,
+        beside: bool = False,
     ) -> None:
         """Resolves every executable and claims the domain; starts nothing.
 
@@ -151,6 +152,7 @@ class Supervisor:
             env: the environment that the nodes start from; this process's by default.
             options: what the graph was built from, where its other side may run elsewhere; None
                 claims the whole domain.
+            beside: the domain is that of another run, which these nodes join.
 
         Raises:
             ValueError: an executable that is not there, a domain that another run holds, another
@@ -161,12 +163,12 @@ class Supervisor:
         self._sink = sink
         base = dict(os.environ if env is None else env)
         found = other_host.environment(base, options, discovery_range)
-        self._claim = DomainClaim(
-            other_host.domain_id(base, options) if domain_id is None else domain_id,
-            side=options.here if options else "all",
-            robot=options.robot if options else "",
-        )
-        self.domain_id = self._claim.domain_id
+        asked = other_host.domain_id(base, options) if domain_id is None else domain_id
+        self._claim = None
+        if not beside:
+            side, robot = (options.here, options.robot) if options else ("all", "")
+            self._claim = DomainClaim(asked, side=side, robot=robot)
+        self.domain_id = self._claim.domain_id if self._claim else int(asked or 0)
         self.failure: NodeExit | None = None
         self._processes: list[NodeProcess] = []
         self._readers: list[threading.Thread] = []
@@ -252,7 +254,8 @@ class Supervisor:
             process.popen.wait()
         for reader in self._readers:
             reader.join(timeout=0.5)
-        self._claim.release()
+        if self._claim is not None:
+            self._claim.release()
 
     def _read(self, process: NodeProcess) -> None:
         """Passes a node's output on, until it closes."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dreamzero_bringup.graph import NodeSpec, Options, build, setting
+from dreamzero_bringup.graph import NodeSpec, Options, build, build_recorder, setting
 
 
 @pytest.fixture
@@ -236,3 +236,27 @@ def test_a_bad_topic_rule_and_a_bad_driver_are_named(config):
     path.write_text("/**/graph:\n  ros__parameters:\n    driver: franka\n")
     with pytest.raises(ValueError, match="must be 'package/executable', got 'franka'"):
         nodes(config, sim=False)
+
+
+def test_the_recorder_gets_the_robots_file_its_topics_and_the_controllers_limits(config):
+    (config / "recorder.yaml").write_text("/**:\n  ros__parameters:\n    folder: a\n")
+    (config / "robots" / "droid.yaml").write_text(
+        "/**/graph:\n  ros__parameters:\n    topics: ['wrist/image_raw:=/hand/color']\n"
+        "/**/controller:\n  ros__parameters:\n    limit_scale: 0.5\n"
+        "    tighter_limits: ['panda_joint1.velocity=0.5']\n"
+        "/**/recorder:\n  ros__parameters:\n    jpeg_quality: 80\n"
+    )
+    options = Options("droid", config_dir=config, overrides=("recorder.folder=b",))
+    recorder = build_recorder(options, "1.0")
+    assert recorder.remappings == (("wrist/image_raw", "/hand/color"),)
+    assert recorder.parameters == {
+        "robot": "droid",
+        "robot_file": str(config / "robots" / "droid.yaml"),
+        "software": "1.0",
+        "limits": ["limit_scale=0.5", "panda_joint1.velocity=0.5"],
+        "folder": "b",
+    }
+    assert setting(recorder, "jpeg_quality") == 80
+    assert "recorder" not in nodes(config)  # beside the graph, not in it
+    with pytest.raises(ValueError, match="no node 'controller'; nodes: recorder"):
+        build_recorder(Options("droid", config_dir=config, overrides=("controller.rate_hz=9",)))

@@ -20,7 +20,7 @@ from launch_ros.actions import Node
 
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_bringup.graph import Options, build
-from dreamzero_bringup.launch_ros_adapter import describe, options
+from dreamzero_bringup.launch_ros_adapter import describe, describe_recorder, options
 
 pytestmark = pytest.mark.ros
 
@@ -39,10 +39,14 @@ ROBOTS = ("droid", "agibot_g1", "yam")
 
 def actions(robot, **arguments):
     """What the description does for launch arguments, without starting anything."""
+    return done_by(describe(robot), arguments)
+
+
+def done_by(description, arguments):
     context = LaunchContext()
     context.launch_configurations.update(arguments)
     found = []
-    for entity in describe(robot).entities:
+    for entity in description.entities:
         if isinstance(entity, DeclareLaunchArgument):
             entity.visit(context)
         elif isinstance(entity, OpaqueFunction):
@@ -130,6 +134,14 @@ def test_a_policy_host_is_a_peer_and_has_the_policy(domain_id, monkeypatch):
             action.visit(context)
     assert context.environment["ROS_STATIC_PEERS"] == "127.0.0.1"
     assert context.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+
+
+def test_the_recorder_is_one_node_of_the_robot_that_is_named(monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", "101")
+    given = {"robot": "yam", "overrides": "recorder.jpeg_quality=80"}
+    found = done_by(describe_recorder(), given)
+    (node,) = [action for action in found if isinstance(action, Node)]
+    assert node.node_executable == "recorder_node"
 
 
 @pytest.mark.slow

@@ -24,13 +24,18 @@ ALLOWED = {
     "checkpoint": _MODEL,
     "inference": _MODEL | {"observation", "delay"},
     "data": _NUMPY | {"observation"},
-    "training": _MODEL | {"observation", "data"},
+    "datasets": _NUMPY | {"observation"},
+    "conversion": _NUMPY | {"observation", "data", "datasets"},
+    "training": _MODEL | {"observation", "data", "datasets"},
     "tasks": set(),
-    "ros": _NUMPY,
+    "ros": _NUMPY | {"observation"},
     "nodes": _MODEL
-    | {"ros", "observation", "chunks", "control", "inference", "delay", "clock_offset", "tasks"},
+    | {"ros", "observation", "chunks", "control", "inference", "delay", "clock_offset", "tasks"}
+    | {"data", "datasets"},
     "golden": _MODEL | {"observation", "inference", "training"},
-    "cli": _MODEL | {"observation", "control", "inference", "data", "training", "golden", "tasks"},
+    "cli": _MODEL
+    | {"observation", "control", "inference", "data", "training", "golden", "tasks"}
+    | {"datasets", "conversion"},
 }
 
 ROS = {"rclpy", "std_msgs", "std_srvs", "sensor_msgs", "geometry_msgs", "diagnostic_msgs",

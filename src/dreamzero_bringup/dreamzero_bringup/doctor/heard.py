@@ -11,7 +11,7 @@ from dreamzero_msgs.msg import DriverStatus
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from dreamzero_bringup.doctor.live_facts import Camera, Joints, Stream
-from dreamzero_policy.ros.images import rgb
+from dreamzero_policy.observation.images import rgb
 from dreamzero_policy.ros.messages import nanoseconds
 from dreamzero_policy.types import NS_PER_S
 

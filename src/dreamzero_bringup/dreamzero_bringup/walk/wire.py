@@ -17,8 +17,8 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from dreamzero_bringup.doctor.expected import Expected
 from dreamzero_bringup.walk import views
+from dreamzero_policy.observation.images import rgb
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.images import rgb
 from dreamzero_policy.ros.messages import (
     base_message,
     command_message,

@@ -35,7 +35,7 @@ _ACTIONS = {
     "init": ("make the database of a station", (["--station"], {"help": "default: host name"})),
     "load": (
         "add areas and tasks from a YAML file",
-        (["file"], {"type": Path, "help": "Kitchen: [{instruction: X, seconds: 90, steps: [Y, Z]}]"}),
+        (["file"], {"type": Path, "help": "Kitchen: [{instruction: X, seconds: 90, steps: [Y]}]"}),
     ),
     "add": ("add a task, and its area where that is new", *_NEW),
     "propose": ("propose a task; it is not planned before it is accepted", *_NEW),

@@ -150,4 +150,5 @@ AGIBOT_G1 = Embodiment(
         *(0.873, 0.42),  # waist: robot_init_states.py
         *(0.0, 0.0),  # base at rest
     ),
+    language_keys=("language.action_text",),
 )

@@ -85,4 +85,6 @@ DROID = Embodiment(
     ),
     # DROID's reset pose with the gripper open (droid/robot_env.py).
     home=(0.0, -math.pi / 5, 0.0, -4 * math.pi / 5, 0.0, 3 * math.pi / 5, 0.0, 0.0),
+    # Three paraphrases in the released data; one drawn per training sample.
+    language_keys=tuple(f"language.language_instruction{n}" for n in ("", "_2", "_3")),
 )

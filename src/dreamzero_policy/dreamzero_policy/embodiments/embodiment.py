@@ -20,6 +20,9 @@ from dreamzero_policy.types import NS_PER_S, Float, Observation
 
 JointKind = Literal["revolute", "prismatic", "gripper", "base"]
 
+BASE_AXES = {"base_forward": ("linear", "x"), "base_yaw": ("angular", "z")}
+"""Where a base joint stands in a ``geometry_msgs/Twist``, in the base's own frame."""
+
 
 @dataclass(frozen=True)
 class WireScale:
@@ -245,6 +248,8 @@ class Embodiment:
         time_base: default where no checkpoint says otherwise.
         prompt: template with ``{}`` where the lower-cased instruction goes.
         home: pose to start from, in model units, in action order (0 for a base velocity).
+        language_keys: annotation keys under which datasets of the checkpoint keep the instruction,
+            without the ``annotation.`` prefix.
     """
 
     name: str
@@ -259,6 +264,7 @@ class Embodiment:
     time_base: TimeBase
     prompt: str
     home: tuple[float, ...]
+    language_keys: tuple[str, ...] = ("task",)
 
     def __post_init__(self) -> None:
         """Checks that the parts of the file agree with one another."""

@@ -80,4 +80,5 @@ YAM = Embodiment(
         "view shows the left camera, and the bottom-right view is a black screen. The robot {}"
     ),
     home=(*_ARM_HOME, *_ARM_HOME),
+    language_keys=("task",),
 )

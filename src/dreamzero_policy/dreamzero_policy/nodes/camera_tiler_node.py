@@ -20,6 +20,7 @@ from dreamzero_policy.nodes.camera_tiler_parameters import CameraTilerParameters
 from dreamzero_policy.nodes.observation_diagnostics import input_diagnosis, output_diagnosis
 from dreamzero_policy.observation.frame_ids import FrameIds, parse_frame_ids
 from dreamzero_policy.observation.frozen import FrozenView, PictureWatch
+from dreamzero_policy.observation.images import Undecodable, rgb
 from dreamzero_policy.observation.sync import (
     Alignment,
     Grid,
@@ -32,7 +33,6 @@ from dreamzero_policy.observation.sync import (
 from dreamzero_policy.observation.views import Tiler
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.diagnostics import Diagnosis, Rates
-from dreamzero_policy.ros.images import Undecodable, rgb
 from dreamzero_policy.ros.lifecycle import Node, run
 from dreamzero_policy.ros.messages import (
     Canvas,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,7 +18,11 @@ from sensor_msgs.msg import JointState
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.nodes.observation_diagnostics import input_diagnosis, output_diagnosis
-from dreamzero_policy.observation.proprioception import Measured, StateAssembler
+from dreamzero_policy.observation.proprioception import (
+    Measured,
+    StateAssembler,
+    parse_sources,
+)
 from dreamzero_policy.observation.sync import Grid, Instants
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.diagnostics import Diagnosis, Rates
@@ -64,25 +67,6 @@ class ProprioceptionParameters(NodeParameters):
     ignored_joints: tuple[str, ...] = parameter(
         (), "Joints that the topics may carry and nobody wants, such as a second finger."
     )
-
-
-def parse_sources(texts: Iterable[str]) -> dict[str, tuple[str, ...]] | None:
-    """Joint names by topic; None where nothing is given.
-
-    Raises:
-        ValueError: a text is not ``topic=joint,joint,...`` or a topic stands twice.
-    """
-    sources: dict[str, tuple[str, ...]] = {}
-    for text in texts:
-        topic, _, joints = (part.strip() for part in text.partition("="))
-        names = tuple(name.strip() for name in joints.split(","))
-        if not topic or not all(names) or topic in sources:
-            raise ValueError(
-                f"parameter sources: expected topic=joint,joint,... with every topic once, "
-                f"got {text!r}"
-            )
-        sources[topic] = names
-    return sources or None
 
 
 class ProprioceptionNode(Node[ProprioceptionParameters]):

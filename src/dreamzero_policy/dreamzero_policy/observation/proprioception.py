@@ -221,6 +221,25 @@ class StateAssembler:
         return Measured(instant_ns, positions, velocities, ages)
 
 
+def parse_sources(texts: Iterable[str]) -> dict[str, tuple[str, ...]] | None:
+    """Joint names by topic; None where nothing is given.
+
+    Raises:
+        ValueError: a text is not ``topic=joint,joint,...`` or a topic stands twice.
+    """
+    sources: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        topic, _, joints = (part.strip() for part in text.partition("="))
+        names = tuple(name.strip() for name in joints.split(","))
+        if not topic or not all(names) or topic in sources:
+            raise ValueError(
+                f"parameter sources: expected topic=joint,joint,... with every topic once, "
+                f"got {text!r}"
+            )
+        sources[topic] = names
+    return sources or None
+
+
 def _side_by_side(expected: Sequence[str], got: Sequence[str]) -> str:
     """Two columns of names, for people; ``!`` marks a name that the other column lacks."""
     width = max([len(name) for name in expected] + [len("expected")])

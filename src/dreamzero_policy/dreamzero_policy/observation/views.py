@@ -135,16 +135,16 @@ class Tiler:
         self._embodiment = embodiment
         self._views = {view.name: view for view in embodiment.views}
 
-    def view(self, image: Image, name: str = "image") -> Image:
-        """One camera image, cropped and resized to its tile.
+    def native(self, image: Image, name: str = "image") -> Image:
+        """One camera image at the size of the training data.
 
         Args:
             image: [H, W, 3] uint8 RGB. A size other than the native one but of its aspect ratio is
-                resized to native first.
+                resized to it.
             name: the view's name, for the message.
 
         Returns:
-            [h, w, 3] uint8, ``embodiment.view_size``.
+            [H, W, 3] uint8, ``embodiment.native_size``.
 
         Raises:
             ValueError: dtype, channels or aspect ratio are not those of the training data.
@@ -160,9 +160,23 @@ class Tiler:
                 f"{name}: expected {native[1]}x{native[0]} pixels or the same aspect ratio, "
                 f"got {width}x{height}"
             )
-        if (height, width) != native:
-            image = to_native(image, native)
-        top, left, rows, columns = crop_box(*native)
+        return image if (height, width) == native else to_native(image, native)
+
+    def view(self, image: Image, name: str = "image") -> Image:
+        """One camera image, cropped and resized to its tile.
+
+        Args:
+            image: [H, W, 3] uint8 RGB, as ``native`` takes it.
+            name: the view's name, for the message.
+
+        Returns:
+            [h, w, 3] uint8, ``embodiment.view_size``.
+
+        Raises:
+            ValueError: as ``native``.
+        """
+        image = self.native(image, name)
+        top, left, rows, columns = crop_box(*self._embodiment.native_size)
         return resize(image[top : top + rows, left : left + columns], self._embodiment.view_size)
 
     def compose(self, tiles: Mapping[str, Image]) -> Image:

@@ -17,13 +17,10 @@ from dreamzero_msgs import msg as dz
 from geometry_msgs.msg import Twist
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
-from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.ros.compression import compress, decompress
+from dreamzero_policy.embodiments.embodiment import BASE_AXES, Embodiment
+from dreamzero_policy.observation.compression import compress, decompress
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Float
 from dreamzero_policy.types import Image as Pixels
-
-BASE_AXES = {"base_forward": ("linear", "x"), "base_yaw": ("angular", "z")}
-"""Where a base joint stands in a ``geometry_msgs/Twist``, in the base's own frame."""
 
 
 class Proprioception(NamedTuple):

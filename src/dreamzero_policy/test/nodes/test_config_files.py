@@ -15,6 +15,7 @@ NODES = {
     "proprioception": ("proprioception_node", "ProprioceptionParameters"),
     "controller": ("controller_parameters", "ControllerParameters"),
     "policy": ("policy_parameters", "PolicyParameters"),
+    "recorder": ("recorder_parameters", "RecorderParameters"),
 }
 
 

@@ -1,6 +1,7 @@
 """Camera messages of any encoding to RGB pixels: the one place that converts.
 
-``cv_bridge`` does the work where a ROS distribution brings it, ``rosbags-image`` otherwise. An
+Live nodes and the readers of recordings both come here, so that a picture is the same to the last
+bit in both. Messages are taken by their fields: those of rclpy and those of ``rosbags`` alike. An
 encoding that does not say what its channels mean (8UC3, 32FC1, ...) is refused, not guessed.
 """
 
@@ -8,11 +9,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
+from rosbags.image import message_to_cvimage
 
-from dreamzero_policy.ros.compression import decompress
+from dreamzero_policy.observation.compression import decompress
 from dreamzero_policy.types import Image as Pixels
 
 _BAYER = ("bayer_rggb", "bayer_bggr", "bayer_gbrg", "bayer_grbg")
@@ -38,11 +40,11 @@ class Undecodable(ValueError):  # noqa: N818  (of an image, not of the program)
     """Compressed data that is damaged: the next image may be whole."""
 
 
-def rgb(message: Image | CompressedImage, topic: str) -> Pixels:
+def rgb(message: Any, topic: str) -> Pixels:
     """The pixels of a camera message.
 
     Args:
-        message: as the camera published it.
+        message: an ``Image`` or a ``CompressedImage``, as the camera published it.
         topic: where it came from, for the message of an error.
 
     Returns:
@@ -52,7 +54,7 @@ def rgb(message: Image | CompressedImage, topic: str) -> Pixels:
         ValueError: the encoding is unknown, or the data is not as long as the size says.
         Undecodable: compressed data is cut short or damaged.
     """
-    if isinstance(message, CompressedImage):
+    if hasattr(message, "format"):
         return _decoded(message, topic)
     if message.encoding not in _PIXEL_BYTES:
         raise ValueError(
@@ -64,7 +66,7 @@ def rgb(message: Image | CompressedImage, topic: str) -> Pixels:
     return _converted(message, np.ascontiguousarray(rows), topic)
 
 
-def _rows(message: Image, topic: str) -> np.ndarray:
+def _rows(message: Any, topic: str) -> np.ndarray:
     """The bytes of the image by row, [rows, used bytes], without what pads a row."""
     used = message.width * _PIXEL_BYTES[message.encoding]
     rows = Fraction(message.height) * _ROWS.get(message.encoding, 1)
@@ -78,8 +80,8 @@ def _rows(message: Image, topic: str) -> np.ndarray:
     return np.frombuffer(message.data, np.uint8).reshape(int(rows), message.step)[:, :used]
 
 
-def _converted(message: Image, rows: np.ndarray, topic: str) -> Pixels:
-    """Colour conversion by whichever library is there."""
+def _converted(message: Any, rows: np.ndarray, topic: str) -> Pixels:
+    """Colour conversion."""
     packed = SimpleNamespace(
         encoding=message.encoding,
         height=rows.shape[0] if message.encoding in _ROWS else message.height,
@@ -88,21 +90,10 @@ def _converted(message: Image, rows: np.ndarray, topic: str) -> Pixels:
         is_bigendian=bool(message.is_bigendian),
         data=rows.tobytes(),
     )
-    try:
-        from cv_bridge import CvBridge
-    except ImportError:
-        from rosbags.image import message_to_cvimage
-
-        return message_to_cvimage(packed, "rgb8")
-    try:
-        return CvBridge().imgmsg_to_cv2(packed, "rgb8")
-    except Exception as error:  # its CvBridgeError derives from TypeError
-        raise ValueError(
-            f"{topic}: cv_bridge cannot convert {message.encoding}: {error}"
-        ) from error
+    return message_to_cvimage(packed, "rgb8")
 
 
-def _decoded(message: CompressedImage, topic: str) -> Pixels:
+def _decoded(message: Any, topic: str) -> Pixels:
     """JPEG, PNG and their like."""
     source, semicolon, _ = message.format.partition(";")
     depth = "compresseddepth" in message.format.lower()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dreamzero_policy.ros.compression import ENCODINGS, compress, decompress
+from dreamzero_policy.observation.compression import ENCODINGS, compress, decompress
 
 SIDES = st.integers(1, 40)
 PICTURES = st.tuples(SIDES, SIDES).flatmap(lambda size: arrays(np.uint8, (*size, 3)))

@@ -1,7 +1,5 @@
 """Camera messages of every kind to the same picture."""
 
-import sys
-import types
 from array import array
 
 import numpy as np
@@ -11,7 +9,7 @@ pytestmark = pytest.mark.ros
 sensor_msgs = pytest.importorskip("sensor_msgs.msg")
 cv2 = pytest.importorskip("cv2")
 
-from dreamzero_policy.ros.images import ENCODINGS, rgb  # noqa: E402
+from dreamzero_policy.observation.images import ENCODINGS, rgb  # noqa: E402
 
 HEIGHT, WIDTH = 12, 16
 
@@ -97,23 +95,6 @@ def test_big_endian_samples_are_swapped():
     rows = raw(scene())["rgb16"].view("<u2").astype(">u2").view(np.uint8)
     pixels = rgb(image("rgb16", rows, bigendian=True), "/cam")
     assert np.abs(pixels.astype(int) - scene()).max() <= 1
-
-
-def test_cv_bridge_does_the_work_where_it_is_installed(monkeypatch):
-    calls = []
-
-    class CvBridge:
-        def imgmsg_to_cv2(self, message, encoding):
-            calls.append((message.encoding, message.step, encoding))
-            if message.encoding == "mono8":
-                raise TypeError("cannot")
-            return scene()
-
-    monkeypatch.setitem(sys.modules, "cv_bridge", types.SimpleNamespace(CvBridge=CvBridge))
-    np.testing.assert_array_equal(rgb(image("bgr8", raw(scene())["bgr8"], 5), "/cam"), scene())
-    assert calls == [("bgr8", 3 * WIDTH, "rgb8")]
-    with pytest.raises(ValueError, match="/cam: cv_bridge cannot convert mono8: cannot"):
-        rgb(image("mono8", raw(scene())["mono8"]), "/cam")
 
 
 @pytest.mark.parametrize("name", ["8UC3", "16UC1", "32FC1", "", "RGB8"])

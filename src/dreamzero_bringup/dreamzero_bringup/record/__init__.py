@@ -1,0 +1,1 @@
+"""``dreamzero record``: the recorder beside a running graph, and a crew's console."""

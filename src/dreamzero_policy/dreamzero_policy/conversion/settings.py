@@ -1,0 +1,69 @@
+"""What a user may choose about a conversion."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal, get_args
+
+Format = Literal["v2.1", "v3.0"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+VERSION = 1
+"""Raised whenever the same recording would become other rows or files."""
+
+
+@dataclass(frozen=True)
+class ConversionSettings:
+    """How recordings become rows, and rows become episodes.
+
+    Attributes:
+        robot: name of the embodiment that every recording must be of.
+        format: of the dataset.
+        max_age_s: a picture, measurement or command older than that is stale, as in the live nodes.
+        keep_idle: keep rows in which nothing moves, and only list them in ``step_filter.jsonl``.
+        idle_s: nothing must have moved for so long; a shorter pause is part of the motion.
+        idle_fraction: what counts as no motion, as a share of each joint's top speed.
+        least_chunks: shortest piece that is kept, in chunks. The reference's loader fails on pieces
+            shorter than two.
+        instruction: for recordings without one; empty to reject them.
+        outcomes: of which episodes; those of another outcome are rejected. ``interrupted`` ones
+            were cut off and recovered: what they have is whole.
+        crf: quality of the video, lower is better.
+
+    Raises:
+        ValueError: a value that makes no sense.
+    """
+
+    robot: str
+    format: Format = "v2.1"
+    max_age_s: float = 0.2
+    keep_idle: bool = False
+    idle_s: float = 1.0
+    idle_fraction: float = 0.01
+    least_chunks: float = 2.0
+    instruction: str = ""
+    outcomes: tuple[str, ...] = ("success", "partial", "unknown", "failure", "interrupted")
+    crf: int = 23
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        if self.format not in FORMATS:
+            raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got {self.format!r}")
+        for name, least, most in (
+            ("max_age_s", 0.05, 2.0),
+            ("idle_s", 0.2, 60.0),
+            ("idle_fraction", 0.0, 0.5),
+            ("least_chunks", 1.0, 1000.0),
+            ("crf", 0, 51),
+        ):
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"{name}: expected {least} to {most}, got {getattr(self, name)}")
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that decides what a recording becomes, whatever the dataset's format."""
+        values = {**asdict(self), "version": VERSION}
+        del values["format"]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,55 @@
+"""One function over many items, here, in processes and on Ray: the same results."""
+
+import os
+import sys
+
+import pytest
+
+from dreamzero_policy.conversion.job import convert
+from dreamzero_policy.conversion.workers import WorkerLostError, run
+
+
+def square(number):
+    return number * number
+
+
+def die(number):
+    os._exit(9)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_every_item_has_its_result(count):
+    assert dict(run(square, list(range(7)), workers=count)) == {n: n * n for n in range(7)}
+
+
+def test_a_process_that_is_killed_is_named():
+    with pytest.raises(WorkerLostError, match="fewer --workers"):
+        list(run(die, [1, 2], workers=2))
+
+
+def test_without_ray_the_command_to_install_it_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ValueError, match=r"pip install 'ray\[data\]=="):
+        list(run(square, [1], ray_address="local"))
+
+
+@pytest.fixture
+def cluster():
+    """Ray on this machine, where it is installed."""
+    ray = pytest.importorskip("ray", reason="ray is not installed (optional)")
+    yield "local"
+    ray.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_ray_gives_the_same(cluster, record, settings, tmp_path):
+    assert dict(run(square, list(range(5)), ray_address=cluster)) == {n: n * n for n in range(5)}
+    for name in ("a", "b"):
+        record(name, folder=tmp_path / "bags")
+    convert([tmp_path / "bags"], tmp_path / "here", settings)
+    convert([tmp_path / "bags"], tmp_path / "there", settings, ray_address=cluster)
+    for path in (tmp_path / "here").rglob("*"):
+        if path.is_file():
+            twin = tmp_path / "there" / path.relative_to(tmp_path / "here")
+            assert path.read_bytes() == twin.read_bytes(), path
