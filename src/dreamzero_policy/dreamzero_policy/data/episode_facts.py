@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
 from dreamzero_policy.data.errors import DamagedBagError, NewerFormatError
+from dreamzero_policy.types import NS_PER_S
 
 FORMAT = 1
 """Version of these records."""
@@ -81,6 +82,11 @@ class Event:
     kind: EventKind
     text: str
     stream: str = ""
+
+    def since(self, began_ns: int) -> str:
+        """The event in a line, with its instant counted from the episode's begin."""
+        at = (self.stamp_ns - began_ns) / NS_PER_S
+        return f"{at:.1f} s: {self.stream + ': ' if self.stream else ''}{self.text}"
 
 
 @dataclass(frozen=True)

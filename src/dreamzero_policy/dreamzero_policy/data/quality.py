@@ -32,7 +32,7 @@ class Thresholds:
     Attributes:
         max_gap_s: between two messages of a required stream.
         rate_share: least share of a required stream's rate at the start of the episode.
-        max_skew_s: between a header stamp and its receipt, either way.
+        max_skew_s: between a header stamp of a required stream and its receipt, either way.
         frozen_after_s: how long a picture may stay the same while the robot moves.
         frozen_motion: how far the joints must have moved meanwhile [rad or m].
         idle_speed: below it in every joint the robot stands still [rad/s, m/s or 1/s].
@@ -61,7 +61,7 @@ class StreamReport:
         nominal_hz: expected; 0 for nothing.
         age_s: of the newest message; -1 before the first.
         worst_gap_s: of this episode.
-        skew_s: receipt minus stamp of the newest message.
+        skew_s: receipt minus stamp of the newest message of a required stream; else 0.
         problem: what is wrong, as a sentence; empty for nothing.
     """
 
@@ -95,7 +95,7 @@ class _Seen:
         self.messages += 1
         self.newest_ns = log_ns
         self.recent.append(log_ns)
-        if stamp_ns is not None:
+        if stamp_ns is not None and self.stream.required:  # others stamp what they speak of
             self.skew_ns = log_ns - stamp_ns
             if abs(self.skew_ns) > abs(self.worst_skew_ns):
                 self.worst_skew_ns = self.skew_ns

@@ -144,16 +144,16 @@ class EpisodeServer:
         self._running = _Running(handle, over, limit_ns, now_ns)
         self._changed()
         ended, outcome = await over
-        marks = [f"{mark.stream}: {mark.text}".lstrip(": ") for mark in self._recorder.marks]
+        facts = self._recorder.facts
         (handle.canceled if handle.is_cancel_requested else handle.succeed)()
         return RecordEpisode.Result(
             outcome=outcome,
             message=ended.message,
-            episode=self._recorder.facts.name,
+            episode=facts.name,
             folder=str(ended.folder),
             messages=ended.messages,
             dropped=ended.dropped,
-            marks=marks,
+            marks=[mark.since(facts.started_ns) for mark in self._recorder.marks],
         )
 
     def _cancel(self, _: ServerGoalHandle) -> CancelResponse:

@@ -41,7 +41,7 @@ def status_message(
         disk_seconds_left=float(look.room.seconds_left),
         idle=recorder.idle_share,
         streams=[_stream(report) for report in look.reports],
-        marks=[_mark(mark, facts.started_ns) for mark in recorder.marks] if facts else [],
+        marks=[mark.since(facts.started_ns) for mark in recorder.marks] if facts else [],
     )
     if progress is not None:
         status.elapsed = (now_ns - facts.started_ns) / NS_PER_S
@@ -112,8 +112,3 @@ def _stream(report: object) -> dz.StreamHealth:
         skew=report.skew_s,
         problem=report.problem,
     )
-
-
-def _mark(mark: object, began_ns: int) -> str:
-    at = (mark.stamp_ns - began_ns) / NS_PER_S
-    return f"{at:.1f} s: {mark.stream + ': ' if mark.stream else ''}{mark.text}"

@@ -122,6 +122,21 @@ def test_stamps_that_are_off_are_marked(station, delay, sign):
     assert station.texts == [f"joint_states: received {sign} s after its stamp"]
 
 
+def test_a_stream_that_stamps_what_it_speaks_of_is_not_late(station):
+    for _ in range(4):
+        station.watch.took("authority", station.now, station.now - 9 * S)
+        station.run(0.5)
+    assert station.texts == []
+
+
+def test_a_mark_says_its_instant_from_the_begin(station):
+    began = station.now
+    station.watch.dropped(CAMERA, 3)
+    station.run(1)
+    said = [mark.since(began) for mark in station.marks]
+    assert said == ["0.5 s: wrist/image_raw: 3 messages were not recorded"]
+
+
 def test_a_frozen_camera_is_marked_only_while_the_robot_moves(station):
     station.frozen = station.still = True
     station.run(5)
