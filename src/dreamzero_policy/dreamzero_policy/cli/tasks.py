@@ -58,6 +58,7 @@ _ACTIONS = {
         "count an episode, once however often it is said",
         (["episode"], {"help": "the recording's id"}), _TASKS, _DAY, _BY,
         (["--length"], {"type": float, "default": 0.0, "metavar": "SECONDS"}),
+        (["--plan"], {"type": int, "metavar": "N", "help": "its number on the day's sheet"}),
     ),
     "discard": (
         "take an episode out of the counts",

@@ -119,11 +119,19 @@ def _sheet(store: Store, area: str, episodes: int, day: str | None, out: Path) -
 
 
 def _count(
-    store: Store, episode: str, task: Sequence[str], day: str | None, by: str, length: float
+    store: Store,
+    episode: str,
+    task: Sequence[str],
+    day: str | None,
+    by: str,
+    length: float,
+    plan: int | None,
 ) -> RenderableType:
-    now_ns = time.time_ns()
+    now_ns, day = time.time_ns(), day or _today()
     found = counting.resolve(store, task)
-    one = Episode(episode, day or _today(), found, by, length, recorded_ns=now_ns)
+    area = catalogue.by_id(store, found[0]).area
+    planned = "" if plan is None else plans.find(store, area, day, plan).id
+    one = Episode(episode, day, found, by, length, planned, now_ns)
     counted = counting.count_episode(store, one, now_ns)
     title = "counted" if counted.new else "counted before; nothing changed"
     full = [f"{one.code} has its {one.limit} episodes and retires" for one in counted.retired]

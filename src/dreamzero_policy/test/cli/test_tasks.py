@@ -44,6 +44,10 @@ def test_a_day(tasks, tmp_path):
     page = (tmp_path / "out/sheets/kitchen-2026-03-02.html").read_text()
     assert page.count('<div class="plan"') == 2
     assert "counted" in tasks("count", "ep1", "K01", "k2", "Dance", "--day", "2026-03-02")
+    done = ("--plan", "2", "--day", "2026-03-02")
+    assert "counted" in tasks("count", "ep2", "K01", *done)
+    tasks("discard", "ep2")
+    assert "no episode 9 is planned" in tasks("count", "ep3", "K01", "--plan", "9", code=2)
     assert "counted before" in tasks("count", "ep1", "K01", "k2", "K04", "--day", "2026-03-02")
     assert re.search(r"K01 .* 1 of 50", tasks("list"))
     assert "2026-03-02: 1 episodes" in tasks("counts", "--day", "2026-03-02")
@@ -53,7 +57,7 @@ def test_a_day(tasks, tmp_path):
     tasks("copy", str(tmp_path / "carried.db"))
     tasks("init", "--station", "robot-4", db="four.db")
     merged = tasks("merge", str(tmp_path / "carried.db"), db="four.db")
-    assert "1 areas, 4 tasks, 2 plans, 1 episodes" in merged
+    assert "1 areas, 4 tasks, 2 plans, 2 episodes" in merged
     assert "nothing new" in tasks("merge", str(tmp_path / "carried.db"), db="four.db")
 
 
