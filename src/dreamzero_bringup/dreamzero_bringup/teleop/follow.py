@@ -84,6 +84,7 @@ class Follower:
     def __init__(self, embodiment: Embodiment) -> None:
         joints = embodiment.joints
         self._moved = np.array([joint.kind != "base" for joint in joints])
+        self._state = [embodiment.action_joints.index(name) for name in embodiment.state_joints]
         self._lower = np.array([joint.lower for joint in joints])
         self._upper = np.array([joint.upper for joint in joints])
         self._most = np.array([joint.velocity for joint in joints])
@@ -91,6 +92,12 @@ class Follower:
         self._lead = np.array([waits[joint.kind] for joint in joints])
         self.joined = False
         self.target: Float | None = None
+
+    def pose(self, state: Float) -> Float:
+        """[A] the pose of a state vector [S]; zero for bases."""
+        pose = np.zeros(len(self._moved))
+        pose[self._state] = state
+        return pose
 
     def begin(self, pose: Float) -> Float:
         """Starts from a measured pose [A]."""

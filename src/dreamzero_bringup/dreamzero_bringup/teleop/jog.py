@@ -39,8 +39,8 @@ class Jog:
     """
 
     def __init__(self, embodiment: Embodiment) -> None:
-        self._kinematics = Kinematics(embodiment)
         self._arms = arms.of(embodiment.name)
+        self._kinematics = Kinematics(embodiment)
         self._names = embodiment.action_joints
         joints = embodiment.joints
         self._moved = np.array([joint.kind != "base" for joint in joints])

@@ -69,8 +69,8 @@ class JogLead:
 class LeaderLead:
     """Following a leader arm."""
 
-    def __init__(self, follower: Follower, mapped: LeaderMap, jog: Jog) -> None:
-        self._follower, self._map, self._pose = follower, mapped, jog.pose
+    def __init__(self, follower: Follower, mapped: LeaderMap) -> None:
+        self._follower, self._map = follower, mapped
         self._before_ns: int | None = None
         self._said: Mapping[str, float] = {}
         self._said_ns: int | None = None
@@ -104,7 +104,7 @@ class LeaderLead:
             self.text = "no measured pose: nothing is sent"
             return None
         self._before_ns = now_ns
-        pose = self._pose(robot.state)
+        pose = self._follower.pose(robot.state)
         if before_ns is None or not robot.followed:
             self.text = "you lead" if robot.followed else f"not followed: {robot.why}"
             return self._follower.begin(pose)

@@ -101,17 +101,19 @@ def run(
         ValueError: an unknown robot, a device that is not there, no running graph.
     """
     embodiment = embodiments.get(robot)
-    jog, keys = Jog(embodiment), keyboard.Keyboard()
-    mapped = LeaderMap(embodiment, leader_map) if device == "leader" else None
+    lead: JogLead | LeaderLead
+    if device == "leader":
+        lead = LeaderLead(Follower(embodiment), LeaderMap(embodiment, leader_map))
+    else:
+        lead = JogLead(Jog(embodiment))
+    keys = keyboard.Keyboard()
     with ExitStack() as stack:
         terminal = stack.enter_context(Terminal())
         node = stack.enter_context(spinning("teleop", domain_of_run(domain_id)))
-        lead: JogLead | LeaderLead = JogLead(jog)
         ask: Callable[[int], Asked] = keys.asked
         if device == "gamepad":
             ask = _pad(node, pad, stack, say)
-        elif device == "leader":
-            lead = LeaderLead(Follower(embodiment), mapped, jog)
+        elif isinstance(lead, LeaderLead):
             _listen(node, leader_topic, lead, say)
         say({"keyboard": keyboard.MAP, "gamepad": gamepad.MAP}.get(device, _LEADER_MAP))
         with suppress(EOFError, KeyboardInterrupt):  # the terminal is gone, or Ctrl-C

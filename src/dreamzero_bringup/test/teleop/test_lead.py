@@ -107,8 +107,8 @@ def test_a_followers_targets_are_within_limits_and_bounded_steps(said, follows):
             pose = target if follows else pose
 
 
-def test_the_robot_goes_slowly_to_the_leader_and_then_with_it(jog):
-    lead = LeaderLead(Follower(DROID), LeaderMap(DROID), jog)
+def test_the_robot_goes_slowly_to_the_leader_and_then_with_it():
+    lead = LeaderLead(Follower(DROID), LeaderMap(DROID))
     engaged, state = Asked(engaged=True), HOME.copy()
     assert lead.tick(engaged, robot(0), 0) is None
     assert lead.lost
