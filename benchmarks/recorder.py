@@ -163,6 +163,8 @@ def run(args: argparse.Namespace, domain: int, folder: Path) -> dict:
         for process in (recorder, station):
             process.terminate()
             process.wait(20)
+    if "deviations" not in jitter:
+        raise ValueError("the controller beside it sent no commands: see above")
     return {
         "seconds": round(seconds, 1),
         "status_messages": status.messages,
