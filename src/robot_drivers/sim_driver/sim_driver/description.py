@@ -198,7 +198,7 @@ class SimRobot:
         views: cameras, in publishing order.
         table: where its task objects lie.
         add_to: adds bodies, joints, servos and cameras to a model being built.
-        arms: its arms; with two, the left one first.
+        arms: its arms, for tasks; with two, the left one first. Without any it has no tasks.
         patience: how much longer than quick arms its own need for a task.
         base: its wheels, where it has any.
         note: what the driver says of it when it starts.
@@ -209,7 +209,7 @@ class SimRobot:
     views: tuple[SimView, ...]
     table: Table
     add_to: Callable[[mujoco.MjSpec], None]
-    arms: tuple[SimArm, ...]
+    arms: tuple[SimArm, ...] = ()
     patience: float = 1.0
     base: SimBase | None = None
     note: str = ""

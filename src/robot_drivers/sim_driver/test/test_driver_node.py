@@ -285,7 +285,7 @@ def test_letting_go_and_taking_back(bench):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["-p", "robot:=pr2"], DRIVER, "no simulated robot 'pr2'; there are: "),
+        (["-p", "robot:=pr2"], DRIVER, "unknown robot 'pr2'; known robots: "),
         (["-p", "robot:=droid", "-p", "sed:=1"], DRIVER, "unknown parameter sed: did you mean"),
         (["-p", "robot:=droid", "-p", "task:=carry"], DRIVER, "no task 'carry' for droid; there"),
         ([], DRIVER, "parameter robot is not set"),

@@ -92,5 +92,5 @@ def test_agrees_with_the_embodiment():
 
 
 def test_unknown_robot_is_named():
-    with pytest.raises(ValueError, match=r"no simulated robot 'pr2'; there are: .*droid"):
+    with pytest.raises(ValueError, match=r"unknown robot 'pr2'; known robots: .*droid"):
         robots.get("pr2")

@@ -62,7 +62,7 @@ def test_pictures(size, shape):
 
 
 def test_bad_names_and_sizes():
-    with pytest.raises(ValueError, match="no simulated robot 'ur5'"):
+    with pytest.raises(ValueError, match="unknown robot 'ur5'"):
         VirtualRobot("ur5", "stack", 0)
     with pytest.raises(ValueError, match="no task 'carry' for droid"):
         VirtualRobot("droid", "carry", 0)

@@ -32,4 +32,6 @@ def get(name: str, robot: SimRobot) -> Task:
     for task in of(robot):
         if task.name == name:
             return task
-    raise ValueError(f"no task {name!r} for {robot.name}; there are: {', '.join(names(robot))}")
+    raise ValueError(
+        f"no task {name!r} for {robot.name}; there are: {', '.join(names(robot)) or 'none'}"
+    )

@@ -5,8 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from dreamzero_policy import embodiments
 from sim_driver import robots, scene, tasks
 from sim_driver.hardware import SimulatedRobot
+from sim_driver.sketch import sketch
 
 CASES = [(name, task.name) for name in robots.names() for task in tasks.of(robots.get(name))]
 ARRAYS = ("body_pos", "body_quat", "geom_size", "geom_rgba", "mat_rgba", "light_pos", "cam_pos")
@@ -98,6 +100,13 @@ def test_seeds_draw_every_colour_place_and_arm(name, task):
         assert min(drawn.values()) > 10
     both = {0, 1} if len(robots.get(name).arms) == 2 else {0}
     assert {arm for layout in layouts for arm in layout.arms} == both
+
+
+def test_a_robot_without_arms_of_its_own_has_no_tasks():
+    sketched = sketch(embodiments.get("droid"))
+    assert tasks.names(sketched) == ()
+    with pytest.raises(ValueError, match="no task 'stack' for droid; there are: none"):
+        tasks.get("stack", sketched)
 
 
 def test_a_negative_seed_is_refused():
