@@ -167,6 +167,8 @@ def _views(tiler: Any, robot: Embodiment) -> str:
 
 
 def _time_base(policy: Any, robot: Embodiment) -> str:
-    """Rows and rate of a chunk."""
+    """Rows and rate of a chunk, where they are not the checkpoint's own."""
     base = policy.time_base(robot)
+    if base is None:
+        return "the checkpoint's own"
     return f"chunks of {base.rows_per_chunk} rows at {base.control_hz} Hz"
