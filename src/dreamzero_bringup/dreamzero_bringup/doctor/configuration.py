@@ -47,6 +47,7 @@ def read(options: Options) -> Configuration:
         fix = "correct the file or the option that the message names"
         return Configuration(findings=(failed("node graph", str(error), fix=fix),))
     findings = [passed("node graph", ", ".join(node.name for node in nodes))]
+    findings += [passed(node.name, node.remark) for node in nodes if node.remark]
     findings += _driver(nodes, options)
     settings: dict[str, Any] = {}
     for node in nodes:
