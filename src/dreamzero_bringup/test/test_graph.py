@@ -156,32 +156,32 @@ def test_a_policy_told_otherwise_than_the_seam_is_refused(config):
 
 
 @pytest.fixture(scope="module")
-def slower(tmp_path_factory) -> str:
-    """A checkpoint of chunks of 48 rows at 20 Hz: a canvas every 0.3 s."""
-    path = tmp_path_factory.mktemp("checkpoint") / "slower"
-    robot = replace(embodiments.get("droid"), time_base=TimeBase(20, 6, 48))
+def faster(tmp_path_factory) -> str:
+    """A checkpoint of chunks of 24 rows at 20 Hz: a canvas every 0.15 s."""
+    path = tmp_path_factory.mktemp("checkpoint") / "faster"
+    robot = replace(embodiments.get("droid"), time_base=TimeBase(20, 3, 24))
     make_random("tiny", path, robot, changes=("num_layers=1", "text.num_layers=1"))
     return str(path)
 
 
 @pytest.mark.parametrize("side", ["all", "robot"])
 @pytest.mark.parametrize("where", ["option", "override", "file"])
-def test_the_time_base_is_the_checkpoint_s(config, slower, side, where):
+def test_the_time_base_is_the_checkpoint_s(config, faster, side, where):
     (config / "proprioception.yaml").write_text("/**:\n  ros__parameters:\n    rate_hz: 30\n")
-    source = slower if where == "file" else "random:tiny"
+    source = faster if where == "file" else "random:tiny"
     (config / "policy.yaml").write_text(f"/**:\n  ros__parameters:\n    checkpoint: {source}\n")
     choices = {
-        "option": {"checkpoint": slower},
-        "override": {"overrides": (f"policy.checkpoint={slower}",)},
+        "option": {"checkpoint": faster},
+        "override": {"overrides": (f"policy.checkpoint={faster}",)},
         "file": {},
     }[where]
     graph = nodes(config, side=side, **choices)
     tiler, state = graph["camera_tiler"], graph["proprioception"]
-    assert tiler.parameters["frame_hz"] == state.parameters["frame_hz"] == pytest.approx(10 / 3)
+    assert tiler.parameters["frame_hz"] == state.parameters["frame_hz"] == pytest.approx(20 / 3)
     assert state.parameters["rate_hz"] == 40  # the least multiple of 20 that is not below 30
     assert tiler.remark == (
-        "as the checkpoint slower asks: 48 rows at 20 Hz (2.4 s, a frame every 6 rows), so "
-        "canvases come at 3.333 Hz; states at 40 Hz"
+        "as the checkpoint faster asks: 24 rows at 20 Hz (1.2 s, a frame every 3 rows), so "
+        "canvases come at 6.667 Hz; states at 40 Hz"
     )
     assert [node.name for node in graph.values() if node.remark] == ["camera_tiler"]
 
@@ -203,24 +203,24 @@ def test_random_weights_bring_their_rows_and_views(config):
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("policy.chunk_rows=24", "policy.chunk_rows: expected 48, .* slower has 48 rows at 20 Hz"),
-        ("camera_tiler.frame_hz=5", "camera_tiler.frame_hz: expected 3.333, .* got 5: leave it"),
-        ("proprioception.frame_hz=5", "proprioception.frame_hz: expected 3.333, .*; got 5"),
-        ("proprioception.rate_hz=30", "rate_hz: expected a multiple of the 3.333 Hz .*; got 30"),
+        ("policy.chunk_rows=48", "policy.chunk_rows: expected 24, .* faster has 24 rows at 20 Hz"),
+        ("camera_tiler.frame_hz=5", "camera_tiler.frame_hz: expected 6.667, .* got 5: leave it"),
+        ("proprioception.frame_hz=5", "proprioception.frame_hz: expected 6.667, .*; got 5"),
+        ("proprioception.rate_hz=30", "rate_hz: expected a multiple of the 6.667 Hz .*; got 30"),
         ("camera_tiler.view_size=[8, 8]", r"view_size: expected \[\d+, \d+\], .* got \[8, 8\]"),
     ],
 )
-def test_a_setting_that_contradicts_the_checkpoint_is_refused(config, slower, override, said):
+def test_a_setting_that_contradicts_the_checkpoint_is_refused(config, faster, override, said):
     for node in ("policy", "camera_tiler", "proprioception"):
         shutil.copy(CONFIG / f"{node}.yaml", config)
     with pytest.raises(ValueError, match=said):
-        nodes(config, checkpoint=slower, overrides=(override,))
+        nodes(config, checkpoint=faster, overrides=(override,))
 
 
-def test_what_is_set_as_the_checkpoint_has_it_is_left(config, slower):
+def test_what_is_set_as_the_checkpoint_has_it_is_left(config, faster):
     shutil.copy(CONFIG / "camera_tiler.yaml", config)
-    graph = nodes(config, checkpoint=slower, overrides=("camera_tiler.frame_hz=3.3333",))
-    assert graph["camera_tiler"].parameters["frame_hz"] == pytest.approx(10 / 3)
+    graph = nodes(config, checkpoint=faster, overrides=("camera_tiler.frame_hz=6.667",))
+    assert graph["camera_tiler"].parameters["frame_hz"] == pytest.approx(20 / 3)
 
 
 def test_a_robot_s_host_without_the_checkpoint_has_what_its_user_sets(config):
