@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 
 import yaml
 
+from dreamzero_bringup.checkpoint_settings import follow
 from dreamzero_policy import embodiments
 from dreamzero_policy.embodiments.embodiment import Embodiment
 
@@ -110,6 +111,7 @@ class NodeSpec:
         remappings: (from, to) topic names.
         nice: scheduling niceness; above 0 for what may wait for the control loop.
         threads: OpenMP threads, 0 for the library's own choice.
+        remark: why some of its parameters are as nobody set them; shown when it starts.
     """
 
     package: str
@@ -121,6 +123,7 @@ class NodeSpec:
     remappings: tuple[tuple[str, str], ...] = ()
     nice: int = 0
     threads: int = 1
+    remark: str = ""
 
     def __post_init__(self) -> None:
         """Freezes the parameters."""
@@ -222,11 +225,11 @@ def build(options: Options) -> list[NodeSpec]:
     Raises:
         ValueError: an unknown robot, side, node, parameter or simulated task, hosts that contradict
             the side, a file that is missing or is not a parameter file, a checkpoint that is not
-            there, a policy that is told not to do what the controller's seam needs; the message
-            says what was expected and what came.
+            there, a policy that is told not to do what the controller's seam needs, a setting that
+            contradicts the checkpoint; the message says what was expected and what came.
     """
     name = robot_parameter(options)
-    embodiments.get(name)
+    layout = embodiments.get(name)
     here = options.here
     folder = _folder(options)
     robot_file = folder / "robots" / f"{options.robot}.yaml"
@@ -255,7 +258,8 @@ def build(options: Options) -> list[NodeSpec]:
     ]
     if options.sim and here != "policy":
         _refuse_unsimulated(name, specs[0])
-    return [node for node in _agreed(specs, robot) if here in ("all", node.side)]
+    specs = _following(_agreed(specs, robot), layout, robot, here)
+    return [node for node in specs if here in ("all", node.side)]
 
 
 def build_recorder(options: Options, software: str = "") -> NodeSpec:
@@ -369,6 +373,40 @@ def _agreed(nodes: list[NodeSpec], robot: Mapping[str, Mapping]) -> list[NodeSpe
         )
     told = replace(policy, parameters={**policy.parameters, _CHUNKING: True})
     return [told if node is policy else node for node in nodes]
+
+
+def _following(
+    nodes: list[NodeSpec], layout: Embodiment, robot: Mapping[str, Mapping], here: str
+) -> list[NodeSpec]:
+    """Has the nodes beside the robot make what the checkpoint was trained on.
+
+    Raises:
+        ValueError: a setting contradicts the checkpoint.
+    """
+    by_name = {node.name: node for node in nodes}
+    policy = by_name["policy"]
+    source = str(setting(policy, "checkpoint") or "")
+    named_here = "checkpoint" in policy.parameters
+    if not source or (here == "robot" and source.startswith("random:") and not named_here):
+        return nodes  # a default of this host's file; the policy's host has its own
+    state, rate = by_name["proprioception"], "rate_hz"
+    site = robot.get(_SECTION.format(node=state.name), {})
+    followed = follow(
+        source,
+        layout,
+        lambda node, parameter: setting(by_name[node], parameter),
+        said_rate=rate in state.parameters or rate in site,
+    )
+    return [
+        replace(
+            node,
+            parameters={**node.parameters, **followed.parameters[node.name]},
+            remark=followed.remark if node.name == "camera_tiler" else "",
+        )
+        if node.name in followed.parameters
+        else node
+        for node in nodes
+    ]
 
 
 def _dry(node: NodeSpec, dry_run: bool, remappings: Iterable[tuple[str, str]]) -> Iterable:

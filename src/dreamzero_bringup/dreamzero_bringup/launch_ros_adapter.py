@@ -105,6 +105,7 @@ def describe(robot: str | None = None) -> LaunchDescription:
         return [
             *(SetEnvironmentVariable(name, value) for name, value in found.items()),
             LogInfo(msg=f"robot {chosen}, domain {claim.domain_id}: {names}"),
+            *(LogInfo(msg=f"{node.name}: {node.remark}") for node in nodes if node.remark),
             *map(action, nodes),
         ]
 

@@ -194,6 +194,8 @@ class Supervisor:
             reader = threading.Thread(target=self._read, args=(process,), daemon=True)
             reader.start()
             self._readers.append(reader)
+            if process.spec.remark:
+                self._sink(process.spec.name, process.spec.remark)
         return self
 
     def __exit__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 from dreamzero_bringup import machine
@@ -60,12 +61,19 @@ def write_folder(
             recording.seen,
             recording.predicted,
             folder / "canvas.mp4",
-            frame_ns=recording.embodiment.time_base.frame_ns,
+            frame_ns=_frame_ns(recording),
             origin_ns=recording.first_command_ns or recording.seen[0].stamp_ns,
             untrained=untrained,
         )
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     return aims
+
+
+def _frame_ns(recording: Recording) -> int:
+    """Time between two canvases: the shortest seen, or the robot's own with fewer than two."""
+    stamps = sorted({picture.stamp_ns for picture in recording.seen})
+    gaps = [later - earlier for earlier, later in pairwise(stamps)]
+    return min(gaps, default=recording.embodiment.time_base.frame_ns)
 
 
 def _processes(processes: Mapping[str, Usage]) -> dict[str, object]:

@@ -48,8 +48,13 @@ class CheckpointFacts:
         return round(weights * (1 + share) + _BRANCHES * width * self.cache + floor)
 
 
-def look(source: str, robot: Embodiment, time_base: TimeBase) -> CheckpointFacts:
+def look(source: str, robot: Embodiment, time_base: TimeBase | None) -> CheckpointFacts:
     """Reads settings and headers, no weights.
+
+    Args:
+        source: folder or ``random:PRESET``.
+        robot: the robot that it should be of.
+        time_base: what it should have; None: its own, whatever it is.
 
     Raises:
         ImportError: torch is not installed here.
@@ -76,7 +81,7 @@ def _random(source: str, name: str) -> CheckpointFacts:
     )
 
 
-def _stored(source: str, robot: Embodiment, time_base: TimeBase) -> CheckpointFacts:
+def _stored(source: str, robot: Embodiment, time_base: TimeBase | None) -> CheckpointFacts:
     from dreamzero_policy.checkpoint.fit import mismatches, sides
     from dreamzero_policy.checkpoint.load import describe
     from dreamzero_policy.checkpoint.robot_facts import Experiment

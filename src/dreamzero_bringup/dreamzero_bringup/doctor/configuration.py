@@ -47,6 +47,7 @@ def read(options: Options) -> Configuration:
         fix = "correct the file or the option that the message names"
         return Configuration(findings=(failed("node graph", str(error), fix=fix),))
     findings = [passed("node graph", ", ".join(node.name for node in nodes))]
+    findings += [passed(node.name, node.remark) for node in nodes if node.remark]
     findings += _driver(nodes, options)
     settings: dict[str, Any] = {}
     for node in nodes:
@@ -167,6 +168,8 @@ def _views(tiler: Any, robot: Embodiment) -> str:
 
 
 def _time_base(policy: Any, robot: Embodiment) -> str:
-    """Rows and rate of a chunk."""
+    """Rows and rate of a chunk, where they are not the checkpoint's own."""
     base = policy.time_base(robot)
+    if base is None:
+        return "the checkpoint's own"
     return f"chunks of {base.rows_per_chunk} rows at {base.control_hz} Hz"

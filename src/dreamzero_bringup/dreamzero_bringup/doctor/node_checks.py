@@ -127,7 +127,7 @@ def _policy(said: PolicySaid | None) -> Finding:
     if said.state == "FAILED":
         return failed("policy", found, fix='read its log; dreamzero run "..." starts again')
     if said.state == "WAITING":
-        return warned("policy", found, fix="put cameras and joint states above right")
+        return warned("policy", found, fix="as it says; cameras and joint states above first")
     if said.state == "WARMING_UP":
         return warned("policy", found, fix="wait until it says that it is ready, then look again")
     latency = f"; {said.latency_s:.2f} s for a chunk" if said.latency_s else ""

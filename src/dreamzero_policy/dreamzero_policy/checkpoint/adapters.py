@@ -29,7 +29,8 @@ from dreamzero_policy.checkpoint.stored_weights import (
 from dreamzero_policy.checkpoint.upstream_config import CONFIG, OWN, config_json, read_config
 from dreamzero_policy.model.lora import trained
 from dreamzero_policy.weights.errors import CheckpointError
-from dreamzero_policy.weights.tensor_files import SINGLE, read_json
+from dreamzero_policy.weights.setting_files import read_json
+from dreamzero_policy.weights.tensor_files import SINGLE
 from dreamzero_policy.weights.tensor_writer import ShardWriter, plan_shards, write_index
 
 EXPERIMENT = "experiment_cfg"

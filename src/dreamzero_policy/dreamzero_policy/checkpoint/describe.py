@@ -183,5 +183,5 @@ def _fit_rows(
         if facts is None:
             yield name, "no", f"the checkpoint does not know the tag {robot.tag}"
             continue
-        differ = mismatches(recorded.model, facts, robot, robot.time_base)
+        differ = mismatches(recorded.model, facts, robot)
         yield name, "no" if differ else "yes", "\n".join(differ)

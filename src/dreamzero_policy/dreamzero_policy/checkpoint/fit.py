@@ -20,7 +20,8 @@ from dreamzero_policy.normalize import Statistics
 from dreamzero_policy.weights.errors import CheckpointError
 
 _DIFFERENCE = re.compile(
-    r"(?P<what>.*?): expected (?P<ours>.*?)(?: as the robot has)?, got (?P<its>.*)", re.DOTALL
+    r"(?P<what>.*?): expected (?P<ours>.*?)(?: as the robot has| as it was set)?, got (?P<its>.*)",
+    re.DOTALL,
 )
 _MODE = "q99"  # how every robot's vectors are normalised
 _CROP = 0.95  # what the tiler keeps of a view
@@ -54,6 +55,15 @@ def time_base(config: ModelConfig, facts: RobotFacts) -> TimeBase:
         return TimeBase(round(rate), rows // frames, rows, frames)
     except ValueError as error:
         raise CheckpointError(str(error)) from error
+
+
+def said(value: TimeBase) -> str:
+    """A time base in words."""
+    seconds = value.rows_per_chunk / value.control_hz
+    return (
+        f"{value.rows_per_chunk} rows at {value.control_hz} Hz ({seconds:g} s, a frame every "
+        f"{value.frame_stride} rows)"
+    )
 
 
 def view_size(config: ModelConfig, embodiment: Embodiment) -> tuple[int, int]:
@@ -113,7 +123,10 @@ def _split(keys: tuple[Key, ...]) -> tuple[Key, ...]:
 
 
 def mismatches(
-    config: ModelConfig, facts: RobotFacts, embodiment: Embodiment, expected: TimeBase
+    config: ModelConfig,
+    facts: RobotFacts,
+    embodiment: Embodiment,
+    expected: TimeBase | None = None,
 ) -> list[str]:
     """Everything in which a checkpoint differs from a robot, one sentence each; empty if it fits.
 
@@ -123,10 +136,10 @@ def mismatches(
         config: the checkpoint's model.
         facts: what it says of the robot.
         embodiment: the robot.
-        expected: the time base to run with.
+        expected: the time base to run with; None: the checkpoint's, whatever it is.
     """
     found: list[str] = []
-    embodiment = fitted(facts, embodiment, expected)
+    embodiment = fitted(facts, embodiment, embodiment.time_base)
 
     def compare(what: str, robot: object, checkpoint: object) -> None:
         if robot != checkpoint:
@@ -218,8 +231,8 @@ def _modes(facts: RobotFacts) -> Iterator[str]:
                 yield f"normalisation of {kind}.{key.name}: expected {_MODE}, got {mode}"
 
 
-def _times(config: ModelConfig, facts: RobotFacts, expected: TimeBase) -> Iterator[str]:
-    """Differences in chunk length and control rate, also within the checkpoint."""
+def _times(config: ModelConfig, facts: RobotFacts, expected: TimeBase | None) -> Iterator[str]:
+    """Contradictions in chunk length and control rate, and a time base that was not asked for."""
     rows = config.num_action_per_block
     if facts.action_rows not in (None, rows):
         yield (
@@ -237,21 +250,11 @@ def _times(config: ModelConfig, facts: RobotFacts, expected: TimeBase) -> Iterat
     except CheckpointError as error:
         yield str(error)
         return
-    if told != expected:
+    if expected not in (None, told):
         yield (
-            f"chunk length: expected {_time(expected)}, got {_time(told)}; to run at the "
-            "checkpoint's, pass it as time_base (of nodes: policy.chunk_rows and, for its frames, "
-            "camera_tiler.frame_hz)"
+            f"chunk length: expected {said(expected)} as it was set, got {said(told)}; what is not "
+            "set is the checkpoint's: policy.chunk_rows is 0 then"
         )
-
-
-def _time(value: TimeBase) -> str:
-    """A time base for a message."""
-    seconds = value.rows_per_chunk / value.control_hz
-    return (
-        f"{value.rows_per_chunk} rows at {value.control_hz} Hz ({seconds:g} s, a frame every "
-        f"{value.frame_stride} rows)"
-    )
 
 
 def _units(

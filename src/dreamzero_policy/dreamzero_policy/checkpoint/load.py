@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from dreamzero_policy.checkpoint import fit
 from dreamzero_policy.checkpoint.fit import fitted, mismatches, side_by_side, view_size
 from dreamzero_policy.checkpoint.key_maps import Slot, layout
 from dreamzero_policy.checkpoint.robot_facts import Experiment, RobotFacts
@@ -93,8 +94,8 @@ def load(
         base: directory of the checkpoint that adapters were trained on, where ``source`` has only
             those.
         tokenizer: folder with ``spiece.model``; None: beside the weights.
-        time_base: how time is divided where it is not as the embodiment says; must be what the
-            checkpoint says.
+        time_base: how time is divided; None: as the checkpoint says, or of random weights, which
+            take any, as the embodiment does. What a checkpoint contradicts is refused.
         progress: whether to show a bar on standard error.
 
     Raises:
@@ -102,10 +103,9 @@ def load(
     """
     device = torch.device(device)
     dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
-    time_base = time_base or embodiment.time_base
     match = re.fullmatch(r"random:(\w+)(?::(\d+))?", str(source))
     if match:
-        embodiment = replace(embodiment, time_base=time_base)
+        embodiment = replace(embodiment, time_base=time_base or embodiment.time_base)
         return _random(match[1], int(match[2] or 0), embodiment, device, dtype)
     directory = Path(source).expanduser()
     if not directory.is_dir():
@@ -125,7 +125,7 @@ def load(
     return Loaded(
         model=finish(model, device),
         config=recorded.model,
-        embodiment=fitted(facts, embodiment, time_base),
+        embodiment=fitted(facts, embodiment, fit.time_base(recorded.model, facts)),
         state_statistics=facts.state_statistics,
         action_statistics=facts.action_statistics,
         description=describe(directory, recorded),
@@ -134,7 +134,7 @@ def load(
 
 
 def _facts(
-    directory: Path, config: ModelConfig, embodiment: Embodiment, time_base: TimeBase
+    directory: Path, config: ModelConfig, embodiment: Embodiment, time_base: TimeBase | None
 ) -> RobotFacts:
     """What a checkpoint says of a robot.
 

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 
 from dreamzero_policy.weights.errors import CheckpointError
-from dreamzero_policy.weights.tensor_files import read_json, read_text
+from dreamzero_policy.weights.setting_files import read_json, read_text
 
 _REQUIRED = object()
 _REFERENCE = re.compile(r"\$\{([\w.-]+)\}")

@@ -11,7 +11,7 @@ and what is commanded, since vendors use different scales for the two (design: r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -215,6 +215,23 @@ class TimeBase:
                 f"{self.frame_stride * self.frames_per_chunk} rows, "
                 f"but a chunk has {self.rows_per_chunk}"
             )
+
+    def of_rows(self, rows: int) -> TimeBase:
+        """The same rate and as many frames with chunks of another length.
+
+        Raises:
+            ValueError: rows that do not divide into the frames.
+        """
+        if rows < 1 or rows % self.frames_per_chunk:
+            raise ValueError(
+                f"chunk_rows: expected a multiple of {self.frames_per_chunk}, got {rows}"
+            )
+        return replace(self, frame_stride=rows // self.frames_per_chunk, rows_per_chunk=rows)
+
+    @property
+    def frame_hz(self) -> float:
+        """Frames per second."""
+        return self.control_hz / self.frame_stride
 
     @property
     def row_ns(self) -> int:

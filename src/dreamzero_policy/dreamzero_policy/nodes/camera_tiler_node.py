@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from fractions import Fraction
 from functools import partial
 
 from dreamzero_msgs import msg as dz
@@ -69,9 +68,7 @@ class CameraTiler(Node[CameraTilerParameters]):
         unknown = sorted(set(settings.compressed_views) - set(names))
         if unknown:
             raise ValueError(f"parameter compressed_views: expected some of {names}, got {unknown}")
-        grid = Grid.of_frames(robot.time_base)
-        if settings.frame_hz:
-            grid = Grid(Fraction(settings.frame_hz).limit_denominator(100))
+        grid = Grid.of_frames(robot.time_base, settings.frame_hz)
         self._max_age_ns = round(settings.max_image_age_s * NS_PER_S)
         self._nominal_hz = float(grid.hz)
         self._instants = Instants(grid, round(settings.settle_s * NS_PER_S), self._max_age_ns)

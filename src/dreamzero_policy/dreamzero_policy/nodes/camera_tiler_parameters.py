@@ -38,14 +38,15 @@ class CameraTilerParameters(NodeParameters):
     )
     frame_hz: float = parameter(
         0.0,
-        "Canvases per second; 0 for the robot's own. A checkpoint with another time base needs it.",
+        "Canvases per second; 0 for the checkpoint's where the graph's host has it, else the "
+        "robot's.",
         at_least=0.0,
         at_most=30.0,
     )
     view_size: tuple[int, ...] = parameter(
         (0, 0),
-        "Height and width of a view in the canvas [pixels]; 0, 0 for the robot's own. A checkpoint "
-        "with another size needs it.",
+        "Height and width of a view in the canvas [pixels]; 0, 0 for the checkpoint's where the "
+        "graph's host has it, else the robot's.",
         at_least=0,
         at_most=1024,
     )

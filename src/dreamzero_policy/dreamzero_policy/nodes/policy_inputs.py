@@ -11,6 +11,7 @@ from dreamzero_msgs import msg as dz
 
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.observation.assemble import ObservationWindow
+from dreamzero_policy.observation.canvas_rate import CanvasRate
 from dreamzero_policy.ros.messages import (
     Canvas,
     canvas_from_message,
@@ -44,6 +45,7 @@ class PolicyInputs:
         complain: Callable[[str], None],
     ) -> None:
         self._embodiment, self._window = embodiment, window
+        self._rate = CanvasRate(embodiment.time_base)
         self._max_age_s, self._tolerance_s = max_age_s, tolerance_s
         self._changed, self._rewound, self._complain = changed, rewound, complain
         self._newest_ns: dict[str, int] = {}
@@ -61,6 +63,9 @@ class PolicyInputs:
                 raise came
             canvas = came if isinstance(came, Canvas) else canvas_from_message(came)
             _check_size(canvas.image, self._embodiment)
+            self._rate.note(canvas.stamp_ns)
+            if problem := self._rate.problem:
+                raise ValueError(problem)
             self._keep("canvas", canvas.stamp_ns, self._window.add_canvas, canvas.image)
         except ValueError as error:
             self._unfit = str(error)
@@ -85,11 +90,13 @@ class PolicyInputs:
         return self._window.observation(prompt)
 
     def stale(self, now_ns: int) -> str:
-        """Which input is missing, old or early, in words; empty when both are fresh.
+        """Which input is missing, old, early or of another rate, in words; empty when both fit.
 
         Args:
             now_ns: ROS time.
         """
+        if problem := self._rate.problem:
+            return problem
         for what in ("canvas", "proprioception"):
             if what not in self._newest_ns:
                 unfit = self._unfit if what == "canvas" else ""

@@ -19,6 +19,7 @@ from sensor_msgs.msg import Image
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint import load as checkpoint
+from dreamzero_policy.checkpoint.fit import said
 from dreamzero_policy.clock_offset import Transit
 from dreamzero_policy.inference import device
 from dreamzero_policy.inference.engine import Engine, Inference
@@ -151,10 +152,9 @@ class PolicyNode(Node[PolicyParameters]):
         if threading.current_thread() is not self._loader:
             return
         say = self.get_logger().warning if engine.untrained else self.get_logger().info
-        seconds = engine.time_base.chunk_ns / NS_PER_S
         say(
             f"ready on {self._device}; weights: {engine.description}; chunks of "
-            f"{engine.time_base.rows_per_chunk} rows, {seconds:g} s"
+            f"{said(engine.time_base)}"
         )
         worker.start()
         inputs = PolicyInputs(

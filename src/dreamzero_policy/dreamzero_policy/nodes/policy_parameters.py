@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
 from dreamzero_policy.inference.options import EngineOptions
@@ -18,7 +18,7 @@ class PolicyParameters(NodeParameters):
     )
     chunk_rows: int = parameter(
         0,
-        "Rows of a chunk; 0 for the robot's own. A checkpoint with another time base needs it.",
+        "Rows of a chunk; 0 for the checkpoint's own, or the robot's where the weights are random.",
         at_least=0,
         at_most=1024,
     )
@@ -64,18 +64,16 @@ class PolicyParameters(NodeParameters):
         True, "Publish what the model expects to see, between calls, while somebody listens."
     )
 
-    def time_base(self, robot: Embodiment) -> TimeBase:
-        """How the checkpoint divides time: at the robot's control rate, in frames of its number.
+    def time_base(self, robot: Embodiment) -> TimeBase | None:
+        """How time is divided where rows are set: at the robot's rate, in frames of its number.
+
+        Returns:
+            None where they are not: then the checkpoint says.
 
         Raises:
             ValueError: rows that do not divide into the frames of a chunk.
         """
-        rows, frames = self.chunk_rows, robot.time_base.frames_per_chunk
-        if rows % frames:
-            raise ValueError(f"parameter chunk_rows: expected a multiple of {frames}, got {rows}")
-        if not rows:
-            return robot.time_base
-        return replace(robot.time_base, frame_stride=rows // frames, rows_per_chunk=rows)
+        return robot.time_base.of_rows(self.chunk_rows) if self.chunk_rows else None
 
     def engine(self) -> EngineOptions:
         """How the model is run."""

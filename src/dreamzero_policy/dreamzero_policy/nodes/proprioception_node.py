@@ -49,6 +49,12 @@ class ProprioceptionParameters(NodeParameters):
         at_least=1,
         at_most=200,
     )
+    frame_hz: float = parameter(
+        0.0,
+        "Canvases per second, as of the camera tiler; 0 for the robot's own.",
+        at_least=0.0,
+        at_most=30.0,
+    )
     settle_s: float = parameter(
         0.02,
         "How long after an instant a measurement for it is waited for [s].",
@@ -79,7 +85,8 @@ class ProprioceptionNode(Node[ProprioceptionParameters]):
     def _setup(self) -> None:
         """Subscribes to every source."""
         settings, robot = self.settings, embodiments.get(self.settings.robot)
-        grid, frames = Grid(settings.rate_hz), Grid.of_frames(robot.time_base)
+        grid = Grid(settings.rate_hz)
+        frames = Grid.of_frames(robot.time_base, settings.frame_hz)
         if not grid.contains(frames):
             raise ValueError(
                 f"parameter rate_hz: expected a multiple of the {frames.hz} Hz of the canvases, "

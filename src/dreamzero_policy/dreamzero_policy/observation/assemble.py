@@ -62,8 +62,9 @@ class ObservationWindow:
         index = self._grid.index_at(stamp_ns)
         if self._grid.instant(index) != stamp_ns:
             raise ValueError(
-                f"canvas stamp: expected a multiple of 1/{self._grid.hz} s, such as "
-                f"{self._grid.instant(index)} ns, got {stamp_ns} ns"
+                f"canvas stamp: expected an instant of the checkpoint's "
+                f"{float(self._grid.hz):.4g} Hz, such as {self._grid.instant(index)} ns, got "
+                f"{stamp_ns} ns"
             )
         if self._canvases and index <= self._canvases[-1][0]:
             if self._canvases[-1][0] - index <= self._chunk:

@@ -19,6 +19,8 @@ from dreamzero_policy.types import NS_PER_S, Float
 
 Value = TypeVar("Value")
 
+_FINEST = 100  # largest denominator of a rate that is set: 6.667 Hz is 20 / 3
+
 
 class Grid:
     """Instants ``round(k * 1e9 / hz)`` ns for every integer k."""
@@ -34,8 +36,16 @@ class Grid:
             raise ValueError(f"grid rate: expected a positive number of Hz, got {hz}")
 
     @classmethod
-    def of_frames(cls, time_base: TimeBase) -> Grid:
-        """The grid of a checkpoint's canvases."""
+    def of_frames(cls, time_base: TimeBase, set_hz: float = 0.0) -> Grid:
+        """The grid of a checkpoint's canvases.
+
+        Args:
+            time_base: how it divides time.
+            set_hz: the rate where an installation sets it, to the nearest fraction of small
+                numbers; 0 where it does not.
+        """
+        if set_hz:
+            return cls(Fraction(set_hz).limit_denominator(_FINEST))
         return cls(Fraction(time_base.control_hz, time_base.frame_stride))
 
     def instant(self, index: int) -> int:

@@ -9,7 +9,6 @@ are opened and are refused.
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 import threading
@@ -18,12 +17,12 @@ from dataclasses import dataclass
 from io import RawIOBase
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from dreamzero_policy.weights.errors import CheckpointError
+from dreamzero_policy.weights.setting_files import parse_json, read_json
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -36,7 +35,6 @@ DTYPES = {
 """What weights may be stored as, by the format's names."""
 
 _LARGEST_HEADER = 100_000_000  # bytes, the format's own bound
-_LARGEST_JSON = 64_000_000  # bytes, far above any index
 _PIECE = 1 << 26  # bytes, of the buffer
 _FILE_NAME = re.compile(r"\w[\w.-]{0,200}", re.ASCII)
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -193,44 +191,6 @@ def _entry(name: str, value: object, path: Path, data: int) -> StoredTensor:
             f"its data_offsets span {offsets[1] - offsets[0]}"
         )
     return tensor
-
-
-def parse_json(text: bytes, path: Path) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        CheckpointError: it is none.
-    """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not valid JSON ({str(error)[:200]})") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: expected a JSON object, got {type(value).__name__}")
-    return value
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file.
-
-    Raises:
-        CheckpointError: the file is missing, too large or holds none.
-    """
-    return parse_json(read_text(path), path)
-
-
-def read_text(path: Path) -> bytes:
-    """The bytes of a configuration file.
-
-    Raises:
-        CheckpointError: the file is missing or too large to be one.
-    """
-    try:
-        if path.stat().st_size > _LARGEST_JSON:
-            raise CheckpointError(f"{path}: {path.stat().st_size} bytes are no configuration")
-        return path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def open_tensors(directory: Path) -> dict[str, StoredTensor]:

@@ -76,13 +76,21 @@ def test_the_time_base_is_the_checkpoint_s():
         ({"view_size": None}, "view in the canvas (height, width): expected (176, 320)"),
         ({"crop": 0.9}, "crop: expected 0.95 as the robot has, got 0.9"),
         ({"action_rows": 48}, "chunk length: the model has 24 rows, the data were cut in 48"),
-        ({"rates": (30.0,) * 3}, "chunk length: expected 24 rows at 15 Hz (1.6 s, a frame every 3"),
         ({"tag": "agibot"}, "embodiment tag: expected oxe_droid as the robot has, got agibot"),
     ],
 )
 def test_a_difference_is_named(change, message):
     found = differ(replace(FACTS, **change))
     assert any(message in line for line in found), found
+
+
+def test_a_time_base_is_the_checkpoint_s_unless_another_was_asked_for():
+    fast = replace(FACTS, rates=(30.0,) * 3)
+    assert differ(fast, expected=None) == []
+    (found,) = differ(fast, expected=ROBOT.time_base)
+    assert "chunk length: expected 24 rows at 15 Hz (1.6 s, a frame every 3 rows) as it" in found
+    assert "got 24 rows at 30 Hz (0.8 s, a frame every 3 rows)" in found
+    assert sides(found)[0] == "chunk length"
 
 
 def test_a_model_that_resizes_its_canvas_may_have_views_of_another_size():

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -215,7 +216,15 @@ def test_all_that_does_not_fit_the_robot_is_named(copied):
         assert part in message
 
 
-def test_another_time_base_has_to_be_asked_for(made):
+def test_a_time_base_is_the_checkpoint_s(tmp_path):
+    slower = replace(ROBOT, time_base=TimeBase(15, 6, 48))
+    make_random("tiny", tmp_path / "x", slower, changes=SMALL, dtype="float32")
+    loaded = checkpoint.load(tmp_path / "x", ROBOT)
+    assert loaded.time_base == loaded.embodiment.time_base == TimeBase(15, 6, 48)
+    assert loaded.config.num_action_per_block == 48
+
+
+def test_a_time_base_that_the_checkpoint_does_not_have_is_refused(made):
     with pytest.raises(CheckpointError, match="robot       48 rows at 30 Hz"):
         checkpoint.load(made, ROBOT, time_base=TimeBase(30, 6, 48))
     loaded = checkpoint.load("random:tiny", ROBOT, time_base=TimeBase(30, 6, 48))

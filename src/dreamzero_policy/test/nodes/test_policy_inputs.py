@@ -42,8 +42,8 @@ def kept():
     return made
 
 
-def canvas(frame, size=ROBOT.canvas_size):
-    stamp = GRID.instant(FIRST + frame)
+def canvas(frame, size=ROBOT.canvas_size, grid=GRID):
+    stamp = grid.instant(grid.index_at(1000 * NS_PER_S) + frame)
     views = dict.fromkeys((view.name for view in ROBOT.views), stamp)
     return messages.canvas_message(
         messages.Canvas(stamp, np.zeros((*size, 3), dtype=np.uint8), views)
@@ -100,6 +100,16 @@ def test_what_does_not_fit_is_said_and_left(kept):
     inputs.take_state(state(0, tuple(reversed(ROBOT.state_joints))))
     assert "proprioception: expected joints panda_joint1" in kept.complaints[1]
     assert kept.changes == 0
+
+
+@pytest.mark.parametrize("hz", [2.5, 10.0, 3.75])
+def test_canvases_at_another_rate_are_refused_and_said(kept, hz):
+    inputs, grid = kept.inputs, Grid.of_frames(ROBOT.time_base, hz)
+    for frame in range(12):
+        inputs.take_canvas(canvas(frame, grid=grid))
+        inputs.take_state(state(round(frame * 5 / hz)))
+    assert "the checkpoint was trained on one every 0.200 s" in kept.complaints[-1]
+    assert inputs.stale(grid.instant(grid.index_at(1000 * NS_PER_S) + 11)) == kept.complaints[-1]
 
 
 def test_a_clock_that_was_set_back_empties_the_window(kept):

@@ -108,7 +108,7 @@ def test_an_observation_does_not_change_later():
     [
         (START, np.zeros((352, 320, 3), np.uint8), r"expected uint8 \[352, 640, 3\]"),
         (START, np.zeros((352, 640, 3), np.float32), "got float32"),
-        (START + 1, canvas(0), "expected a multiple of 1/5 s"),
+        (START + 1, canvas(0), "expected an instant of the checkpoint's 5 Hz"),
     ],
 )
 def test_a_canvas_that_does_not_fit_is_refused(stamp, image, message):
