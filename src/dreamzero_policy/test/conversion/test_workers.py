@@ -2,11 +2,12 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from dreamzero_policy.conversion.job import convert
-from dreamzero_policy.conversion.workers import WorkerLostError, run
+from dreamzero_policy.conversion.workers import RAY, WorkerLostError, run
 
 
 def square(number):
@@ -31,6 +32,13 @@ def test_without_ray_the_command_to_install_it_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match=r"pip install 'ray\[data\]=="):
         list(run(square, [1], ray_address="local"))
+
+
+def test_the_ray_that_is_named_is_the_pinned_one():
+    pinned = Path(__file__).resolve().parents[4] / "requirements" / "ray.txt"
+    if not pinned.is_file():
+        pytest.skip("not in the source tree")
+    assert RAY in pinned.read_text()
 
 
 @pytest.fixture
