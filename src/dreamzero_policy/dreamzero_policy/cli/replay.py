@@ -9,7 +9,8 @@ _EXAMPLES = """examples:
   dreamzero up droid                              # first terminal: the stack, without a robot
   dreamzero replay ~/data/droid_lerobot --robot droid --episode 12
   dreamzero replay out/kitchen --robot yam --loop
-  dreamzero replay ~/droid_raw/success --robot droid --camera wrist=observation.images.wrist
+  dreamzero replay ~/data/droid_1.0.1 --robot droid --camera wrist=observation.images.wrist_left
+  dreamzero replay ~/droid_raw/success/2023-07-07 --robot droid --episode 4
 DATASET is a LeRobot dataset (v2.x or v3) or a folder in DROID's raw layout. Nothing is commanded.
 """
 
