@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dreamzero_policy import embodiments
 from dreamzero_policy.conversion import report
 from dreamzero_policy.conversion.part import Part, fingerprint, hash_text, make_part
 from dreamzero_policy.conversion.settings import VERSION, ConversionSettings
@@ -98,7 +97,7 @@ def convert(
         ValueError: no recordings, an unknown robot, a folder that cannot be written to.
         DiskFullError: what is done is kept.
     """
-    robot = embodiments.get(settings.robot)
+    robot = settings.embodiment
     found = recordings(sources)
     out = out.expanduser().resolve()
     refuse_foreign(out, settings)
