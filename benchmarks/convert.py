@@ -8,6 +8,7 @@ report. The pictures are simple ones: real ones take the encoder longer, noise i
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import tempfile
 import time
@@ -45,6 +46,7 @@ def measure(
         "took_s": took,
         "times_real_time": recorded / took,
         "cpu_s": cpu() - used,
+        "load_average": os.getloadavg()[0],  # above the cores: others were at work
         "rows": outcome.rows,
         "bag_mib": sum(path.stat().st_size for path in bags.rglob("*")) / 2**20,
         "dataset_mib": sum(path.stat().st_size for path in out.rglob("*")) / 2**20,
@@ -80,7 +82,15 @@ def main() -> None:
                 (True, "v2.1", 1),
             )
         ]
-    columns = ("pictures", "format", "workers", "times_real_time", "took_s", "cpu_s")
+    columns = (
+        "pictures",
+        "format",
+        "workers",
+        "times_real_time",
+        "took_s",
+        "cpu_s",
+        "load_average",
+    )
     rows = [
         [f"{one[c]:.1f}" if isinstance(one[c], float) else one[c] for c in columns] for one in found
     ]

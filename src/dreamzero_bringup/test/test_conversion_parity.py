@@ -123,7 +123,7 @@ def test_canvases_are_equal_to_the_pixel(converted):
                 continue
             height, width = robot.canvas_size
             pixels = np.frombuffer(message.image.data, np.uint8).reshape(height, width, 3)
-            np.testing.assert_array_equal(canvas_at(episode, rows, row), pixels)
+            np.testing.assert_array_equal(canvas_at(episode, robot, rows, row), pixels)
             equal += 1
     LOG.info(f"{robot.name}: {equal} canvases equal, {early} served before a picture came")
     assert equal >= 10

@@ -29,6 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("bags", nargs="+", type=Path, help="recordings, or folders of recordings")
     parser.add_argument("out", type=Path, help="folder of the dataset")
     parser.add_argument("--robot", required=True, help="of the recordings; others are rejected")
+    parser.add_argument("--config-dir", type=Path, help="folder with robots/ROBOT.py of its own")
     parser.add_argument("--format", default="v2.1", help="v2.1 (default) or v3.0")
     parser.add_argument("--instruction", default="", help="for recordings without one")
     parser.add_argument("--keep-idle", action="store_true", help="keep rows without motion")
@@ -44,12 +45,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Converts, and says what became of it."""
+    from dreamzero_policy import embodiments
     from dreamzero_policy.conversion.job import convert
     from dreamzero_policy.conversion.progress import progress
     from dreamzero_policy.conversion.settings import ConversionSettings
 
+    robots = args.config_dir.expanduser() / "robots" if args.config_dir else None
     settings = ConversionSettings(
-        robot=args.robot,
+        robot=embodiments.locate(args.robot, robots),
         format=args.format,
         max_age_s=args.max_age,
         keep_idle=args.keep_idle,

@@ -9,7 +9,8 @@ _EXAMPLES = """examples:
   dreamzero up droid                              # first terminal: the stack, without a robot
   dreamzero replay ~/data/droid_lerobot --robot droid --episode 12
   dreamzero replay out/kitchen --robot yam --loop
-  dreamzero replay ~/droid_raw/success --robot droid --camera wrist=observation.images.wrist
+  dreamzero replay ~/data/droid_1.0.1 --robot droid --camera wrist=observation.images.wrist_left
+  dreamzero replay ~/droid_raw/success/2023-07-07 --robot droid --episode 4
 DATASET is a LeRobot dataset (v2.x or v3) or a folder in DROID's raw layout. Nothing is commanded.
 """
 
@@ -25,6 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("dataset", type=Path, help="folder of the dataset")
     parser.add_argument("--robot", required=True, help="which robot it is of")
+    parser.add_argument("--config-dir", type=Path, help="folder with robots/ROBOT.py of its own")
     parser.add_argument("--episode", type=int, default=0, help="number (default: 0)")
     parser.add_argument("--speed", type=float, default=1.0, help="1 is real time (default)")
     parser.add_argument("--loop", action="store_true", help="begin again after the last row")
@@ -37,9 +39,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Shows the episode until it ends or Ctrl-C."""
     from dreamzero_bringup.replay import replay
+    from dreamzero_policy import embodiments
 
+    robots = args.config_dir.expanduser() / "robots" if args.config_dir else None
     parameters = {
-        "robot": args.robot,
+        "robot": embodiments.locate(args.robot, robots),
         "dataset": str(args.dataset.expanduser().resolve()),
         "episode": args.episode,
         "speed": args.speed,

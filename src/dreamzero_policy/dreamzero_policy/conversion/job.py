@@ -15,13 +15,12 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
-from dreamzero_policy import embodiments
-from dreamzero_policy.conversion import report, workers
+from dreamzero_policy.conversion import report
 from dreamzero_policy.conversion.part import Part, fingerprint, hash_text, make_part
 from dreamzero_policy.conversion.settings import VERSION, ConversionSettings
+from dreamzero_policy.conversion.workers import Workers
 from dreamzero_policy.conversion.workshop import (
     MADE_BY,
     MARK,
@@ -98,15 +97,14 @@ def convert(
         ValueError: no recordings, an unknown robot, a folder that cannot be written to.
         DiskFullError: what is done is kept.
     """
-    robot = embodiments.get(settings.robot)
+    robot = settings.embodiment
     found = recordings(sources)
     out = out.expanduser().resolve()
     refuse_foreign(out, settings)
-    mapper = partial(workers.run, workers=count, ray_address=ray_address)
     try:
-        with workshop(out, settings) as shop:
-            parts, made = _make_parts(found, shop, settings, mapper, tell)
-            return _finished(robot, parts, made, out, shop, settings, mapper, tell)
+        with workshop(out, settings) as shop, Workers(count, ray_address) as workers:
+            parts, made = _make_parts(found, shop, settings, workers.run, tell)
+            return _finished(robot, parts, made, out, shop, settings, workers.run, tell)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -122,7 +122,7 @@ def make_part(source: Path, folder: Path, settings: ConversionSettings) -> Part:
 def _converted(source: Path, folder: Path, settings: ConversionSettings, mark: str) -> Part:
     with Episode(source) as episode:
         _refuse_unwanted(episode, settings)
-        robot = episode.embodiment
+        robot = settings.embodiment
         rows = resample(episode, settings)
         kept, cuts = pieces(robot, rows, settings)
         start = int(rows.instants_ns[0])
@@ -130,7 +130,7 @@ def _converted(source: Path, folder: Path, settings: ConversionSettings, mark: s
             write_piece(episode, robot, rows, piece, number, folder, settings)
             for number, piece in enumerate(kept)
         ]
-        draw(episode, rows, kept, cuts, folder / PICTURE)
+        draw(episode, robot, rows, kept, cuts, folder / PICTURE)
         return Part(
             name=source.name,
             source=str(source),
@@ -162,9 +162,10 @@ def _converted(source: Path, folder: Path, settings: ConversionSettings, mark: s
 
 def _refuse_unwanted(episode: Episode, settings: ConversionSettings) -> None:
     """Raises what speaks against an episode as a whole."""
-    robot = episode.embodiment  # an unknown robot says so
-    if robot.name != settings.robot:
-        raise ValueError(f"expected a recording of robot {settings.robot}, got one of {robot.name}")
+    wanted, given = settings.embodiment.name, Path(episode.facts.robot).name.removesuffix(".py")
+    if given != wanted:
+        given = episode.embodiment.name  # an unknown robot says so
+        raise ValueError(f"expected a recording of robot {wanted}, got one of {given}")
     outcome = _outcome(episode)
     if outcome not in settings.outcomes:
         wanted = ", ".join(settings.outcomes)

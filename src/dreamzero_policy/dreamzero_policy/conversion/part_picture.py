@@ -12,6 +12,7 @@ from dreamzero_policy.conversion.pieces import Piece
 from dreamzero_policy.conversion.resample import camera_stream
 from dreamzero_policy.conversion.rows import Cut, Rows
 from dreamzero_policy.data.bag_reader import Episode
+from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.observation.views import Tiler
 from dreamzero_policy.types import NS_PER_S, Image
 
@@ -20,22 +21,29 @@ _POINTS = 600
 """Points of a line; a longer recording is thinned."""
 
 
-def draw(episode: Episode, rows: Rows, kept: list[Piece], cuts: list[Cut], path: Path) -> None:
+def draw(
+    episode: Episode,
+    robot: Embodiment,
+    rows: Rows,
+    kept: list[Piece],
+    cuts: list[Cut],
+    path: Path,
+) -> None:
     """Writes the picture.
 
     Args:
         episode: the recording.
+        robot: its layout.
         rows: its rows.
         kept: what is kept of them.
         cuts: what is not.
         path: where to, a ``.png``.
     """
-    robot = episode.embodiment
     figure = Figure(figsize=(11, 6.2), dpi=80, layout="constrained")
     FigureCanvasAgg(figure)
     top, middle, bottom = figure.subplots(3, 1, height_ratios=(1.3, 2.2, 0.5))
     seconds = (rows.instants_ns - rows.instants_ns[0]) / NS_PER_S
-    _show_canvases(top, episode, rows)
+    _show_canvases(top, episode, robot, rows)
     step = max(1, len(rows) // _POINTS)
     for index, joint in enumerate(robot.joints):
         low, span = joint.lower, joint.upper - joint.lower
@@ -58,20 +66,19 @@ def draw(episode: Episode, rows: Rows, kept: list[Piece], cuts: list[Cut], path:
     figure.savefig(path, metadata={"Software": None})
 
 
-def _show_canvases(axes: object, episode: Episode, rows: Rows) -> None:
+def _show_canvases(axes: object, episode: Episode, robot: Embodiment, rows: Rows) -> None:
     """A strip of canvases, evenly spread over the recording."""
     whole = np.flatnonzero((rows.pictures >= 0).all(axis=1))
     axes.axis("off")
     if not len(whole):
         return
     chosen = whole[np.linspace(0, len(whole) - 1, _CANVASES).astype(int)]
-    strip = np.concatenate([canvas_at(episode, rows, int(row)) for row in chosen], axis=1)
+    strip = np.concatenate([canvas_at(episode, robot, rows, int(row)) for row in chosen], axis=1)
     axes.imshow(strip[::2, ::2])
 
 
-def canvas_at(episode: Episode, rows: Rows, row: int) -> Image:
+def canvas_at(episode: Episode, robot: Embodiment, rows: Rows, row: int) -> Image:
     """What the model sees at a row: [H, W, 3] uint8, by the code of the live node."""
-    robot = episode.embodiment
     views = zip(robot.views, rows.pictures[row].tolist(), strict=True)
     return Tiler(robot).canvas(
         {view.name: camera_stream(episode, view.name).picture(index) for view, index in views}

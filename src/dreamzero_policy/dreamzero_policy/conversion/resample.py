@@ -82,7 +82,7 @@ def resample(episode: Episode, settings: ConversionSettings) -> Rows:
             streams that have no instant in common.
         ValueError: joints that are not the robot's.
     """
-    robot, site = episode.embodiment, _site(episode)
+    robot, site = settings.embodiment, _site(episode)
     max_age_ns = round(settings.max_age_s * NS_PER_S)
     grid = Grid(robot.time_base.control_hz)
     streams = {view.name: camera_stream(episode, view.name) for view in robot.views}

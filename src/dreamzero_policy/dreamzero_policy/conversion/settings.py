@@ -7,6 +7,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
+from dreamzero_policy import embodiments
+from dreamzero_policy.embodiments.embodiment import Embodiment
+
 Format = Literal["v2.1", "v3.0"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
@@ -19,7 +22,7 @@ class ConversionSettings:
     """How recordings become rows, and rows become episodes.
 
     Attributes:
-        robot: name of the embodiment that every recording must be of.
+        robot: that every recording must be of: its name, or the path of an installation's own file.
         format: of the dataset.
         max_age_s: a picture, measurement or command older than that is stale, as in the live nodes.
         keep_idle: keep rows in which nothing moves, and only list them in ``step_filter.jsonl``.
@@ -62,8 +65,17 @@ class ConversionSettings:
                 raise ValueError(f"{name}: expected {least} to {most}, got {getattr(self, name)}")
 
     @property
+    def embodiment(self) -> Embodiment:
+        """The robot's layout.
+
+        Raises:
+            ValueError: there is no such robot.
+        """
+        return embodiments.get(self.robot)
+
+    @property
     def fingerprint(self) -> str:
         """Of everything that decides what a recording becomes, whatever the dataset's format."""
-        values = {**asdict(self), "version": VERSION}
-        del values["format"]
+        values = {**asdict(self), "version": VERSION, "layout": repr(self.embodiment)}
+        del values["format"], values["robot"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -22,44 +22,58 @@ class WorkerLostError(ValueError):
 RAY = "ray[data]==2.60.0"
 
 
-def run(
-    function: Callable[[Item], Result],
-    items: Sequence[Item],
-    *,
-    workers: int = 1,
-    ray_address: str = "",
-) -> Iterator[tuple[Item, Result]]:
-    """Every item with its result, in the order in which they are ready.
+class Workers:
+    """Processes or a cluster that do one thing after the other; use it in a ``with``."""
 
-    Args:
-        function: of a module, so that another process finds it.
-        items: arguments that can be pickled.
-        workers: processes; 1 for none but this one.
-        ray_address: of a Ray cluster, which is then used, or ``local`` for one on this machine.
+    def __init__(self, count: int = 1, ray_address: str = "") -> None:
+        """Starts nothing yet.
 
-    Raises:
-        ValueError: Ray is asked for and not installed, or cannot be reached.
-        OSError: what ``function`` raised.
-        WorkerLostError: a process was killed.
-    """
-    if ray_address:
-        yield from _on_ray(function, items, ray_address)
-    elif workers <= 1 or len(items) <= 1:
-        for item in items:
-            yield item, function(item)
-    else:
-        yield from _in_processes(function, items, workers)
+        Args:
+            count: processes; 1 for none but this one.
+            ray_address: of a Ray cluster, which is then used, or ``local`` for one on this machine.
+        """
+        self._count, self._ray_address = count, ray_address
+        self._pool: ProcessPoolExecutor | None = None
 
+    def __enter__(self) -> Workers:
+        return self
 
-def _in_processes(
-    function: Callable[[Item], Result], items: Sequence[Item], workers: int
-) -> Iterator[tuple[Item, Result]]:
-    # A forked process would inherit the threads' locks of whoever calls this.
-    context = multiprocessing.get_context("spawn")
-    count = min(workers, len(items))
-    with ProcessPoolExecutor(count, mp_context=context) as pool:
-        futures = {pool.submit(function, item): item for item in items}
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def run(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[tuple[Item, Result]]:
+        """Every item with its result, in the order in which they are ready.
+
+        Args:
+            function: of a module, so that another process finds it.
+            items: arguments that can be pickled.
+
+        Raises:
+            ValueError: Ray is asked for and not installed, or cannot be reached.
+            OSError: what ``function`` raised.
+            WorkerLostError: a process was killed.
+        """
+        if self._ray_address:
+            yield from _on_ray(function, items, self._ray_address)
+        elif self._count <= 1 or len(items) <= 1:
+            for item in items:
+                yield item, function(item)
+        else:
+            yield from self._in_processes(function, items)
+
+    def _in_processes(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[tuple[Item, Result]]:
+        if self._pool is None:
+            # A forked process would inherit the threads' locks of whoever calls this.
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(min(self._count, len(items)), mp_context=context)
+        futures = {}
         try:
+            futures = {self._pool.submit(function, item): item for item in items}
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool as error:

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from dreamzero_policy import embodiments
 from dreamzero_policy.datasets import tally
 from dreamzero_policy.datasets.layout import ACTION, AGES, STATE
 from dreamzero_policy.datasets.tally import Counts, Tally
@@ -59,7 +58,7 @@ def compute(robot: Embodiment, tables: Sequence[Path], mapper: Mapper) -> Datase
     if not tables:
         raise ValueError("statistics: expected at least one episode")
     tallies: dict[str, Tally] = {}
-    for found in _in_order(mapper(_first_pass, [(path, robot.name) for path in tables]), tables):
+    for found in _in_order(mapper(_first_pass, [(path, robot) for path in tables]), tables):
         for name, part in found.items():
             tallies[name] = tallies[name] + part if name in tallies else part
     horizon = robot.time_base.rows_per_chunk
@@ -71,7 +70,7 @@ def compute(robot: Embodiment, tables: Sequence[Path], mapper: Mapper) -> Datase
         pooled = part.wanted() * horizon
         wanted[name] = tuple(np.union1d(*pair) for pair in zip(wanted[name], pooled, strict=True))
     kept: dict[str, tuple[Counts, ...]] = {}
-    items = [(path, robot.name, wanted) for path in tables]
+    items = [(path, robot, wanted) for path in tables]
     for _, found in mapper(_second_pass, items):
         for name, part in found.items():
             kept[name] = _added(kept[name], part) if name in kept else part
@@ -153,17 +152,17 @@ def _matrix(column: Any) -> Float:
     return flat.reshape(len(column), -1).astype(np.float64)
 
 
-def _first_pass(item: tuple[Path, str]) -> dict[str, Tally]:
+def _first_pass(item: tuple[Path, Embodiment]) -> dict[str, Tally]:
     path, robot = item
-    values = _values(embodiments.get(robot), path)
+    values = _values(robot, path)
     return {name: Tally.of(rows) for name, rows in values.items()}
 
 
 def _second_pass(
-    item: tuple[Path, str, Mapping[str, Sequence[Int]]],
+    item: tuple[Path, Embodiment, Mapping[str, Sequence[Int]]],
 ) -> dict[str, tuple[Counts, ...]]:
     path, robot, wanted = item
-    values = _values(embodiments.get(robot), path)
+    values = _values(robot, path)
     return {name: tally.keep(rows, wanted[name]) for name, rows in values.items()}
 
 

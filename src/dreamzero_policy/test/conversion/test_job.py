@@ -137,6 +137,24 @@ def test_what_is_wrong_with_one_leaves_the_others_alone(record, settings, tmp_pa
     assert good.is_dir()
 
 
+def test_a_robot_of_the_installations_own_is_converted(record, settings, tmp_path):
+    file = tmp_path / "mini.py"
+    file.write_text(
+        "from dataclasses import replace\n"
+        "from dreamzero_policy.embodiments import droid\n"
+        'MINI = replace(droid.DROID, name="mini")\n'
+    )
+    # The recording names the file as it was where it was recorded.
+    for name, robot in (("by_path", "/elsewhere/robots/mini.py"), ("by_name", "mini")):
+        record(name, folder=tmp_path / "bags", facts={"robot": robot})
+    record("droid", folder=tmp_path / "bags", seconds=1.0)
+    chosen = replace(settings, robot=str(file))
+    outcome = convert([tmp_path / "bags"], tmp_path / "data", chosen, count=2)
+    assert [one.name for one in outcome.parts if one.rejected] == ["droid"]
+    assert outcome.episodes == 2
+    assert LeRobotDataset(tmp_path / "data").info["robot_type"] == "mini"
+
+
 def test_a_bug_in_one_is_reported_and_tried_again(bags, settings, tmp_path, monkeypatch):
     def broken(episode, chosen):
         raise ZeroDivisionError("a bug")

@@ -2,11 +2,12 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from dreamzero_policy.conversion.job import convert
-from dreamzero_policy.conversion.workers import WorkerLostError, run
+from dreamzero_policy.conversion.workers import RAY, WorkerLostError, Workers
 
 
 def square(number):
@@ -19,18 +20,27 @@ def die(number):
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_every_item_has_its_result(count):
-    assert dict(run(square, list(range(7)), workers=count)) == {n: n * n for n in range(7)}
+    with Workers(count) as workers:
+        assert dict(workers.run(square, list(range(7)))) == {n: n * n for n in range(7)}
+        assert dict(workers.run(square, [3, 4])) == {3: 9, 4: 16}
 
 
 def test_a_process_that_is_killed_is_named():
-    with pytest.raises(WorkerLostError, match="fewer --workers"):
-        list(run(die, [1, 2], workers=2))
+    with Workers(2) as workers, pytest.raises(WorkerLostError, match="fewer --workers"):
+        list(workers.run(die, [1, 2]))
 
 
 def test_without_ray_the_command_to_install_it_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match=r"pip install 'ray\[data\]=="):
-        list(run(square, [1], ray_address="local"))
+        list(Workers(ray_address="local").run(square, [1]))
+
+
+def test_the_ray_that_is_named_is_the_pinned_one():
+    pinned = Path(__file__).resolve().parents[4] / "requirements" / "ray.txt"
+    if not pinned.is_file():
+        pytest.skip("not in the source tree")
+    assert RAY in pinned.read_text()
 
 
 @pytest.fixture
@@ -44,7 +54,8 @@ def cluster():
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_ray_gives_the_same(cluster, record, settings, tmp_path):
-    assert dict(run(square, list(range(5)), ray_address=cluster)) == {n: n * n for n in range(5)}
+    found = dict(Workers(ray_address=cluster).run(square, list(range(5))))
+    assert found == {n: n * n for n in range(5)}
     for name in ("a", "b"):
         record(name, folder=tmp_path / "bags")
     convert([tmp_path / "bags"], tmp_path / "here", settings)
