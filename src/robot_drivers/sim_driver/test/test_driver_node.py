@@ -315,6 +315,12 @@ def test_a_scene_is_reset_while_it_runs(bench):
         bench.spin_until(answer.done, 20)
         return answer.result()
 
+    def drive_until(done, session=None):
+        end = time.monotonic() + 20
+        while not done():
+            assert time.monotonic() < end, "waited too long"
+            bench.drive(NEAR, 0.1, session=session)
+
     driver = start("-p", "robot:=droid", "-p", "task:=stack", "-p", "seed:=3")
     try:
         bench.spin_until(lambda: tasks_seen and VIEWS[0] in bench.newest, 30)
@@ -325,8 +331,7 @@ def test_a_scene_is_reset_while_it_runs(bench):
         assert first.instruction == f"put the {things}"
         assert first.time_limit > 0
         assert len(first.scene_state) > 20
-        bench.drive(NEAR, 0.6)
-        assert bench.status.mode == DriverStatus.FOLLOWING
+        drive_until(lambda: bench.status.mode == DriverStatus.FOLLOWING)
         bench.spin_until(lambda: tasks_seen[-1].elapsed > 0, 10)
 
         refused = reset(task="carry", seed=1)
@@ -346,12 +351,10 @@ def test_a_scene_is_reset_while_it_runs(bench):
         bench.spin_until(lambda: bench.status.session_id != old, 10)
         assert bench.status.mode == DriverStatus.HOLDING
         np.testing.assert_allclose(bench.positions, HOME, atol=1e-3)
-        bench.drive(NEAR, 0.5, session=old)
-        bench.spin_until(lambda: bench.status.commands_refused > 5, 10)
+        drive_until(lambda: bench.status.commands_refused > 5, session=old)
         np.testing.assert_allclose(bench.positions, HOME, atol=1e-3)
         assert tasks_seen[-1].elapsed == 0.0
-        bench.drive(NEAR, 0.8)
-        np.testing.assert_allclose(bench.positions, NEAR, atol=2e-3)
+        drive_until(lambda: np.allclose(bench.positions, NEAR, atol=2e-3))
 
         assert reset(task="", seed=0).success
         bench.spin_until(lambda: tasks_seen[-1].task == "", 10)
