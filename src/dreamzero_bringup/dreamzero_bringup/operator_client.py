@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import rclpy
 from dreamzero_msgs.action import RunPolicy
+from dreamzero_msgs.msg import PolicyStatus
 from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -20,6 +21,7 @@ from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
 from dreamzero_bringup import domain
+from dreamzero_policy.ros import qos
 
 _PATIENCE_S = 8.0  # to let go of a robot it is braked first, and then its driver is asked
 _OUTCOMES = {
@@ -112,17 +114,27 @@ class OperatorClient:
     def follow(self, prompt: str, time_limit_s: float, report: Callable[[str], None]) -> Outcome:
         """Sends an instruction and waits until it ends; Ctrl-C cancels it.
 
+        Args:
+            prompt: the instruction.
+            time_limit_s: how long it may take [s]; 0 for no limit.
+            report: takes a line every two seconds, with what the policy waits for.
+
         Raises:
             ValueError: as ``start``.
         """
-        reported = 0.0
+        reported, waits = 0.0, ""
+
+        def on_status(status: PolicyStatus) -> None:
+            nonlocal waits
+            waits = f"; waits: {status.message}" if status.state == PolicyStatus.WAITING else ""
 
         def on_feedback(feedback: RunPolicy.Feedback) -> None:
             nonlocal reported
             if feedback.elapsed - reported >= 2.0:
                 reported = feedback.elapsed
-                report(f"{feedback.elapsed:6.1f} s, {feedback.chunks} chunks")
+                report(f"{feedback.elapsed:6.1f} s, {feedback.chunks} chunks{waits}")
 
+        self._node.create_subscription(PolicyStatus, "policy_status", on_status, qos.STATUS)
         handle = self.start(prompt, time_limit_s, on_feedback)
         ended = handle.get_result_async()
         try:

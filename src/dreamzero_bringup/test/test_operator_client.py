@@ -1,6 +1,7 @@
 """An operator's words reach a policy and a controller, here small ones of the test's own."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -72,8 +73,21 @@ class Robot:
     def _follow(self, goal):
         self.heard.append((goal.request.prompt, goal.request.time_limit))
         goal.publish_feedback(RunPolicy.Feedback(elapsed=2.5, chunks=3))
+        if goal.request.prompt == "wait":
+            self._wait(goal)
         goal.succeed()
         return RunPolicy.Result(outcome=RunPolicy.Result.TIME_LIMIT, message="done", chunks=4)
+
+    def _wait(self, goal):
+        """Says for as long as it takes to be heard that there is no canvas."""
+        out = self.node.create_publisher(messages.PolicyStatus, "policy_status", qos.STATUS)
+        status = messages.PolicyStatus(
+            state=messages.PolicyStatus.WAITING, message="no canvas has come yet"
+        )
+        for number in range(2, 42):
+            out.publish(status)
+            time.sleep(0.1)
+            goal.publish_feedback(RunPolicy.Feedback(elapsed=2.5 * number, chunks=3))
 
     def publish(self):
         node, send = self.node, {}
@@ -165,6 +179,13 @@ def test_words_reach_policy_and_controller(robot):
     assert said == ["   2.5 s, 3 chunks"]
     assert (refused.success, refused.message) == (False, "no_chunk: none yet")
     assert stopped.success
+
+
+def test_what_a_policy_waits_for_is_said(robot):
+    said = []
+    with spinning("operator", robot.domain_id) as node:
+        OperatorClient(node).follow("wait", 0.0, said.append)
+    assert any(line.endswith("3 chunks; waits: no canvas has come yet") for line in said), said
 
 
 def test_every_command_reaches_its_service(robot):

@@ -128,6 +128,8 @@ def _policy(said: PolicySaid | None) -> Finding:
         return failed("policy", found, fix='read its log; dreamzero run "..." starts again')
     if said.state == "WAITING":
         return warned("policy", found, fix="as it says; cameras and joint states above first")
+    if said.state == "IDLE" and ", but " in said.message:
+        return warned("policy", found, fix="as it says")
     if said.state == "WARMING_UP":
         return warned("policy", found, fix="wait until it says that it is ready, then look again")
     latency = f"; {said.latency_s:.2f} s for a chunk" if said.latency_s else ""

@@ -24,6 +24,7 @@ from dreamzero_bringup.walk.step import Gate, Taken
 from dreamzero_bringup.walk.walked import Walked
 from dreamzero_bringup.walk.wire import Wire
 from dreamzero_policy.control.limits import Limits
+from dreamzero_policy.embodiments.embodiment import BASE_AXES
 
 _START = {"y": YES, "s": SKIP, "q": QUIT}
 _SKIP_FIRST = {"s": SKIP, "y": YES, "q": QUIT}
@@ -263,9 +264,11 @@ def describe(meant: Move, words: str) -> str:
     sizes = {
         "revolute": f"{np.degrees(amount):+.1f} degrees",
         "prismatic": f"{1e3 * amount:+.0f} mm",
-        "gripper": f"{amount:+.2f} of its range",
-        "base": f"{amount:+.2f} {'rad' if joint.name.endswith('yaw') else 'm'}",
+        "gripper": f"{amount:+.0%} of its range",
+        "base": f"{100 * amount:+.0f} cm",
     }
+    if joint.kind == "base" and BASE_AXES[joint.name][0] == "angular":
+        sizes["base"] = sizes["revolute"]
     shown = f": {words}" if words else f" ({'positive' if amount > 0 else 'negative'} direction)"
     return f"{joint.name} by {sizes[joint.kind]} and back, {meant.duration:.0f} s{shown}."
 

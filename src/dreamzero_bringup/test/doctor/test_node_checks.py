@@ -53,6 +53,8 @@ def test_a_sound_graph_passes(live, expected, complaints):
          Level.FAIL, "out of memory"),
         ({"policy": replace(POLICY, state="WAITING", message="no canvas")}, "policy", Level.WARN,
          "no canvas"),
+        ({"policy": replace(POLICY, state="IDLE", message="ready, but canvases come every")},
+         "policy", Level.WARN, "canvases come every"),
         ({"policy": replace(POLICY, state="WARMING_UP")}, "policy", Level.WARN, "WARMING_UP"),
         ({"diagnoses": (Diagnosis("ERROR", "arm: motor 3", "too hot"),)},
          "diagnostics: arm: motor 3", Level.FAIL, "too hot"),

@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             "walk: expected a running graph, got --sim; start it first: dreamzero up ROBOT --sim"
         )
+    _refuse_unknown_joints(args)
     if console.is_terminal:
         console.print("looking around; this takes some ten seconds", style="dim")
     gathered = gather(
@@ -81,6 +82,25 @@ def run(args: argparse.Namespace) -> int:
     if args.walk:
         return _walk(args, gathered, report.failed, console)
     return 1 if report.failed else 0
+
+
+def _refuse_unknown_joints(args: argparse.Namespace) -> None:
+    """Refuses a misspelt joint before anything is looked at, which takes a while.
+
+    Raises:
+        ValueError: it names the robot's joints.
+    """
+    from dreamzero_bringup.graph import Options, embodiment
+
+    if args.joints:
+        robot = embodiment(Options(args.robot, config_dir=args.config_dir))
+        for name in _joints(args):
+            robot.joint(name)
+
+
+def _joints(args: argparse.Namespace) -> tuple[str, ...]:
+    """The joints that were asked for; none for all."""
+    return tuple(filter(None, (name.strip() for name in args.joints.split(","))))
 
 
 def _walk(args: argparse.Namespace, gathered: Gathered, unfit: bool, console: Console) -> int:
@@ -106,7 +126,7 @@ def _walk(args: argparse.Namespace, gathered: Gathered, unfit: bool, console: Co
     walk = loop.Walk(
         gathered,
         Agreeing(say) if args.yes else Terminal(say),
-        only=tuple(filter(None, args.joints.split(","))),
+        only=_joints(args),
         driver=args.checklist or loop.driver_of(gathered),
         folder=out,
     )

@@ -56,6 +56,11 @@ class PolicyInputs:
         """Stamp of the newest canvas; 0 before the first."""
         return self._newest_ns.get("canvas", 0)
 
+    @property
+    def other_rate(self) -> str:
+        """How canvases come at another rate than the checkpoint's; empty where they do not."""
+        return self._rate.problem
+
     def take_canvas(self, came: dz.Canvas | Canvas | ValueError) -> None:
         """Keeps a canvas: a message, or what decoding one gave."""
         try:

@@ -302,7 +302,9 @@ class PolicyNode(Node[PolicyParameters]):
         if loaded is None:
             return Status.WARMING_UP, "the model is being loaded and warmed up"
         if instruction is None:
-            return Status.IDLE, "ready" if self.accepting else "ready; not active"
+            ready = "ready" if self.accepting else "ready; not active"
+            other = loaded.inputs.other_rate
+            return Status.IDLE, f"{ready}, but {other}" if other else ready
         if self._failure:
             return Status.FAILED, self._failure
         stale = loaded.inputs.stale(self.now_ns())

@@ -86,3 +86,9 @@ def test_nothing_moves_while_a_check_fails(asked, capsys, tmp_path):
     assert command_line.main(["doctor", "--walk", "--yes", "--out", str(tmp_path)]) == 1
     assert "nothing is moved while a check fails" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
+
+
+def test_a_misspelt_joint_is_refused_before_anything_is_looked_at(asked, capsys):
+    assert command_line.main(["doctor", "yam", "--walk", "--joints", "left_joint1,left_grip"]) != 0
+    assert "yam has no joint 'left_grip'; its joints are left_joint1" in capsys.readouterr().err
+    assert "request" not in asked
