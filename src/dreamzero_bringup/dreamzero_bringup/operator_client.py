@@ -191,6 +191,9 @@ def spinning(name: str, domain_id: int) -> Iterator[Node]:
     finally:
         executor.shutdown(timeout_sec=1.0)
         thread.join(timeout=2.0)
+        for waitable in list(node.waitables):
+            if isinstance(waitable, ActionClient):  # it would keep the node in the graph
+                waitable.destroy()
         node.destroy_node()
         rclpy.try_shutdown()
 
