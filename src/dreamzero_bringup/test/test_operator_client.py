@@ -1,5 +1,6 @@
 """An operator's words reach a policy and a controller, here small ones of the test's own."""
 
+import gc
 import threading
 import time
 
@@ -261,3 +262,21 @@ def test_the_only_run_here_is_found_by_its_lock(monkeypatch, tmp_path):
     assert domain_of_run(None) == 55
     first.release()
     second.release()
+
+
+def test_a_node_that_is_done_leaves_the_graph():
+    """Without waiting for a collection of what Python forgets: a second one would be a double."""
+    claim = DomainClaim()
+    gc.disable()
+    try:
+        for number in range(2):
+            with spinning(f"before_{number}", claim.domain_id) as node:
+                OperatorClient(node)
+        with spinning("after", claim.domain_id) as node:
+            until = time.monotonic() + 20.0
+            while node.get_node_names() != ["after"] and time.monotonic() < until:
+                time.sleep(0.1)
+            assert node.get_node_names() == ["after"]
+    finally:
+        gc.enable()
+        claim.release()
