@@ -69,7 +69,14 @@ _ARGUMENTS = (
     ),
 )
 
-_UNSET = {"sim": "false", "checkpoint": "", "dry_run": "false", "side": "all"}
+_UNSET = {
+    "sim": "false",
+    "checkpoint": "",
+    "dry_run": "false",
+    "side": "all",
+    "policy_host": "",
+    "robot_host": "",
+}
 
 
 _ROBOT = DeclareLaunchArgument(

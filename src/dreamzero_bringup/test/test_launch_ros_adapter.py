@@ -37,7 +37,7 @@ _DEFAULTS = {
 ROBOTS = ("droid", "agibot_g1", "yam")
 
 
-def actions(robot, **arguments):
+def actions(robot, /, **arguments):
     """What the description does for launch arguments, without starting anything."""
     return done_by(describe(robot), arguments)
 
