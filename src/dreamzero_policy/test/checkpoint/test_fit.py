@@ -174,11 +174,12 @@ def test_all_differences_are_named_at_once():
     assert len(differ(facts)) == 1 + 4 + 1 + 1
 
 
-def test_another_chunk_length_needs_to_be_asked_for():
+def test_another_chunk_length_is_taken_where_the_checkpoint_does_not_contradict_itself():
     config = replace(CONFIG, num_action_per_block=48)
     facts = replace(FACTS, action_rows=48, rates=(30.0,) * 3)
-    assert any("to run at the checkpoint's, pass it" in line for line in differ(facts, config))
-    assert differ(facts, config, TimeBase(30, 6, 48)) == []
+    assert differ(facts, config, None) == differ(facts, config, TimeBase(30, 6, 48)) == []
+    (found,) = differ(replace(facts, action_rows=24), config, None)
+    assert "the checkpoint contradicts itself" in found
 
 
 def test_statistics_per_row_must_have_the_chunk_s_rows():
