@@ -133,8 +133,7 @@ def run(folder: Path, out: Path, say: Callable[[object], None], **how: object) -
     result = score(played)
     out.mkdir(parents=True, exist_ok=True)
     picture, figures = out / f"{folder.name}_play.png", out / f"{folder.name}_play.json"
-    weights = f"{played.weights}{', UNTRAINED' if played.untrained else ''}"
-    title = f"{folder.name}, open loop: {played.instruction!r}; weights: {weights}"
+    title = f"{folder.name}, open loop: {played.instruction!r}; {played.weights}"
     pictures.timeline(played, result, picture, title, who="the recording")
     summary = {"episode": folder.name, "open_loop": True} | summarise(played, result)
     figures.write_text(json.dumps(summary, indent=2) + "\n")

@@ -260,9 +260,9 @@ def _draw(done: Replayed, name: str, path: Path) -> None:
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
     for column, (axis, joint) in enumerate(zip(axes.flat, names, strict=False)):
-        axis.plot(done.seconds, done.recorded[:, column], color="#111111", lw=1.6, label="recorded")
+        axis.plot(done.seconds, done.recorded[:, column], color="0.75", lw=3.5, label="recorded")
         axis.plot(
-            done.seconds, done.simulated[:, column], color="#e08a3c", lw=1.2, label="simulated"
+            done.seconds, done.simulated[:, column], color="#c2571a", lw=1.2, label="simulated"
         )
         kind = done.embodiment.joint(joint).kind
         axis.set_ylabel(f"{joint}\n[{unit(kind)}]", fontsize=8)

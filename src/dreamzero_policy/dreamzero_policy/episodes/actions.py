@@ -15,7 +15,7 @@ from rich.text import Text
 
 from dreamzero_policy.data.episode_store import EpisodeStore
 from dreamzero_policy.episodes import counted, terminal
-from dreamzero_policy.episodes.found import Found, folders, look, look_at_all, select
+from dreamzero_policy.episodes.found import Found, look, look_at_all, select
 from dreamzero_policy.episodes.picture import draw
 from dreamzero_policy.episodes.syncing import SUMS, files_of, sync
 from dreamzero_policy.episodes.tags import change_tags
@@ -48,7 +48,7 @@ def show(console: Console, root: Path, names: Sequence[str], out: Path) -> int:
         if found.facts is None:
             raise ValueError(f"not drawn: {found.state}")
 
-    return _each(console, select(root, names), one, "drawing")
+    return _each(console, select(root, names), one)
 
 
 def judge(console: Console, root: Path, names: Sequence[str]) -> int:
@@ -136,13 +136,12 @@ def carry(
                 problems.append(f"{done.name}: {done.problem}")
     for text in problems:
         console.print(Text(text, "yellow"))
-    bad = len(found) - len(whole)
     there = len(found) - len(problems)
     console.print(
         f"{there} of {len(found)} episodes are in {to}, every file verified ({SUMS} beside them); "
         f"{terminal.size(copied)} copied now"
     )
-    return int(len(problems) > 0 or bad > 0)
+    return int(bool(problems))
 
 
 def count(console: Console, root: Path, names: Sequence[str], db: Path) -> int:
@@ -158,20 +157,16 @@ def count(console: Console, root: Path, names: Sequence[str], db: Path) -> int:
         return _each(console, select(root, names), one)
 
 
-def _each(
-    console: Console, chosen: Sequence[Path], one: Callable[[Path], None], what: str = ""
-) -> int:
+def _each(console: Console, chosen: Sequence[Path], one: Callable[[Path], None]) -> int:
     """Does it to each; names those with which it could not be done."""
     failed = 0
-    with terminal.progress(what, len(chosen)) as bar:
-        bar.update(0, visible=bool(what))
-        for folder in chosen:
-            try:
-                one(folder)
-            except (ValueError, OSError) as error:
-                failed += 1
-                console.print(Text(f"{folder.name}: {error}", "yellow"))
-            bar.advance(0)
+    for folder in chosen:
+        try:
+            one(folder)
+        except (ValueError, OSError) as error:
+            failed += 1
+            text = str(error).removeprefix(f"{folder}: ")
+            console.print(Text(f"{folder.name}: {text}", "yellow"))
     if not chosen:
         console.print("no episode is there")
     return int(failed > 0)
@@ -191,8 +186,3 @@ def _recount(db: Path, name: str, *, discarded: bool) -> str:
             return ""
         counting.discard_episode(store, name, time.time_ns(), discarded=discarded)
     return f", and {'out of' if discarded else 'back in'} the task counts"
-
-
-def all_names(root: Path) -> list[str]:
-    """Names of every episode of a folder, for ``--all``."""
-    return [folder.name for folder in folders(root)]

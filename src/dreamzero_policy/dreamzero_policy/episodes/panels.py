@@ -23,6 +23,9 @@ _BANDS = ("#cfe3ff", "#ffe3b8", "#d6f2d0", "#f3d6ee", "#e2e2e2", "#fff3a6")
 _LEADERS = (("nobody", "#e4e4e4"), ("policy", "#8db4f2"), ("human", "#f2b56b"), ("back", "#d9cdf0"))
 _POINTS = 4000
 _MAX_AGE_NS = NS_PER_S // 5
+_ABOVE = -0.9
+"""Row of marks that are of no stream."""
+
 _CHARACTER_S = 1 / 190
 """Width of a character of an instruction as a share of the picture's."""
 
@@ -175,7 +178,7 @@ def leaders(axis: Axes, episode: Episode, clock: Clock) -> None:
 def streams(axis: Axes, episode: Episode, robot: Embodiment | None, clock: Clock) -> None:
     """A bar per stream, red where it was silent for too long, with its rate; marks by number."""
     names = required(episode, robot)
-    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.set_ylim(len(names) - 0.4, _ABOVE - 0.55)
     axis.set_yticks(range(len(names)), [_topic(name) for name in names], fontsize=8)
     for row, name in enumerate(names):
         if not episode.counts.get(name):
@@ -188,15 +191,17 @@ def streams(axis: Axes, episode: Episode, robot: Embodiment | None, clock: Clock
         longest = longest_silence_ns(log_ns, NS_PER_S // 15, _MAX_AGE_NS)
         ends = [clock.ns(0.0), *log_ns.tolist(), clock.ns(clock.seconds)]
         worst = 0
+        commands = "command" in name  # which may pause
         for before, after in pairwise(ends):
-            if after - before > longest and "command" not in name:
+            if after - before > longest and not commands:
                 _gap(axis, row, clock.s(before), clock.s(after))
             worst = max(worst, after - before)
         hz = (len(log_ns) - 1) / max(1e-9, last - first)
-        _beside(axis, row, f"{hz:.0f} Hz, gap {worst / NS_PER_S:.2f} s", "0.25")
+        gap = "" if commands else f", gap {worst / NS_PER_S:.2f} s"
+        _beside(axis, row, f"{hz:.0f} Hz{gap}", "0.25")
     for number, event in numbered(episode):
         at = min(max(clock.s(event.stamp_ns), 0.0), clock.seconds)
-        row = next((k for k, name in enumerate(names) if _is(episode, event, name)), -0.45)
+        row = next((k for k, name in enumerate(names) if _is(episode, event, name)), _ABOVE)
         axis.text(
             at, row, str(number), fontsize=7.5, color="white", weight="bold", ha="center",
             va="center", bbox={"boxstyle": "circle,pad=0.25", "color": COLOURS[event.kind]},
@@ -212,6 +217,12 @@ def mark_lines(axis: Axes, episode: Episode, clock: Clock) -> None:
         at = clock.s(event.stamp_ns)
         style = ":" if event.kind == "instruction" else "-"
         axis.axvline(at, color=COLOURS[event.kind], lw=0.8, ls=style, alpha=0.7)
+
+
+def explain_lines(axis: Axes) -> None:
+    """What full and dotted lines are."""
+    text = "— measured   ··· commanded"
+    axis.text(1.0, 1.02, text, transform=axis.transAxes, ha="right", va="bottom", fontsize=8)
 
 
 def say(axis: Axes, text: str) -> None:

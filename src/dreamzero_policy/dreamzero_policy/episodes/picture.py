@@ -23,8 +23,8 @@ from dreamzero_policy.episodes.strip import canvases
 from dreamzero_policy.episodes.tags import tags_of
 from dreamzero_policy.types import NS_PER_S
 
-_WIDE = 16.0
-_CANVASES = 8
+_WIDE, _DPI = 16.0, 120
+_CANVASES = 6
 _MOST_LINES = 12
 _OUTCOMES = {"success": "#1a7f37", "failure": "#b42318", "partial": "#b26a00"}
 
@@ -43,7 +43,7 @@ def draw(folder: Path, path: Path) -> None:
     with Episode(folder) as episode:
         figure = _drawn(episode)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100, metadata={"Software": None})
+    figure.savefig(path, dpi=_DPI, metadata={"Software": None})
 
 
 def _drawn(episode: Episode) -> Figure:
@@ -58,7 +58,7 @@ def _drawn(episode: Episode) -> Figure:
     height = (
         [_WIDE / _CANVASES * _aspect(robot), 0.42, 0.24]
         + [1.5 if len(group.names) > 2 else 0.8 for group in groups]
-        + [0.24 * max(1, len(panels.required(episode, robot)))]
+        + [0.24 * (1 + len(panels.required(episode, robot)))]
     )
     above, below = 0.85, 0.55 + 0.2 * len(lines)
     figure = Figure(figsize=(_WIDE, sum(height) + 0.16 * len(height) + above + below))
@@ -88,6 +88,7 @@ def _drawn(episode: Episode) -> Figure:
         axis.set_xlim(0.0, clock.seconds)
     for axis in joints:
         panels.mark_lines(axis, episode, clock)
+    panels.explain_lines(joints[0])
     streams.set_xlabel("seconds", fontsize=9)
     _title(figure, episode, total)
     for number, (text, colour) in enumerate(lines):
@@ -130,7 +131,7 @@ def _title(figure: Figure, episode: Episode, total: float) -> None:
         color=_OUTCOMES.get(outcome, "0.4"),
     )  # fmt: skip
     when = f"{datetime.fromtimestamp(facts.started_ns / NS_PER_S, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    driven = f"driven by {facts.checkpoint}" if facts.checkpoint else ""
+    policy = f"policy: {facts.checkpoint}" if facts.checkpoint else ""
     parts = [
         facts.robot,
         f"{seconds_of(episode):.1f} s",
@@ -138,7 +139,7 @@ def _title(figure: Figure, episode: Episode, total: float) -> None:
         facts.operator,
         facts.place,
         when,
-        driven,
+        policy,
         " ".join(f"#{tag}" for tag in tags_of(episode.custom)),
         "cut off and recovered" if episode.recovered else "",
     ]

@@ -51,7 +51,7 @@ def listed(found: Sequence[Found], title: str) -> RenderableType:
     whole = [one for one in found if one.facts]
     total = sum(one.seconds for one in whole)
     robots = ", ".join(sorted({one.facts.robot for one in whole if one.facts}))
-    sum_up = f"{len(whole)} episodes, {length(total)}, {size(sum(o.size_bytes for o in found))}"
+    sum_up = f"{_episodes(len(whole))}, {length(total)}, {size(sum(o.size_bytes for o in found))}"
     lines = [Text(f"{one.name}: {one.problem}", "yellow") for one in found if one.problem]
     return Group(table, Text(f"{sum_up}{f' of {robots}' if robots else ''}"), *lines)
 
@@ -95,14 +95,18 @@ def judged(verdicts: Sequence[Verdict], most: int = 12) -> RenderableType:
         for finding in one.findings[:most]:
             at = "" if finding.at_s is None else f"{finding.at_s:.1f} s: "
             style = "red" if finding.weight == "error" else "yellow"
-            parts.append(Text(f"  {finding.weight}: {at}{finding.text}", style))
+            parts.append(
+                Text(
+                    f"  {finding.weight}: {at}{finding.text.removeprefix(f'{one.folder}: ')}", style
+                )
+            )
         if len(one.findings) > most:
             parts.append(Text(f"  ... and {len(one.findings) - most} more"))
         if one.remedy:
             parts.append(Text(f"  {one.remedy}", "cyan"))
     counts = [sum(one.grade == grade for one in verdicts) for grade in order]
     total = ", ".join(f"{n} {grade}" for n, grade in zip(counts, order, strict=True) if n)
-    return Group(*parts, Text(f"{len(verdicts)} episodes: {total or 'none'}", "bold"))
+    return Group(*parts, Text(f"{_episodes(len(verdicts))}: {total or 'none'}", "bold"))
 
 
 @contextmanager
@@ -121,6 +125,10 @@ def progress(what: str, total: int, *, of_bytes: bool = False) -> Iterator[Progr
     bar.add_task(what, total=total)
     with bar:
         yield bar
+
+
+def _episodes(count: int) -> str:
+    return f"{count} episode{'' if count == 1 else 's'}"
 
 
 def length(seconds: float) -> str:

@@ -180,8 +180,15 @@ def _write(episode: Episode, cut: Cut, folder: Path, name: str, tell: Tell | Non
 
 
 def _events(episode: Episode, cut: Cut) -> list[Event]:
-    """Events of what stays; the instruction in force at the cut is the prompt."""
-    return [one for one in episode.events if cut.first_ns < one.stamp_ns <= cut.last_ns]
+    """Events of what stays; the instruction in force at the cut is the prompt.
+
+    Not the mark of no stream, which is of the whole episode: how long the robot stood still.
+    """
+    return [
+        one
+        for one in episode.events
+        if cut.first_ns < one.stamp_ns <= cut.last_ns and (one.kind != "quality" or one.stream)
+    ]
 
 
 def _ending(episode: Episode, cut: Cut) -> Ending:

@@ -18,7 +18,7 @@ def test_a_picture_is_drawn(tmp_path, record, options):
     folder = record(tmp_path / "droid_1", instructions=((0.0, "a"), (1.0, "b")), **options)
     picture.draw(folder, tmp_path / "out" / "droid_1.png")
     pixels = cv2.imread(str(tmp_path / "out" / "droid_1.png"))
-    assert pixels.shape[1] == 1600
+    assert pixels.shape[1] == 1920
     assert pixels.std() > 10
 
 

@@ -50,7 +50,7 @@ def fewer_joints(topic, at_ns, values):
 @pytest.mark.parametrize(
     ("change", "weight", "said"),
     [
-        (gap, "warning", "wrist/image_raw/compressed: gap of 0.9"),
+        (gap, "warning", "wrist/image_raw/compressed: gap of 0.80 s"),
         (no_wrist, "error", "expected topic /wrist/image_raw"),
         (jump, "error", "the clock was set back"),
         (fewer_joints, "error", "expected joints panda_joint1"),
