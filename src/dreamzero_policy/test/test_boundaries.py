@@ -28,6 +28,7 @@ ALLOWED = {
     "conversion": _NUMPY | {"observation", "data", "datasets"},
     "training": _MODEL | {"observation", "data", "datasets"},
     "tasks": set(),
+    "episodes": _NUMPY | {"observation", "data", "conversion", "tasks"},
     "ros": _NUMPY | {"observation"},
     "nodes": _MODEL
     | {"ros", "observation", "chunks", "control", "inference", "delay", "clock_offset", "tasks"}
@@ -35,7 +36,7 @@ ALLOWED = {
     "golden": _MODEL | {"observation", "inference", "training"},
     "cli": _MODEL
     | {"observation", "control", "inference", "data", "training", "golden", "tasks"}
-    | {"datasets", "conversion"},
+    | {"datasets", "conversion", "episodes"},
 }
 
 ROS = {"rclpy", "std_msgs", "std_srvs", "sensor_msgs", "geometry_msgs", "diagnostic_msgs",

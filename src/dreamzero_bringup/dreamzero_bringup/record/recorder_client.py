@@ -35,11 +35,13 @@ class RecorderClient:
     Attributes:
         status: the newest one; None before the first.
         ended: result of the episode that ended last; None while one runs.
+        started: whether an episode was begun here.
     """
 
     def __init__(self, node: Node) -> None:
         self.status: RecorderStatus | None = None
         self.ended: RecordEpisode.Result | None = None
+        self.started = False
         self._record = ActionClient(node, RecordEpisode, "record_episode")
         self._end = node.create_client(EndEpisode, "recorder/end")
         self._mark = node.create_client(MarkEpisode, "recorder/mark")
@@ -64,6 +66,7 @@ class RecorderClient:
         handle = result_of(self._record.send_goal_async(goal), _PATIENCE_S, "recorder's answer")
         if not handle.accepted:
             return Answer(False, self._why())
+        self.started = True
         handle.get_result_async().add_done_callback(self._over)
         return Answer(True, f"recording: {request.prompt or 'no instruction'}")
 

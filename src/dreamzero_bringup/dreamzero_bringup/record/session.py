@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TextIO
 
 from dreamzero_bringup.graph import Options, build_recorder
@@ -17,10 +18,12 @@ from dreamzero_bringup.operator_client import domain_of_run, spinning
 from dreamzero_bringup.record.commands import HELP, Commands
 from dreamzero_bringup.record.recorder_client import EpisodeRequest, RecorderClient
 from dreamzero_bringup.record.screen import Screen
+from dreamzero_bringup.record.task_counts import TaskCounts
 from dreamzero_bringup.supervisor import Interrupts, Supervisor, report_failure
 
 _READY_S = 60.0
 _LOOK_S = 0.05
+_ENDED_S = 10.0
 
 
 def run(
@@ -29,6 +32,7 @@ def run(
     *,
     domain_id: int | None = None,
     discovery_range: str | None = None,
+    tasks: TaskCounts | None = None,
     lines: TextIO = sys.stdin,
     out: TextIO = sys.stdout,
 ) -> int:
@@ -39,6 +43,7 @@ def run(
         request: what is known of every episode.
         domain_id: of the running graph; None for the only one on this machine.
         discovery_range: as for ``Supervisor``.
+        tasks: where saved episodes are counted.
         lines: where commands come from.
         out: where answers and the status go.
 
@@ -63,13 +68,48 @@ def run(
     with Interrupts() as interrupts, screen, supervisor, spinning(me, domain) as ros:
         client = RecorderClient(ros)
         commands = Commands(client, request, screen.say, lambda: screen.streams(client.status))
-        _serve(supervisor, interrupts, client, commands, screen, lines)
+        ends = _Ends(client, screen.say, tasks)
+        _serve(supervisor, interrupts, client, commands, ends, screen, lines)
         if supervisor.failure is None:
             commands.finish()
+            ends.wait()
     if supervisor.failure is not None:
         report_failure(supervisor.failure, lambda _, text: screen.say(text))
         return 1
     return 0
+
+
+class _Ends:
+    """Says how episodes ended, each once, and counts those that are kept."""
+
+    def __init__(
+        self, client: RecorderClient, say: Callable[[str], None], tasks: TaskCounts | None
+    ) -> None:
+        self._client, self._say, self._tasks = client, say, tasks
+        self._told: object = None
+
+    def tell(self) -> None:
+        """Says what is new."""
+        ended = self._client.ended
+        if ended is None or ended is self._told:
+            return
+        self._told = ended
+        if ended.outcome in (ended.STOPPED, ended.FAILED):
+            self._say(f"the episode ended by itself: {ended.message}")
+        for mark in ended.marks:
+            self._say(f"  mark: {mark}")
+        kept = ended.outcome in (ended.SAVED, ended.STOPPED)
+        if self._tasks and kept and (said := self._tasks.saved(Path(ended.folder))):
+            self._say(said)
+
+    def wait(self) -> None:
+        """Waits for the end of an episode that is just being saved, and says it."""
+        deadline = time.monotonic() + _ENDED_S
+        while self._client.started and self._client.ended is None:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(_LOOK_S)
+        self.tell()
 
 
 def _serve(
@@ -77,6 +117,7 @@ def _serve(
     interrupts: Interrupts,
     client: RecorderClient,
     commands: Commands,
+    ends: _Ends,
     screen: Screen,
     lines: TextIO,
 ) -> None:
@@ -96,15 +137,9 @@ def _serve(
     screen.say(HELP)
     typed: queue.Queue[str | None] = queue.Queue()
     threading.Thread(target=_read, args=(lines, typed.put), daemon=True).start()
-    ended = None
     while going():
         screen.status(client.status)
-        if client.ended is not None and client.ended is not ended:
-            ended = client.ended
-            if ended.outcome in (ended.STOPPED, ended.FAILED):
-                screen.say(f"the episode ended by itself: {ended.message}")
-            for mark in ended.marks:
-                screen.say(f"  mark: {mark}")
+        ends.tell()
         with contextlib.suppress(queue.Empty):
             text = typed.get(timeout=_LOOK_S)
             if text is None or not commands.run(text):

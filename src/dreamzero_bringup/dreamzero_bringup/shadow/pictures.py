@@ -21,7 +21,7 @@ _HUMAN, _PLANNED, _CHUNK, _HOLD = "#111111", "#1f4fd8", "#e08a3c", "#8a8a8a"
 _BEFORE_NS = 2 * NS_PER_S
 
 
-def timeline(run: ShadowRun, result: Score, path: Path, title: str) -> None:
+def timeline(run: ShadowRun, result: Score, path: Path, title: str, who: str = "the human") -> None:
     """Writes one panel per joint: what the human did, what the policy would have done.
 
     Args:
@@ -29,6 +29,7 @@ def timeline(run: ShadowRun, result: Score, path: Path, title: str) -> None:
         result: its score, whose reference is drawn.
         path: where to, a ``.png``.
         title: one line above all panels.
+        who: moved the robot.
     """
     stamps, poses = run.human if result.reference == "commands" else run.states
     origin = min(chunk.observation_ns for _, chunk in run.chunks)
@@ -57,12 +58,15 @@ def timeline(run: ShadowRun, result: Score, path: Path, title: str) -> None:
         axis.grid(True, lw=0.3)
     axes[-1, 0].set_xlabel("time after the first observation [s]")
     figure.suptitle(title, fontsize=13)
+    handles = [
+        Line2D([], [], color=_HUMAN, lw=1.6, label=f"{who} ({result.reference})"),
+        Line2D([], [], color=_CHUNK, lw=1, label="rows of every chunk"),
+    ]
+    if len(run.planned[0]):
+        label = "the chunk in force, tick by tick"
+        handles.append(Line2D([], [], color=_PLANNED, lw=1.2, label=label))
     figure.legend(
-        handles=[
-            Line2D([], [], color=_HUMAN, lw=1.6, label=f"the human ({result.reference})"),
-            Line2D([], [], color=_PLANNED, lw=1.2, label="the chunk in force, tick by tick"),
-            Line2D([], [], color=_CHUNK, lw=1, label="rows of every chunk"),
-        ],
+        handles=handles,
         loc="outside lower center",
         ncols=3,
         frameon=False,

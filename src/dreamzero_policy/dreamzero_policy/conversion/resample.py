@@ -82,7 +82,7 @@ def resample(episode: Episode, settings: ConversionSettings) -> Rows:
             streams that have no instant in common.
         ValueError: joints that are not the robot's.
     """
-    robot, site = settings.embodiment, _site(episode)
+    robot, site = settings.embodiment, site_of(episode)
     max_age_ns = round(settings.max_age_s * NS_PER_S)
     grid = Grid(robot.time_base.control_hz)
     streams = {view.name: camera_stream(episode, view.name) for view in robot.views}
@@ -134,7 +134,7 @@ def resample(episode: Episode, settings: ConversionSettings) -> Rows:
     )
 
 
-def _site(episode: Episode) -> dict[str, dict]:
+def site_of(episode: Episode) -> dict[str, dict]:
     """Parameters by node of the installation's robot file that the recording carries."""
     try:
         sections = yaml.safe_load(episode.facts.robot_file) or {}
@@ -145,6 +145,12 @@ def _site(episode: Episode) -> dict[str, dict]:
         for section, body in sections.items()
         if isinstance(body, dict)
     }
+
+
+def joint_sources(robot: Embodiment, site: Mapping[str, dict]) -> tuple[str, ...]:
+    """Topics of measured joints, by our names, as the installation's proprioception listens."""
+    texts = site.get("proprioception", {}).get("sources", ())
+    return tuple(parse_sources(texts) or {"joint_states": robot.state_joints})
 
 
 def _advancing(name: str, stamps_ns: Int, values: Sequence) -> _Series:
@@ -176,10 +182,8 @@ def _pictures(view: str, stream: Stream, robot: Embodiment, site: dict[str, dict
 
 def _sources(episode: Episode, robot: Embodiment, site: dict[str, dict]) -> dict[str, _Series]:
     """Joint messages by source, each value the names and the positions."""
-    texts = site.get("proprioception", {}).get("sources", ())
-    names = parse_sources(texts) or {"joint_states": robot.state_joints}
     found = {}
-    for source in names:
+    for source in joint_sources(robot, site):
         series = episode.stream(source).joints()
         values = [(series.names, positions) for positions in series.positions]
         found[source] = _advancing(source, series.stamps_ns, values)

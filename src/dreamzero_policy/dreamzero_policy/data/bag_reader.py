@@ -25,7 +25,7 @@ from mcap.records import Metadata
 from mcap.summary import Summary
 
 from dreamzero_policy import embodiments
-from dreamzero_policy.data.definitions import Decoder
+from dreamzero_policy.data.definitions import Decoder, Definition
 from dreamzero_policy.data.episode_facts import (
     END,
     EVENT,
@@ -43,7 +43,13 @@ from dreamzero_policy.data.errors import (
     WrongSchemaError,
 )
 from dreamzero_policy.data.mapped_file import BagMessage, MappedFile, Place
-from dreamzero_policy.data.rosbag2_layout import MESSAGE_ENCODING, SCHEMA_ENCODING, read_metadata
+from dreamzero_policy.data.rosbag2_layout import (
+    MESSAGE_ENCODING,
+    SCHEMA_ENCODING,
+    Qos,
+    qos_profiles,
+    read_metadata,
+)
 from dreamzero_policy.data.streams import Stream
 from dreamzero_policy.embodiments.embodiment import Embodiment
 
@@ -112,6 +118,11 @@ class Episode:
         return self.custom.get("dreamzero.outcome") or (self.ending and self.ending.outcome) or ""
 
     @property
+    def decoder(self) -> Decoder:
+        """Of every type in the bag, by its own definitions."""
+        return self._decoder
+
+    @property
     def embodiment(self) -> Embodiment:
         """The robot layout.
 
@@ -133,6 +144,14 @@ class Episode:
             min(chunk.message_start_time for chunk in chunks),
             max(chunk.message_end_time for chunk in chunks),
         )
+
+    def described(self, topic: str) -> tuple[Definition, tuple[Qos, ...]]:
+        """Definition and offered quality of service of a recorded topic, as they were written."""
+        channel, schema = self._described[topic]
+        definition = Definition(
+            schema.name, schema.data.decode(), channel.metadata.get("topic_type_hash", "")
+        )
+        return definition, qos_profiles(channel.metadata.get("offered_qos_profiles", ""))
 
     def recorded_name(self, topic: str) -> str:
         """The recorded topic of ours: by the facts, else the same below ``/``."""
@@ -209,7 +228,7 @@ class Episode:
 
     def _definitions(self, path: Path, summary: Summary) -> None:
         """Types by topic, and the decoder of all of them."""
-        types, texts = {}, {}
+        types, texts, self._described = {}, {}, {}
         for channel in summary.channels.values():
             schema = summary.schemas.get(channel.schema_id)
             encodings = (channel.message_encoding, schema and schema.encoding)
@@ -219,6 +238,7 @@ class Episode:
                     f"{SCHEMA_ENCODING} schema, got {encodings}"
                 )
             types[channel.topic] = schema.name
+            self._described[channel.topic] = (channel, schema)
             texts[schema.name] = schema.data.decode()
         self.types: Mapping[str, str] = types
         self._decoder = Decoder(texts)

@@ -111,10 +111,7 @@ class EpisodeStore:
         candidates = (stem if number == 1 else f"{stem}_{number}" for number in range(1, 10_000))
         name = next(name for name in candidates if name not in given)
         try:
-            with open(self.root / _NAMES, "a") as file:
-                file.write(f"{name}\n")
-                file.flush()
-                os.fsync(file.fileno())
+            self.note_name(name)
             (self.root / name).mkdir()
         except OSError as error:
             raise BagError(
@@ -157,6 +154,39 @@ class EpisodeStore:
         sync_folder(trash)
         sync_folder(self.root)
         return trash / name
+
+    def discarded(self) -> list[Path]:
+        """Folders of the episodes in the trash, by name."""
+        with suppress(FileNotFoundError):
+            return sorted(path for path in (self.root / TRASH).iterdir() if path.is_dir())
+        return []
+
+    def restore(self, name: str) -> Path:
+        """Moves an episode back out of the trash.
+
+        Returns:
+            Where it is now.
+
+        Raises:
+            NotABagError: there is none of that name in the trash.
+            BagError: another episode has its place.
+        """
+        place = self.root / name
+        if name not in {path.name for path in self.discarded()}:
+            raise NotABagError(f"{self.root / TRASH}: expected an episode, got {name!r}")
+        if place.exists():
+            raise BagError(f"{place}: expected a free place for the episode, got another one")
+        os.rename(self.root / TRASH / name, place)
+        sync_folder(self.root)
+        sync_folder(self.root / TRASH)
+        return place
+
+    def note_name(self, name: str) -> None:
+        """Remembers a name that was given, so that it is never given again."""
+        with open(self.root / _NAMES, "a") as file:
+            file.write(f"{name}\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def _given(self) -> set[str]:
         """Every name that is or ever was in use."""

@@ -22,7 +22,7 @@ def test_every_choice_arrives(monkeypatch, tmp_path):
     monkeypatch.setattr(session, "run", run)
     words = ["record", "yam", "--instruction", "fold it", "--task", "towels", "--operator", "ada"]
     words += ["--place", "lab", "--folder", str(tmp_path), "--set", "recorder.jpeg_quality=80"]
-    words += ["--config-dir", "c", "--domain-id", "9"]
+    words += ["--config-dir", "c", "--domain-id", "9", "--db", str(tmp_path / "tasks.db")]
     assert command_line.main(words) == 5
     assert seen["options"] == graph.Options(
         "yam",

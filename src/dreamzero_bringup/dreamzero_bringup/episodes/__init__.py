@@ -1,0 +1,1 @@
+"""A recorded episode before a policy, and its commands on the simulated robot."""
