@@ -38,6 +38,7 @@ def status(record):
         untrained=True,
         prompt="",
         skipped=0,
+        transit_ns=None,
         now_ns=0,
     )
 

@@ -129,7 +129,7 @@ def test_canvases_may_come_more_often_than_frames():
         assert out.add_canvas(stamp, canvas(0))
     assert out.add_state(stamps[-1], np.zeros(8))
     assert out.observation("x").stamps_ns.tolist() == stamps[-65:]
-    with pytest.raises(ValueError, match="expected a multiple of 1/20 s"):
+    with pytest.raises(ValueError, match="the checkpoint's 20 Hz"):
         out.add_canvas(stamps[-1] + 10_000_000, canvas(0))
     # One that is lost leaves the rest: whether it is needed depends on the call.
     out = ObservationWindow(DROID, BASE, per_frame=4)
