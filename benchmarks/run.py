@@ -14,7 +14,7 @@ from pathlib import Path
 from results import FOLDER
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("canvas", "control_tick", "chunk_latency", "seams", "convert")
+PARTS = ("canvas", "control_tick", "chunk_latency", "exact", "seams", "convert")
 
 
 def main() -> int:

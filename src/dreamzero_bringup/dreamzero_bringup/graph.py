@@ -129,6 +129,12 @@ class NodeSpec:
         """Freezes the parameters."""
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What OpenMP is told: a thread with nothing to do sleeps instead of holding a core."""
+        threads = {"OMP_NUM_THREADS": str(self.threads)} if self.threads else {}
+        return {"OMP_WAIT_POLICY": "PASSIVE", **threads}
+
     def ros_arguments(self) -> list[str]:
         """The command line after the executable, as every ROS 2 node understands it."""
         arguments = ["--ros-args", "-r", f"__node:={self.name}"]

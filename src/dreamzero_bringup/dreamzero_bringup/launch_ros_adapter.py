@@ -176,7 +176,7 @@ def action(node: NodeSpec) -> Node:
         parameters=[*map(str, node.parameter_files), dict(node.parameters)],
         remappings=list(node.remappings),
         prefix=f"nice -n {node.nice}" if node.nice else None,
-        additional_env={"OMP_NUM_THREADS": str(node.threads)} if node.threads else None,
+        additional_env=node.environment,
         output="screen",
         on_exit=Shutdown(reason=f"{node.name} ended"),
     )

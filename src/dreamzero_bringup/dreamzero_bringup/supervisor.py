@@ -62,7 +62,7 @@ class NodeProcess:
     Args:
         spec: the node.
         command: what to start, before the arguments that every ROS 2 node understands.
-        env: the whole environment; the node's own OMP_NUM_THREADS is set where it has none.
+        env: the whole environment; the node's own settings are added where it has none.
     """
 
     def __init__(
@@ -70,7 +70,6 @@ class NodeProcess:
     ) -> None:
         self.spec = spec
         self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
-        threads = {"OMP_NUM_THREADS": str(spec.threads)} if spec.threads else {}
         parent = os.getpid()
 
         def tie_to_parent() -> None:
@@ -83,7 +82,7 @@ class NodeProcess:
 
         self.popen = subprocess.Popen(
             [*map(str, command), *spec.ros_arguments()],
-            env={**threads, **env},
+            env={**spec.environment, **env},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

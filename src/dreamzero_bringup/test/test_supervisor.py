@@ -47,7 +47,8 @@ def prefix(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
     monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
     monkeypatch.delenv("ROS_AUTOMATIC_DISCOVERY_RANGE", raising=False)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(domain, "lock_folder", lambda: tmp_path / "locks")
     return tmp_path
 
@@ -89,7 +90,8 @@ def alive(pids) -> list[int]:
 def test_nodes_get_their_arguments_and_environment(prefix):
     shows = (
         "import os, sys\nprint(sys.argv[1:])\nprint({k: os.environ.get(k) for k in"
-        " ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'OMP_NUM_THREADS')})\n"
+        " ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'OMP_NUM_THREADS',"
+        " 'OMP_WAIT_POLICY')})\n"
         "print(os.nice(0), os.getpgid(0) == os.getpid(), flush=True)\n" + LIVES
     )
     lines = Lines()
@@ -100,7 +102,7 @@ def test_nodes_get_their_arguments_and_environment(prefix):
         assert arguments == "['--ros-args', '-r', '__node:=shows', '-p', 'robot:=\"droid\"']"
         assert f"'ROS_DOMAIN_ID': '{supervisor.domain_id}'" in environment
         assert "'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'" in environment
-        assert "'OMP_NUM_THREADS': '2'" in environment
+        assert "'OMP_NUM_THREADS': '2', 'OMP_WAIT_POLICY': 'PASSIVE'" in environment
         assert standing == f"{os.nice(0) + 3} True"
         assert supervisor.poll() is None
 

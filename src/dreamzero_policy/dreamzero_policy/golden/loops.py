@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dreamzero_policy.golden.network import image_tokens, network, rows_of
 from dreamzero_policy.golden.report import FLOAT32, GUIDED_LOOP, LOOP, Case
+from dreamzero_policy.inference.forwards import Literal
 from dreamzero_policy.inference.reference import ReferenceCall, ReferenceProtocol
 from dreamzero_policy.inference.sampler import Trace, denoise_block
 from dreamzero_policy.inference.schedule import FlowSchedule, flow_schedule
@@ -25,7 +26,7 @@ class _Recorder:
     def __init__(self, dit: CausalDiT) -> None:
         self._dit = dit
         self.config, self.patch_embedding = dit.config, dit.patch_embedding
-        self.embed_context = dit.embed_context
+        self.embed_text, self.embed_image = dit.embed_text, dit.embed_image
         self.calls: list[str] = []
         self.velocities: list[Tensor] = []
 
@@ -54,13 +55,15 @@ def check(case: Case) -> None:
         flow_schedule(steps, shift),
     )
     protocol = ReferenceProtocol(dit.config.window_frames, dit.config.num_frame_per_block)
-    window = Window(dit, branches=1 if guidance == 1 else 2, batch=case["call0/state"].shape[0])
+    window = Window(
+        Literal(dit), branches=1 if guidance == 1 else 2, batch=case["call0/state"].shape[0]
+    )
     for index, expected in enumerate(case.scalar("calls")):
         key = f"call{index}"
         given = f"{key}/latent_video" in case.tensors
         before, dit.calls, dit.velocities = protocol.next_frame, [], []
         call = protocol.call(expected["frames"], expected["instruction"], given)
-        _enter(case, window, key, call, expected)
+        _enter(case, dit, window, key, call, expected)
         tokens = window.caches[0].length
         traces: list[Trace] = []
         block = denoise_block(
@@ -95,7 +98,12 @@ def check(case: Case) -> None:
 
 
 def _enter(
-    case: Case, window: Window, key: str, call: ReferenceCall, expected: dict[str, Any]
+    case: Case,
+    dit: CausalDiT,
+    window: Window,
+    key: str,
+    call: ReferenceCall,
+    expected: dict[str, Any],
 ) -> None:
     """Puts the call's observation into the context."""
     if not call.restarted:
@@ -103,14 +111,14 @@ def _enter(
         latents = case[given if given in case.tensors else f"{key}/obs_latents"]
         window.refresh(latents[:, :, call.refresh_frame - call.denoise_frame :])
         return
-    texts = [case[f"{key}/context"]]
+    texts = [dit.embed_text(case[f"{key}/context"])]
     if len(window.caches) == 2:
-        texts.append(case[f"{key}/context_negative"])
+        texts.append(dit.embed_text(case[f"{key}/context_negative"]))
     clip = image_tokens(case, expected["clip_feature_rows"])
     window.restart(
         case[f"{key}/first_latent"],
         lambda start, count: slice_condition(case[f"{key}/y"], start, count),
-        clip,
+        dit.embed_image(clip),
         texts,
     )
 

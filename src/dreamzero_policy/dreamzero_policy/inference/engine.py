@@ -1,15 +1,14 @@
 """A model that answers observations with chunks: synchronous, and the same every time.
 
 One engine serves many sessions; threads are the worker's. A call carries out what the session's
-rules say (``session.py``), denoises one block (``sampler.py``) and turns it into absolute targets,
-anchored to the state that went into that very call (design: model.md 1.4, data.md 2.5, 9.1).
+rules say (``session.py``, ``context.py``), denoises one block (``sampler.py``) and turns it into
+absolute targets, anchored to the state that went into that very call (design: model.md 1.4, data.md
+2.5, 9.1).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,9 @@ from torch import Tensor
 
 from dreamzero_policy.checkpoint.load import Loaded
 from dreamzero_policy.embodiments.embodiment import Embodiment
+from dreamzero_policy.inference.context import Contexts
 from dreamzero_policy.inference.continuation import Continuation, Loose, continuation
+from dreamzero_policy.inference.forwards import Forwards, Literal
 from dreamzero_policy.inference.onednn import prefer_onednn
 from dreamzero_policy.inference.options import EngineOptions
 from dreamzero_policy.inference.prefix import Prefix
@@ -27,7 +28,7 @@ from dreamzero_policy.inference.schedule import flow_schedule
 from dreamzero_policy.inference.session import Plan, ResetReason, Session
 from dreamzero_policy.inference.stages import Stages
 from dreamzero_policy.inference.step_cache import step_cache
-from dreamzero_policy.inference.window import Window
+from dreamzero_policy.model.dit import Side
 from dreamzero_policy.normalize import ModelVectors
 from dreamzero_policy.observation.prompt import NEGATIVE_PROMPT, render
 from dreamzero_policy.types import ActionChunk, Float, Image, Int, Observation
@@ -42,23 +43,28 @@ class Inference:
 
     Attributes:
         chunk: absolute targets with due times.
-        latents: [1, C, K, h, w] float32, the predicted frames.
+        latents: [1, C, K, h, w] float32, the predicted frames; None where the last evaluation gave
+            no video.
         context: real latents in front of them, each [1, C, F, h, w].
         kind: ``commit`` if the window stands at a boundary, ``lookahead`` between two.
         evaluations: timesteps at which the network ran.
         stages: seconds by stage; ``total`` is the whole call.
         reset_reason: why the window restarted in this call; None: it did not.
         loose: why no row was held to the chunk before although one was asked to be.
+        divergence: of the block that ended with this call, how far the predicted latents were from
+            those observed, and how far a still picture would have been, both over the size of what
+            was observed; None where no block ended or it had not been predicted.
     """
 
     chunk: ActionChunk
-    latents: Tensor
+    latents: Tensor | None
     context: tuple[Tensor, ...]
     kind: str
     evaluations: int
     stages: dict[str, float]
     reset_reason: ResetReason | None
     loose: Loose | None = None
+    divergence: tuple[float, float] | None = None
 
 
 class Engine:
@@ -95,7 +101,12 @@ class Engine:
         self._video_schedule = flow_schedule(
             options.timesteps, options.shift, options.final_video_sigma
         )
-        self._negative: Tensor | None = None
+        self._network = (Literal if options.literal else Forwards)(loaded.model.dit)
+        self._blocks = options.window_blocks or loaded.config.max_chunk_size
+        self._warm_blocks = options.warm_blocks if options.restart == "warm" else 0
+        self._contexts = Contexts(loaded.model, self._network, self.branches, self._blocks)
+        self._negative: Side | None = None
+        self._drawn: dict[int, tuple[Tensor, Tensor]] = {}
         self._decoder = threading.Lock()  # its causal memory belongs to one clip at a time
         if options.threads is not None:
             torch.set_num_threads(options.threads)
@@ -127,7 +138,9 @@ class Engine:
             started_ns,
             frame_ns=self.time_base.frame_ns,
             frames_per_chunk=self.time_base.frames_per_chunk,
-            blocks_per_window=self.config.max_chunk_size,
+            blocks_per_window=self._blocks,
+            warm_blocks=self._warm_blocks,
+            canvases_per_frame=self.options.canvases_per_frame,
         )
 
     def warm_up(self) -> None:
@@ -161,29 +174,23 @@ class Engine:
         prior = self._prior(session, plan, observation)
         held = prior if isinstance(prior, Continuation) else None
         prefix = self._prefix(held, observation.state) if held else None
-        canvases = observation.canvases
         with stages("text"):
             texts = self._texts(session, observation.prompt)
         try:
-            if session.window is None:
-                session.window = Window(self._model.dit, self.options.branches)
-            window, session.texts = session.window, texts
-            if plan.reset is not None:
-                self._restart(window, canvases[-1], texts, stages)
-            for positions in plan.commits:
-                self._refresh(window, canvases, positions, stages)
-            with self._looking_ahead(window, canvases, plan, texts, stages):
-                with stages("condition"):
-                    window.prepare()
+            standing = self._contexts.standing(session, plan, observation, texts, stages)
+            with standing as divergence:
                 with stages("denoise"):
-                    block = self._denoise(session, window, state, prefix)
-                context = window.latents[-self.options.decode_context :]
+                    block = self._denoise(session, state, prefix)
+                context = session.window.latents[-self.options.decode_context :]
             with stages("actions"):
                 rows = block.actions[0].double().cpu().numpy()
                 rows = self._vectors.actions(rows, observation.state)
         except Exception:
             session.request_reset(ResetReason.CALL_FAILED)
             raise
+        session.texts = texts
+        if plan.lookahead is None and block.predicted is not None:
+            session.expected = observation.newest_ns, block.predicted
         chunk = ActionChunk(
             observation_ns=observation.newest_ns,
             start_ns=observation.newest_ns,
@@ -196,27 +203,29 @@ class Engine:
         )
         return Inference(
             chunk=chunk,
-            latents=block.video,
+            latents=block.predicted,
             context=context,
             kind=plan.kind,
             evaluations=len(block.steps_run),
             stages=stages.done(),
             reset_reason=plan.reset,
             loose=prior if isinstance(prior, Loose) else None,
+            divergence=None if divergence is None else tuple(divergence.tolist()),
         )
 
     @torch.inference_mode()
-    def prepare(self, session: Session) -> None:
+    def prepare(self, session: Session, observation: Observation, replan_frames: int) -> None:
         """Does now what a later call would do first, for a caller who has nothing else to do.
 
         Args:
             session: of this engine; not while a call with it is running.
+            observation: the newest; it need not have been answered.
+            replan_frames: which observations will be answered, as for ``Session.due``.
         """
-        if session.window is not None:
-            session.window.prepare(blocks=2)
+        self._contexts.prepare(session, observation, replan_frames)
 
     @torch.inference_mode()
-    def predicted_frames(self, session: Session, inference: Inference) -> tuple[Int, Image]:
+    def predicted_frames(self, session: Session, inference: Inference) -> tuple[Int, Image] | None:
         """Decodes what the model expects to see; slow, and never part of ``infer``.
 
         Args:
@@ -226,7 +235,8 @@ class Engine:
 
         Returns:
             Stamps [T] int64 ns, one frame apart, the first one frame after the observation, and
-            canvases [T, H', W', 3] uint8 at the size that the VAE works at, T frames per block.
+            canvases [T, H', W', 3] uint8 at the size that the VAE works at, T frames per block;
+            None where the inference has no video.
 
         Raises:
             ValueError: the inference is another session's.
@@ -236,6 +246,8 @@ class Engine:
             raise ValueError(
                 f"inference: expected one of session {session.started_ns}, got {chunk.session}"
             )
+        if inference.latents is None:
+            return None
         dtype = self._model.dtype
         clip = torch.cat([x.to(dtype) for x in (*inference.context, inference.latents)], dim=2)
         with self._decoder:
@@ -251,58 +263,31 @@ class Engine:
         if got != expected:
             raise ValueError(f"canvases: expected {list(expected)} pixels, got {list(got)}")
 
-    def _texts(self, session: Session, prompt: str) -> tuple[Tensor, ...]:
-        """Embeddings of the prompt and, with guidance, of the negative prompt."""
+    @property
+    def branches(self) -> int:
+        """Copies of the network's memory: one per prompt that it runs under.
+
+        Without guidance there is no negative branch, and where the first evaluation is the last one
+        and the predicted video is not guided, nothing would ever read it.
+        """
+        single = self._step_cache.start(self.options.timesteps).last(0)
+        unread = single and self.options.predicted_video != "guided"
+        return 1 if self.options.guidance_scale == 1 or unread else 2
+
+    def _texts(self, session: Session, prompt: str) -> tuple[Side, ...]:
+        """The prompt and, with guidance, the negative prompt, embedded; once per instruction."""
         if session.texts and session.prompt == prompt:
             return session.texts
-        positive = self._model.encode_prompt(render(self.embodiment.prompt, prompt))
-        if self.options.branches == 1:
+        positive = self._embed(render(self.embodiment.prompt, prompt))
+        if self.branches == 1:
             return (positive,)
         if self._negative is None:
-            self._negative = self._model.encode_prompt(NEGATIVE_PROMPT)
+            self._negative = self._embed(NEGATIVE_PROMPT)
         return (positive, self._negative)
 
-    def _restart(
-        self, window: Window, canvas: Image, texts: Sequence[Tensor], stages: Stages
-    ) -> None:
-        """A window that begins with one canvas."""
-        with stages("condition"):
-            clip, condition = self._model.begin(torch.tensor(canvas))
-        with stages("refresh"):
-            window.restart(condition.first_latent, condition, clip, texts)
-
-    def _refresh(
-        self, window: Window, canvases: Image, positions: Sequence[int], stages: Stages
-    ) -> None:
-        """A block of real frames behind what the window holds."""
-        with stages("encode"):
-            latents = self._model.encode_frames(torch.tensor(canvases[list(positions)]))
-        with stages("refresh"):
-            window.refresh(latents)
-
-    @contextmanager
-    def _looking_ahead(
-        self,
-        window: Window,
-        canvases: Image,
-        plan: Plan,
-        texts: Sequence[Tensor],
-        stages: Stages,
-    ) -> Iterator[None]:
-        """The context as it stands between two boundaries, undone at the end."""
-        if plan.lookahead is None:
-            yield
-            return
-        with ExitStack() as stack:
-            if len(plan.lookahead) == 1:
-                stack.enter_context(window.borrowed(0))
-                self._restart(window, canvases[plan.lookahead[0]], texts, stages)
-            else:
-                stack.enter_context(
-                    window.borrowed(window.frames - self.config.num_frame_per_block)
-                )
-                self._refresh(window, canvases, plan.lookahead, stages)
-            yield
+    def _embed(self, prompt: str) -> Side:
+        """A rendered prompt as every block sees it."""
+        return self._network.dit.embed_text(self._model.encode_prompt(prompt))
 
     def _prior(
         self, session: Session, plan: Plan, observation: Observation
@@ -317,22 +302,18 @@ class Engine:
         known = self._vectors.normalised_actions(held.rows, state, clip=False)
         values = np.zeros((self.config.num_action_per_block, known.shape[1]))
         values[: len(known)] = known.clip(-_FARTHEST, _FARTHEST)
-        device = self._model.device
-        return Prefix(
-            torch.from_numpy(values).to(device, torch.float32)[None],
-            torch.from_numpy(held.weights).to(device, torch.float32),
-        )
+        return Prefix.of(values, held.weights, self._model.device)
 
-    def _denoise(
-        self, session: Session, window: Window, state: np.ndarray, prefix: Prefix | None
-    ) -> Denoised:
+    def _denoise(self, session: Session, state: np.ndarray, prefix: Prefix | None) -> Denoised:
         """Samples the block behind the context."""
         device, dtype = self._model.device, self._model.dtype
         seed = self.options.seed + (session.sequence if self.options.fresh_noise else 0)
         video, actions = self._noise(seed)
         states = torch.from_numpy(state).to(device, dtype)[None, None]
         return denoise_block(
-            window.velocity(states, self.options.guidance_scale),
+            session.window.velocity(
+                states, self.options.guidance_scale, self.options.predicted_video
+            ),
             video,
             actions,
             self._video_schedule,
@@ -343,13 +324,16 @@ class Engine:
 
     def _noise(self, seed: int) -> tuple[Tensor, Tensor]:
         """Video and action noise, each drawn from the same seed as in the reference."""
-        config, device, dtype = self.config, self._model.device, self._model.dtype
-        video = (1, config.out_dim, config.num_frame_per_block, *config.latent_size)
-        actions = (1, config.num_action_per_block, config.max_action_dim)
-        generator = torch.Generator(device)
-        return tuple(
-            torch.randn(
-                shape, generator=generator.manual_seed(seed), device=device, dtype=dtype
-            ).float()
-            for shape in (video, actions)
-        )
+        if seed not in self._drawn:
+            config, device, dtype = self.config, self._model.device, self._model.dtype
+            video = (1, config.out_dim, config.num_frame_per_block, *config.latent_size)
+            actions = (1, config.num_action_per_block, config.max_action_dim)
+            generator = torch.Generator(device)
+            drawn = (
+                torch.randn(
+                    shape, generator=generator.manual_seed(seed), device=device, dtype=dtype
+                )
+                for shape in (video, actions)
+            )
+            self._drawn = {seed: tuple(noise.float() for noise in drawn)}
+        return self._drawn[seed]

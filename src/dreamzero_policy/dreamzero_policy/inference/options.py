@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 
 from dreamzero_policy.inference.prefix import Decay
+from dreamzero_policy.inference.sampler import PredictedVideo
 from dreamzero_policy.inference.step_cache import GRID
+
+Restart = Literal["cold", "warm"]
 
 
 @dataclass(frozen=True)
@@ -18,11 +21,22 @@ class EngineOptions:
     Attributes:
         guidance_scale: how far the video is pushed from the negative prompt; 1 is off and halves
             the work.
-        evaluations: timesteps at which the network runs: 5 to 8 of 16, ``"all"`` or ``"dynamic"``;
-            None: as many as the model's configuration says.
+        evaluations: timesteps at which the network runs: 1, 2 or 4 to 8 of 16, ``"all"``,
+            ``"dynamic"`` or ``"dynamic_joint"`` (``step_cache.py``); None: as many as the model's
+            configuration says.
         timesteps: solver steps per block.
         shift: of the noise levels.
         final_video_sigma: noise level at which the video stops being denoised; None: none is left.
+        predicted_video: what the last evaluation gives for the video; the actions are the same.
+        literal: whether everything is computed as the reference does, no forward packed, trimmed or
+            left out: the slow twin.
+        window_blocks: blocks in a window; None: as many as the model was trained with. More are
+            positions that it never saw.
+        canvases_per_frame: canvases that come in the time of one frame of the model: calls are as
+            far apart as canvases at least.
+        restart: how a full window begins anew: ``cold`` from its newest frame as the reference, or
+            ``warm`` with the last real frames in front of it.
+        warm_blocks: blocks that a warm window begins with.
         seed: of the noise, the same at every call as in the reference.
         fresh_noise: whether every chunk of a session draws other noise.
         threads: CPU threads of the whole process; None leaves them as they are.
@@ -40,6 +54,12 @@ class EngineOptions:
     timesteps: int = GRID
     shift: float = 5.0
     final_video_sigma: float | None = None
+    predicted_video: PredictedVideo = "unguided"
+    literal: bool = False
+    window_blocks: int | None = None
+    canvases_per_frame: int = 1
+    restart: Restart = "cold"
+    warm_blocks: int = 1
     seed: int = 1140
     fresh_noise: bool = False
     threads: int | None = None
@@ -51,6 +71,23 @@ class EngineOptions:
         """Checks what the parts that read the rest do not."""
         if not np.isfinite(self.guidance_scale):
             raise ValueError(f"guidance_scale: expected a number, got {self.guidance_scale}")
+        if self.predicted_video not in get_args(PredictedVideo):
+            raise ValueError(
+                f"predicted_video: expected one of {get_args(PredictedVideo)}, "
+                f"got {self.predicted_video!r}"
+            )
+        if self.restart not in get_args(Restart):
+            raise ValueError(f"restart: expected one of {get_args(Restart)}, got {self.restart!r}")
+        if self.window_blocks is not None and self.window_blocks < 1:
+            raise ValueError(
+                f"window_blocks: expected at least 1 or None, got {self.window_blocks}"
+            )
+        if self.canvases_per_frame < 1:
+            raise ValueError(
+                f"canvases_per_frame: expected at least 1, got {self.canvases_per_frame}"
+            )
+        if self.warm_blocks < 1:
+            raise ValueError(f"warm_blocks: expected at least 1, got {self.warm_blocks}")
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads: expected at least 1 or None, got {self.threads}")
         if self.decode_context < 1:
@@ -59,8 +96,3 @@ class EngineOptions:
             raise ValueError(
                 f"prefix_decay: expected one of {get_args(Decay)}, got {self.prefix_decay!r}"
             )
-
-    @property
-    def branches(self) -> int:
-        """Copies of the network's memory: one per prompt that it runs under."""
-        return 1 if self.guidance_scale == 1 else 2

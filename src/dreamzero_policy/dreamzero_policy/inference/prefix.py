@@ -21,9 +21,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from dreamzero_policy.types import Float
@@ -38,24 +39,42 @@ class Prefix:
     Attributes:
         values: [B, n_a, D] normalised actions; what stands in a row of weight 0 does not matter, as
             long as it is finite.
-        weights: [n_a] in [0, 1], of the same dtype and on the same device.
+        weights: [n_a] in [0, 1], of the same dtype and on the same device. That is ``of``'s to
+            check: looking at them here would wait for the device.
 
     Raises:
-        ValueError: shapes that do not fit, or a weight outside its range.
+        ValueError: shapes that do not fit.
     """
 
     values: Tensor
     weights: Tensor
 
     def __post_init__(self) -> None:
-        """Checks shapes and weights."""
+        """Checks the shapes."""
         if self.values.ndim != 3 or self.weights.shape != self.values.shape[1:2]:
             raise ValueError(
                 "prefix: expected values [B, n_a, D] and weights [n_a], got "
                 f"{list(self.values.shape)} and {list(self.weights.shape)}"
             )
-        if not bool(((self.weights >= 0) & (self.weights <= 1)).all()):
-            raise ValueError(f"prefix weights: expected 0 to 1, got {self.weights.tolist()}")
+
+    @classmethod
+    def of(cls, values: Float, weights: Float, device: torch.device | str = "cpu") -> Self:
+        """Known rows of one chunk, checked before they go to the device.
+
+        Args:
+            values: [n_a, D].
+            weights: [n_a].
+            device: where the sample is.
+
+        Raises:
+            ValueError: shapes that do not fit, or a weight outside its range.
+        """
+        if not np.all((weights >= 0) & (weights <= 1)):
+            raise ValueError(f"prefix weights: expected 0 to 1, got {np.asarray(weights).tolist()}")
+        return cls(
+            torch.from_numpy(values).to(device, torch.float32)[None],
+            torch.from_numpy(weights).to(device, torch.float32),
+        )
 
     def held(self, velocity: Tensor, sample: Tensor, sigma: float) -> Tensor:
         """The corrected velocity.

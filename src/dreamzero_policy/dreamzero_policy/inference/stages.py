@@ -10,7 +10,7 @@ import torch
 
 
 class Stages:
-    """Times stages; waits for the device at both ends of each.
+    """Times stages where the work runs, and waits for the device once, at the end.
 
     Args:
         device: where the work runs.
@@ -18,7 +18,7 @@ class Stages:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._seconds: dict[str, float] = {}
+        self._spans: list[tuple[str, float | torch.cuda.Event, float | torch.cuda.Event]] = []
         self._start = self._now()
 
     @contextmanager
@@ -28,13 +28,23 @@ class Stages:
         try:
             yield
         finally:
-            self._seconds[name] = self._seconds.get(name, 0.0) + self._now() - start
+            self._spans.append((name, start, self._now()))
 
     def done(self) -> dict[str, float]:
         """Every stage, and the total since the beginning."""
-        return {**self._seconds, "total": self._now() - self._start}
-
-    def _now(self) -> float:
+        spans = [*self._spans, ("total", self._start, self._now())]
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
-        return time.perf_counter()
+        seconds: dict[str, float] = {}
+        for name, start, end in spans:
+            taken = end - start if isinstance(end, float) else start.elapsed_time(end) / 1e3
+            seconds[name] = seconds.get(name, 0.0) + taken
+        return seconds
+
+    def _now(self) -> float | torch.cuda.Event:
+        """A mark on the device's own timeline."""
+        if self._device.type != "cuda":
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record(torch.cuda.current_stream(self._device))
+        return event

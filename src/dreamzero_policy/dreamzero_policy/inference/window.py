@@ -5,6 +5,9 @@ A window is its first latent frame and the blocks after it. Four operations chan
 (whatever happens inside is undone bit for bit). When they are called is not decided here: a robot's
 rules are in ``session.py``, the reference's in ``reference.py`` (design: model.md 4).
 
+A network that packs its forwards is not run for latents that go in: they wait until a branch is
+evaluated for the first time and go through the layers with it, or until somebody needs the caches.
+
 Shape legend: B batch, C latent channels, F latent frames of a forward, K latent frames per block,
 h, w latent height and width.
 """
@@ -13,13 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from dreamzero_policy.inference.forwards import Clean, Network, Noisy
 from dreamzero_policy.inference.kv_cache import KVCache
-from dreamzero_policy.inference.sampler import Velocity, guided
-from dreamzero_policy.model.dit import CausalDiT, Context
+from dreamzero_policy.inference.sampler import PredictedVideo, Velocity, guided
+from dreamzero_policy.model.dit import Context, Side
 
 Condition = Callable[[int, int], Tensor]
 """(start frame, count) -> the first-frame condition y [B, 4 + C, count, h, w] of these frames."""
@@ -29,22 +34,28 @@ class Window:
     """The context of one episode.
 
     Args:
-        dit: the network; its configuration gives the sizes.
+        network: its configuration gives the sizes.
         branches: 2 with guidance (prompt, negative prompt), 1 without.
         batch: episodes that run in step; 1 on a robot.
+        blocks: blocks that it holds; None: as many as the model was trained with.
 
     Attributes:
-        caches: one per branch.
+        caches: one per branch; latents that still wait are not in them.
         frames: latent frames in the context; where the next block starts.
         latents: the same frames' clean latents, each [B, C, F, h, w], for decoding.
     """
 
-    def __init__(self, dit: CausalDiT, branches: int = 2, batch: int = 1) -> None:
-        config, weight = dit.config, dit.patch_embedding.weight
-        self._dit = dit
+    def __init__(
+        self, network: Network, branches: int = 2, batch: int = 1, blocks: int | None = None
+    ) -> None:
+        config, weight = network.dit.config, network.dit.patch_embedding.weight
+        if blocks is not None:
+            config = replace(config, max_chunk_size=blocks)
+        self._network = network
         self._block = config.num_frame_per_block
         self._tokens = config.frame_seqlen
-        self._most = min(config.window_frames, config.condition_frames)
+        most = config.condition_frames if blocks is None else config.window_frames
+        self._most = min(config.window_frames, most)
         self._conditioned = config.condition_channels > 0
         self.caches = tuple(
             KVCache.for_model(config, batch, weight.dtype, weight.device) for _ in range(branches)
@@ -53,17 +64,18 @@ class Window:
         self.latents: tuple[Tensor, ...] = ()
         self._condition: Condition | None = None
         self._contexts: tuple[Context, ...] = ()
+        self._waiting: dict[int, Clean] = {}  # by branch
 
     def restart(
-        self, first: Tensor, condition: Condition, clip: Tensor, texts: Sequence[Tensor]
+        self, first: Tensor, condition: Condition, image: Side, texts: Sequence[Side]
     ) -> None:
         """Drops everything and starts from one frame.
 
         Args:
             first: [B, C, 1, h, w], its latent.
             condition: made from it, for whatever frames are asked for.
-            clip: [B, tokens, clip_dim], its image tokens.
-            texts: per branch [B, text_len, text_dim], the prompt first.
+            image: its image tokens, embedded.
+            texts: per branch an embedded prompt, the instruction first.
 
         Raises:
             ValueError: not one text per branch.
@@ -74,9 +86,9 @@ class Window:
             )
         for cache in self.caches:
             cache.reset()
-        self.frames, self.latents, self._condition = 0, (), condition
-        self._contexts = tuple(self._dit.embed_context(text, clip) for text in texts)
-        self._write(first)
+        self.frames, self.latents, self._condition, self._waiting = 0, (), condition, {}
+        self._contexts = tuple(Context(text, image) for text in texts)
+        self._enter(first)
 
     def refresh(self, latents: Tensor) -> None:
         """Appends a block of real latents, [B, C, K, h, w].
@@ -89,55 +101,62 @@ class Window:
                 f"refresh: expected {self._block} latent frames after a first one, got "
                 f"{latents.shape[2]} after {self.frames}"
             )
-        self._write(latents)
+        self._enter(latents)
 
-    def _write(self, latents: Tensor) -> None:
-        """Writes clean latents behind the context, in every branch."""
-        y = self._y(latents.shape[2])
-        for context, cache in zip(self._contexts, self.caches, strict=True):
-            self._dit.write(latents, y, context, cache, self.frames)
+    def _enter(self, latents: Tensor) -> None:
+        """Clean latents behind the context, in every branch."""
+        self.settle()
+        clean = Clean(latents, self._y(latents.shape[2]))
+        self._waiting = dict.fromkeys(range(len(self.caches)), clean)
         self.frames += latents.shape[2]
         self.latents = (*self.latents, latents)
+        if not self._network.packs:
+            self.settle()
 
-    def velocity(self, state: Tensor, guidance: float) -> Velocity:
+    def settle(self) -> None:
+        """Writes latents that still wait into their caches."""
+        for branch, clean in self._waiting.items():
+            self._network.write(clean, self._contexts[branch], self.caches[branch])
+        self._waiting = {}
+
+    def velocity(
+        self, state: Tensor, guidance: float, predicted: PredictedVideo = "guided"
+    ) -> Velocity:
         """The guided network for the block after the context, as the sampler takes it.
 
-        It reads the caches and never changes them. Samples come and velocities go in float32, the
-        network works in its own dtype.
+        It reads the caches and never changes what they store. Samples come and velocities go in
+        float32, the network works in its own dtype.
 
         Args:
             state: [B, n_s, D_s] normalised.
             guidance: 1 reads the first branch only.
+            predicted: what the last evaluation gives for the video.
         """
         y = self._y(self._block)
         branches = [
-            self._branch(state, y, context, cache)
-            for context, cache in zip(self._contexts, self.caches, strict=True)
+            self._branch(index, state, y, predicted != "none") for index in range(len(self.caches))
         ]
-        return guided(branches[0], branches[1] if len(branches) > 1 else None, guidance)
+        return guided(branches[0], branches[1] if len(branches) > 1 else None, guidance, predicted)
 
-    def _branch(
-        self, state: Tensor, y: Tensor | None, context: Context, cache: KVCache
-    ) -> Velocity:
-        """The network under one branch's prompt."""
-        dtype = state.dtype
+    def _branch(self, branch: int, state: Tensor, y: Tensor | None, video: bool) -> Velocity:
+        """The network under one branch's prompt; ``video`` in the last evaluation, too."""
+        dtype, context, cache = state.dtype, self._contexts[branch], self.caches[branch]
 
         def velocity(
-            video: Tensor, actions: Tensor, video_timestep: int, action_timestep: int
-        ) -> tuple[Tensor, Tensor]:
-            batch, _, frames = video.shape[:3]
-            v, u = self._dit.denoise(
-                video.to(dtype),
-                torch.full((batch, frames), video_timestep, device=video.device),
+            x: Tensor, actions: Tensor, video_timestep: int, action_timestep: int, last: bool
+        ) -> tuple[Tensor | None, Tensor]:
+            batch, _, frames = x.shape[:3]
+            noisy = Noisy(
+                x.to(dtype),
+                torch.full((batch, frames), video_timestep, device=x.device),
                 actions.to(dtype),
-                torch.full((batch, actions.shape[1]), action_timestep, device=video.device),
+                torch.full((batch, actions.shape[1]), action_timestep, device=x.device),
                 state,
                 y,
-                context,
-                cache,
-                self.frames,
             )
-            return v.float(), u.float()
+            clean = self._waiting.pop(branch, None)
+            v, u = self._network.denoise(noisy, context, cache, clean, video or not last)
+            return None if v is None else v.float(), u.float()
 
         return velocity
 
@@ -165,6 +184,7 @@ class Window:
         Args:
             frames: latent frames to keep, 0 for an empty window.
         """
+        self.settle()
         start = frames * self._tokens
         kept = self.frames, self.latents, self._condition, self._contexts
         snapshots = [cache.snapshot(start) for cache in self.caches]
@@ -180,6 +200,7 @@ class Window:
             self.frames, self.latents = frames, tuple(whole)
             yield
         finally:
+            self._waiting = {}
             self.frames, self.latents, self._condition, self._contexts = kept
             for cache, snapshot in zip(self.caches, snapshots, strict=True):
                 cache.restore(snapshot)

@@ -2,8 +2,9 @@
 
 Whoever receives canvases calls ``submit`` at each and returns at once. While a call is running, a
 newer observation takes the waiting one's place; the window of canvases inside the newest one still
-holds every frame that the context needs. Between calls the thread may decode what the model expects
-to see, if somebody wants it, nothing is waiting and it will be done before the next call is due.
+holds every frame that the context needs. Between calls, where nothing is waiting and it will be
+done before the next call is due, the thread does what that call would do first, and then decodes
+what the model expects to see, if somebody wants it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _RECORD = 1000
 _MOST_OF_A_FRAME, _NEXT_FRAME = 0.6, 1.25
 """Shares of a frame: after the first the next one is worth waiting for, until the second."""
 _FORGET = 0.9
-"""What is left of the last time that decoding took, whenever there was no time for it."""
+"""What is left of the last time that work between calls took, whenever there was no time for it."""
 
 
 @dataclass(frozen=True)
@@ -180,11 +181,15 @@ class Worker:
                 inference = self._answer(item)
                 if inference is not None or item.session is not session:
                     newest, session = inference, item.session
+                if self._idle(self._prepare_s):
+                    self._prepare_s = _timed(
+                        self._engine.prepare, item.session, item.observation, self._replan_frames
+                    )
+                else:
+                    self._prepare_s *= _FORGET
                 if newest is not None and self._idle(self._decode_s):
                     decoded, newest = newest, None
                     self._decode_s = _timed(self._predict, session, decoded)
-                    if self._idle(self._prepare_s):
-                        self._prepare_s = _timed(self._engine.prepare, session)
                 elif newest is not None:
                     self._decode_s *= _FORGET  # one slow time must not end predictions for good
             except Exception as error:  # noqa: BLE001 - reported, and the next call may do better
@@ -238,8 +243,10 @@ class Worker:
             return
         if self._wants_prediction is not None and not self._wants_prediction():
             return
-        stamps, frames = self._engine.predicted_frames(session, inference)
-        self._on_prediction(session, stamps, frames)
+        predicted = self._engine.predicted_frames(session, inference)
+        if predicted is None:
+            return
+        self._on_prediction(session, *predicted)
         with self._changed:
             self._predictions += 1
 

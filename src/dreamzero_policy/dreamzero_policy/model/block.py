@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
@@ -26,14 +27,11 @@ Attention = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Queries, keys, values [B, L, n, d] of all tokens to what they gather [B, L, n, d]."""
 
 
-@dataclass(frozen=True)
-class CrossKeys:
-    """Keys and values of one block's cross-attention, each [B, tokens, n, d]."""
+class Keys(NamedTuple):
+    """Keys and values of tokens that a cross-attention looks at, each [B, tokens, n, d]."""
 
-    text_key: torch.Tensor
-    text_value: torch.Tensor
-    image_key: torch.Tensor
-    image_value: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -109,13 +107,22 @@ class SelfAttention(nn.Module):
         self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
         self.norm_q, self.norm_k = RMSNorm(dim, config.eps), RMSNorm(dim, config.eps)
 
-    def forward(self, x: torch.Tensor, table: torch.Tensor, attention: Attention) -> torch.Tensor:
-        """[B, L, D] to [B, L, D]; ``table`` is complex128 [L, d/2]."""
+    def query(self, x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        """[B, L, D] to [B, L, n, d]; ``table`` is complex64 [L, d/2]."""
+        return rotate(self.norm_q(self.q(x)).unflatten(-1, (self.heads, -1)), table)
+
+    def keys_values(
+        self, x: torch.Tensor, table: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """[B, L, D] to keys and values [B, L, n, d]."""
         split = (self.heads, -1)
-        query = rotate(self.norm_q(self.q(x)).unflatten(-1, split), table)
         key = rotate(self.norm_k(self.k(x)).unflatten(-1, split), table)
-        value = self.v(x).unflatten(-1, split)
-        return self.o(attention(query, key, value).flatten(2))
+        return key, self.v(x).unflatten(-1, split)
+
+    def forward(self, x: torch.Tensor, table: torch.Tensor, attention: Attention) -> torch.Tensor:
+        """[B, L, D] to [B, L, D]."""
+        gathered = attention(self.query(x, table), *self.keys_values(x, table))
+        return self.o(gathered.flatten(2))
 
 
 class CrossAttention(nn.Module):
@@ -133,22 +140,25 @@ class CrossAttention(nn.Module):
         self.k_img, self.v_img = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.norm_q, self.norm_k, self.norm_k_img = (RMSNorm(dim, config.eps) for _ in range(3))
 
-    def keys(self, text: torch.Tensor, image: torch.Tensor) -> CrossKeys:
-        """Keys and values of the context tokens [B, tokens, D]; nothing else goes into them."""
+    def text_keys(self, text: torch.Tensor) -> Keys:
+        """Keys and values of prompt tokens [B, tokens, D]; nothing else goes into them."""
         split = (self.heads, -1)
-        return CrossKeys(
-            text_key=self.norm_k(self.k(text)).unflatten(-1, split),
-            text_value=self.v(text).unflatten(-1, split),
-            image_key=self.norm_k_img(self.k_img(image)).unflatten(-1, split),
-            image_value=self.v_img(image).unflatten(-1, split),
+        return Keys(
+            self.norm_k(self.k(text)).unflatten(-1, split), self.v(text).unflatten(-1, split)
         )
 
-    def forward(self, x: torch.Tensor, keys: CrossKeys) -> torch.Tensor:
+    def image_keys(self, image: torch.Tensor) -> Keys:
+        """The same of image tokens [B, tokens, D]."""
+        split = (self.heads, -1)
+        return Keys(
+            self.norm_k_img(self.k_img(image)).unflatten(-1, split),
+            self.v_img(image).unflatten(-1, split),
+        )
+
+    def forward(self, x: torch.Tensor, text: Keys, image: Keys) -> torch.Tensor:
         """[B, L, D] to [B, L, D]."""
         query = self.norm_q(self.q(x)).unflatten(-1, (self.heads, -1))
-        text = attend(query, keys.text_key, keys.text_value)
-        image = attend(query, keys.image_key, keys.image_value)
-        return self.o((text + image).flatten(2))
+        return self.o((attend(query, *text) + attend(query, *image)).flatten(2))
 
 
 class Block(nn.Module):
@@ -178,7 +188,8 @@ class Block(nn.Module):
         runs: tuple[Run, ...],
         table: torch.Tensor,
         attention: Attention,
-        keys: CrossKeys,
+        text: Keys,
+        image: Keys,
     ) -> torch.Tensor:
         """One step through the depth.
 
@@ -186,19 +197,36 @@ class Block(nn.Module):
             x: [B, L, D].
             times: [B, R, 6, D], one modulation per timestep.
             runs: how the L tokens fall to the R timesteps.
-            table: complex128 [L, d/2] rotation of every token.
+            table: complex64 [L, d/2] rotation of every token.
             attention: self-attention, given queries, keys and values.
-            keys: of the cross-attention.
+            text: keys and values of the cross-attention to the prompt.
+            image: the same of the first image.
 
         Returns:
             [B, L, D].
         """
-        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = (self.modulation + times).unbind(2)
-        width = x.shape[-1:]
-        h = spread(F.layer_norm(x, width, eps=self.eps), runs, _modulate, shift_a, scale_a)
-        x = x + spread(self.self_attn(h, table, attention), runs, torch.mul, gate_a)
-        x = x + self.cross_attn(self.norm3(x), keys)
-        h = spread(F.layer_norm(x, width, eps=self.eps), runs, _modulate, shift_f, scale_f)
+        gathered = self.self_attn(self.enter(x, times, runs), table, attention)
+        return self.leave(x, gathered, times, runs, text, image)
+
+    def enter(self, x: torch.Tensor, times: torch.Tensor, runs: tuple[Run, ...]) -> torch.Tensor:
+        """What self-attention reads of tokens [B, L, D]."""
+        shift, scale = (self.modulation[:, :2] + times[:, :, :2]).unbind(2)
+        return spread(F.layer_norm(x, x.shape[-1:], eps=self.eps), runs, _modulate, shift, scale)
+
+    def leave(
+        self,
+        x: torch.Tensor,
+        gathered: torch.Tensor,
+        times: torch.Tensor,
+        runs: tuple[Run, ...],
+        text: Keys,
+        image: Keys,
+    ) -> torch.Tensor:
+        """All that follows self-attention, each token for itself: any of them may be left out."""
+        gate_a, shift, scale, gate_f = (self.modulation[:, 2:] + times[:, :, 2:]).unbind(2)
+        x = x + spread(gathered, runs, torch.mul, gate_a)
+        x = x + self.cross_attn(self.norm3(x), text, image)
+        h = spread(F.layer_norm(x, x.shape[-1:], eps=self.eps), runs, _modulate, shift, scale)
         return x + spread(self.ffn(h), runs, torch.mul, gate_f)
 
 

@@ -26,9 +26,9 @@ from dreamzero_policy.model.block import (
     PATCH,
     Attention,
     Block,
-    CrossKeys,
     Head,
     ImageEmbedding,
+    Keys,
     Run,
 )
 from dreamzero_policy.model.config import ModelConfig
@@ -56,27 +56,41 @@ class Cache(Protocol):
 
 
 @dataclass(frozen=True)
-class Context:
-    """A prompt and a first image as the blocks see them.
+class Side:
+    """A prompt, or a first image, as the blocks see it; valid until it or the weights change.
 
     Attributes:
-        text: [B, text_len, D] projected prompt embedding.
-        image: [B, image tokens, D] projected image tokens.
-        blocks: keys and values of every block, made once; None: each makes its own, each time.
+        tokens: [B, tokens, D] projected.
+        keys: keys and values of every block, made once; None: each makes its own, each time.
     """
 
-    text: torch.Tensor
-    image: torch.Tensor
-    blocks: tuple[CrossKeys, ...] | None
+    tokens: torch.Tensor
+    keys: tuple[Keys, ...] | None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the blocks attend to across: a prompt and a first image."""
+
+    text: Side
+    image: Side
 
     @property
     def batch(self) -> int:
         """Sequences B."""
-        return self.text.shape[0]
+        return self.text.tokens.shape[0]
+
+    def keys(self, index: int, block: Block) -> tuple[Keys, Keys]:
+        """Text and image keys of one block, the ``index``-th."""
+        text = self.text.keys, block.cross_attn.text_keys, self.text.tokens
+        image = self.image.keys, block.cross_attn.image_keys, self.image.tokens
+        return tuple(
+            make(tokens) if made is None else made[index] for made, make, tokens in (text, image)
+        )
 
     def recomputed(self) -> Context:
         """The same context with keys and values made anew by every block (the slow twin)."""
-        return replace(self, blocks=None)
+        return Context(replace(self.text, keys=None), replace(self.image, keys=None))
 
 
 class CausalDiT(nn.Module):
@@ -106,7 +120,7 @@ class CausalDiT(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.head = Head(config)
         self.img_emb = ImageEmbedding(config)
-        self._tables = RotaryTables(config.head_dim)
+        self.tables = RotaryTables(config.head_dim)
         self.initialise()
 
     @torch.no_grad()
@@ -127,32 +141,42 @@ class CausalDiT(nn.Module):
         nn.init.normal_(self.head.head.weight, std=output_std)
 
     def embed_context(self, text: torch.Tensor, clip: torch.Tensor) -> Context:
-        """Projects prompt and image and makes every block's cross-attention keys, once.
+        """What the forwards take, of a prompt and a first image that came together."""
+        return Context(self.embed_text(text), self.embed_image(clip))
+
+    def embed_text(self, text: torch.Tensor) -> Side:
+        """Projects a prompt and makes every block's keys of it: once per instruction.
 
         Args:
             text: [B, text_len, text_dim] prompt embedding, zero behind the prompt's end.
-            clip: [B, tokens, clip_dim] image tokens of the first frame.
-
-        Returns:
-            What the forwards take; valid until prompt, image or weights change.
 
         Raises:
-            ValueError: shapes that the model does not take.
+            ValueError: a shape that the model does not take.
         """
-        context = self._project_context(text, clip)
-        keys = (block.cross_attn.keys(context.text, context.image) for block in self.blocks)
-        return replace(context, blocks=tuple(keys))
+        tokens = self._project_text(text)
+        return Side(tokens, tuple(block.cross_attn.text_keys(tokens) for block in self.blocks))
 
-    def _project_context(self, text: torch.Tensor, clip: torch.Tensor) -> Context:
-        """Prompt and image as tokens, keys left to the blocks."""
-        batch = text.shape[0]
-        _expect("text", text, (batch, None, self.config.text_dim))
-        _expect("clip", clip, (batch, None, self.config.clip_dim))
-        return Context(
-            text=self.text_embedding(text.to(self.dtype)),
-            image=self.img_emb(clip.to(self.dtype)),
-            blocks=None,
-        )
+    def embed_image(self, clip: torch.Tensor) -> Side:
+        """Projects a first image and makes every block's keys of it: once per first image.
+
+        Args:
+            clip: [B, tokens, clip_dim] image tokens of the first frame.
+
+        Raises:
+            ValueError: a shape that the model does not take.
+        """
+        tokens = self._project_image(clip)
+        return Side(tokens, tuple(block.cross_attn.image_keys(tokens) for block in self.blocks))
+
+    def _project_text(self, text: torch.Tensor) -> torch.Tensor:
+        """A prompt as tokens [B, tokens, D]."""
+        _expect("text", text, (text.shape[0], None, self.config.text_dim))
+        return self.text_embedding(text.to(self.dtype))
+
+    def _project_image(self, clip: torch.Tensor) -> torch.Tensor:
+        """An image as tokens [B, tokens, D]."""
+        _expect("clip", clip, (None, None, self.config.clip_dim))
+        return self.img_emb(clip.to(self.dtype))
 
     @torch.no_grad()
     def write(
@@ -169,7 +193,7 @@ class CausalDiT(nn.Module):
             latents: [B, C, F, h, w] clean.
             y: [B, 4 + C, F, h, w] first-frame condition of these frames; None or ignored where the
                 model reads none.
-            context: from ``embed_context``.
+            context: of ``embed_text`` and ``embed_image``.
             cache: rows of these frames are appended.
             start_frame: absolute latent frame of the first.
 
@@ -180,11 +204,11 @@ class CausalDiT(nn.Module):
             ValueError: shapes that do not fit, or a cache that does not end at ``start_frame``.
         """
         batch, _, frames = latents.shape[:3]
-        grid = self._check_call(latents, context, cache, start_frame)
-        x = self._embed_video(latents, y)
+        grid = self.check_call(latents, context, cache, start_frame)
+        x = self.embed_video(latents, y)
         tau = torch.zeros(batch, frames, device=latents.device)
         runs = (Run(frames, self.config.frame_seqlen),)
-        table = self._tables.sequence(
+        table = self.tables.sequence(
             start_frame, (frames, *grid), 1, (0, 0), (0, 0), latents.device
         )
         calls = [
@@ -193,7 +217,7 @@ class CausalDiT(nn.Module):
         ]
         x, times = self._through(x, tau, runs, table, calls, context)
         cache.advance(x.shape[1])
-        return self._video_velocity(x, times, runs, (frames, *grid))
+        return self.video_velocity(x, times, runs, (frames, *grid))
 
     @torch.no_grad()
     def denoise(
@@ -217,7 +241,7 @@ class CausalDiT(nn.Module):
             action_tau: [B, n_a] timesteps.
             state: [B, n_s, state_dim].
             y: [B, 4 + C, K, h, w] first-frame condition of these frames, as in ``write``.
-            context: from ``embed_context``.
+            context: of ``embed_text`` and ``embed_image``.
             cache: everything before ``start_frame``.
             start_frame: absolute latent frame of the block's first.
 
@@ -228,17 +252,16 @@ class CausalDiT(nn.Module):
             ValueError: shapes that do not fit, or a cache that does not end at ``start_frame``.
         """
         config = self.config
-        batch, frames = latents.shape[0], config.num_frame_per_block
+        frames = config.num_frame_per_block
         n_a, n_s = config.num_action_per_block, config.num_state_per_block
-        grid = self._check_call(latents, context, cache, start_frame)
-        _expect("latents", latents, (batch, None, frames, None, None))
-        self._check_vectors(video_tau, frames, actions, action_tau, state, blocks=1)
-        video = self._embed_video(latents, y)
-        x = torch.cat([video, *self._embed_vectors(actions, action_tau, state)], dim=1)
-        tau = self._timesteps(video_tau, action_tau)
+        grid = self.check_call(latents, context, cache, start_frame)
+        self.check_block(latents, video_tau, actions, action_tau, state)
+        video = self.embed_video(latents, y)
+        x = torch.cat([video, *self.embed_vectors(actions, action_tau, state)], dim=1)
+        tau = self.timesteps(video_tau, action_tau)
         runs = (Run(frames, config.frame_seqlen), Run(n_a + n_s, 1))
         block = (start_frame - 1) // frames
-        table = self._tables.sequence(
+        table = self.tables.sequence(
             start_frame,
             (frames, *grid),
             1,
@@ -252,7 +275,7 @@ class CausalDiT(nn.Module):
         ]
         x, times = self._through(x, tau, runs, table, calls, context)
         end = video.shape[1]
-        velocity = self._video_velocity(x[:, :end], times[:, :frames], runs[:1], (frames, *grid))
+        velocity = self.video_velocity(x[:, :end], times[:, :frames], runs[:1], (frames, *grid))
         return velocity, self.action_decoder(x[:, end : end + n_a])
 
     def forward_train(
@@ -277,8 +300,8 @@ class CausalDiT(nn.Module):
             action_tau: [B, blocks * n_a] timesteps.
             state: [B, blocks * n_s, state_dim].
             y: [B, 4 + C, F, h, w] first-frame condition, as in ``write``.
-            text: [B, text_len, text_dim], as in ``embed_context``.
-            clip: [B, tokens, clip_dim], as in ``embed_context``.
+            text: [B, text_len, text_dim], as in ``embed_text``.
+            clip: [B, tokens, clip_dim], as in ``embed_image``.
 
         Returns:
             Video velocity [B, C, F, h, w] and action velocity [B, blocks * n_a, action_dim].
@@ -297,16 +320,19 @@ class CausalDiT(nn.Module):
         grid = self._check_latents(noisy)
         _expect("clean", clean, tuple(noisy.shape))
         self._check_vectors(video_tau, frames, actions, action_tau, state, blocks)
-        context = self._project_context(text, clip)
         _expect("text", text, (batch, None, None))
-        halves = [self._embed_video(half, y) for half in (clean, noisy)]
-        x = torch.cat([*halves, *self._embed_vectors(actions, action_tau, state)], dim=1)
-        tau = self._timesteps(video_tau, action_tau)
+        _expect("clip", clip, (batch, None, None))
+        context = Context(
+            Side(self._project_text(text), None), Side(self._project_image(clip), None)
+        )
+        halves = [self.embed_video(half, y) for half in (clean, noisy)]
+        x = torch.cat([*halves, *self.embed_vectors(actions, action_tau, state)], dim=1)
+        tau = self.timesteps(video_tau, action_tau)
         tau = torch.cat([torch.zeros_like(tau[:, :frames]), tau], dim=1)
         n_a, n_s = actions.shape[1], state.shape[1]
         video_run = Run(frames, config.frame_seqlen)
         runs = (video_run, video_run, Run(n_a + n_s, 1))
-        table = self._tables.sequence(0, (frames, *grid), 2, (0, n_a), (0, n_s), noisy.device)
+        table = self.tables.sequence(0, (frames, *grid), 2, (0, n_a), (0, n_s), noisy.device)
         layout = Layout(
             blocks=blocks,
             frame_tokens=config.frame_seqlen,
@@ -318,7 +344,7 @@ class CausalDiT(nn.Module):
         call = partial(_attend_teacher_forcing, teacher_forcing(layout))
         x, times = self._through(x, tau, runs, table, [call] * len(self.blocks), context)
         _, second, vectors, _ = x.split([layout.half, layout.half, n_a, n_s], dim=1)
-        velocity = self._video_velocity(
+        velocity = self.video_velocity(
             second, times[:, frames : 2 * frames], (video_run,), (frames, *grid)
         )
         return velocity, self.action_decoder(vectors)
@@ -328,7 +354,7 @@ class CausalDiT(nn.Module):
         """Of the weights, and so of everything inside."""
         return self.patch_embedding.weight.dtype
 
-    def _embed_video(self, latents: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+    def embed_video(self, latents: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
         """Latents, with the condition where the model reads one, as tokens [B, F * S, D]."""
         channels = self.config.condition_channels
         if channels:
@@ -339,25 +365,26 @@ class CausalDiT(nn.Module):
             latents = torch.cat([latents.to(self.dtype), y.to(self.dtype)], dim=1)
         return self.patch_embedding(latents.to(self.dtype)).flatten(2).transpose(1, 2)
 
-    def _embed_vectors(
+    def embed_vectors(
         self, actions: torch.Tensor, action_tau: torch.Tensor, state: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Actions and states as tokens."""
         action_tokens = self.action_encoder(actions.to(self.dtype), action_tau)
         return action_tokens, self.state_encoder(state.to(self.dtype))
 
-    def _timesteps(self, video_tau: torch.Tensor, action_tau: torch.Tensor) -> torch.Tensor:
+    def timesteps(self, video_tau: torch.Tensor, action_tau: torch.Tensor) -> torch.Tensor:
         """Timesteps of frames, actions and states in a row; a state takes its first action's."""
         stride = self.config.num_action_per_block // self.config.num_state_per_block
         return torch.cat([video_tau, action_tau, action_tau[:, ::stride]], dim=1)
 
-    def _embed_time(self, tau: torch.Tensor) -> torch.Tensor:
-        """[B, R] to [B, R, D]: cosines, then sines, in float64."""
+    def modulation(self, tau: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Timesteps [B, R] to embeddings [B, R, D] and modulations [B, R, 6, D] of the blocks."""
         half = self.config.freq_dim // 2
         steps = torch.arange(half, dtype=torch.float64, device=tau.device)
         angles = tau.to(torch.float64)[..., None] * 10000.0 ** (-steps / half)
-        waves = torch.cat([angles.cos(), angles.sin()], dim=-1)
-        return self.time_embedding(waves.to(self.dtype))
+        waves = torch.cat([angles.cos(), angles.sin()], dim=-1)  # in float64, cosines first
+        times = self.time_embedding(waves.to(self.dtype))
+        return times, self.time_projection(times).unflatten(-1, (6, -1))
 
     def _through(
         self,
@@ -369,14 +396,9 @@ class CausalDiT(nn.Module):
         context: Context,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Tokens [B, L, D] through every block; also the time embeddings [B, R, D] of ``tau``."""
-        times = self._embed_time(tau)
-        modulation = self.time_projection(times).unflatten(-1, (6, -1))
+        times, modulation = self.modulation(tau)
         for index, block in enumerate(self.blocks):
-            if context.blocks is None:
-                keys = block.cross_attn.keys(context.text, context.image)
-            else:
-                keys = context.blocks[index]
-            x = block(x, modulation, runs, table, calls[index], keys)
+            x = block(x, modulation, runs, table, calls[index], *context.keys(index, block))
         return x, times
 
     def _attend_cached(
@@ -398,7 +420,7 @@ class CausalDiT(nn.Module):
         alone = attend(query[:, states], key[:, states], value[:, states])
         return torch.cat([attend(query[:, : states.start], *seen), alone], dim=1)
 
-    def _video_velocity(
+    def video_velocity(
         self,
         x: torch.Tensor,
         times: torch.Tensor,
@@ -424,10 +446,14 @@ class CausalDiT(nn.Module):
             )
         return rows, columns
 
-    def _check_call(
+    def check_call(
         self, latents: torch.Tensor, context: Context, cache: Cache, start_frame: int
     ) -> tuple[int, int]:
-        """Patch rows and columns, if latents, context and cache belong together."""
+        """Patch rows and columns, if latents, context and cache belong together.
+
+        Raises:
+            ValueError: they do not; the message names what.
+        """
         grid = self._check_latents(latents)
         if context.batch != latents.shape[0]:
             raise ValueError(
@@ -439,6 +465,23 @@ class CausalDiT(nn.Module):
                 f"(latent frame {start_frame}), got {cache.position}"
             )
         return grid
+
+    def check_block(
+        self,
+        latents: torch.Tensor,
+        video_tau: torch.Tensor,
+        actions: torch.Tensor,
+        action_tau: torch.Tensor,
+        state: torch.Tensor,
+    ) -> None:
+        """One block's latents, timesteps, actions and states belong together.
+
+        Raises:
+            ValueError: they do not; the message names what.
+        """
+        frames = self.config.num_frame_per_block
+        _expect("latents", latents, (latents.shape[0], None, frames, None, None))
+        self._check_vectors(video_tau, frames, actions, action_tau, state, blocks=1)
 
     def _check_vectors(
         self,

@@ -64,18 +64,21 @@ class DreamZero(nn.Module):
         return self.text_encoder.encode(prompt)
 
     @torch.no_grad()
-    def begin(self, canvas: Tensor) -> tuple[Tensor, FirstFrameCondition]:
+    def begin(
+        self, canvas: Tensor, num_frames: int | None = None
+    ) -> tuple[Tensor, FirstFrameCondition]:
         """What a session knows of its first canvas, its condition encoded as far as it is used.
 
         Args:
             canvas: [H, W, 3] uint8.
+            num_frames: image frames that the condition covers; None: the configuration's.
 
         Returns:
             ``clip`` [1, tokens, clip_dim], and the condition y of ``num_frames`` frames, which also
             has the latent of the canvas alone.
         """
         frame = self.normalise(canvas[None])[:, :, 0]
-        condition = self.vae.condition(frame, self.config.num_frames)
+        condition = self.vae.condition(frame, num_frames or self.config.num_frames)
         return self.image_encoder.encode(frame), condition
 
     def encode_first(self, canvas: Tensor) -> tuple[Tensor, Tensor, Tensor]:

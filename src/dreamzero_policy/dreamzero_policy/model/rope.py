@@ -1,8 +1,10 @@
 """Rotary positions of video, action and state tokens (design: model.md 2.7).
 
-A head of width d is d/2 interleaved pairs (2i, 2i+1), each rotated as one complex number, in
-float64. Video tokens share the pairs out between frame, row and column; action and state tokens use
-all of them for their running number. Base 10000 everywhere.
+A head of width d is d/2 interleaved pairs (2i, 2i+1), each rotated as one complex number. Angles
+are worked out in float64 and their sines and cosines rounded once to float32, in which the product
+is taken; the reference takes it in float64, which differs by rounding alone. Video tokens share the
+pairs out between frame, row and column; action and state tokens use all of them for their running
+number. Base 10000 everywhere.
 """
 
 from __future__ import annotations
@@ -52,12 +54,12 @@ def rotate(x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
 
     Args:
         x: [B, L, n, d].
-        table: complex128 [L, d/2].
+        table: complex [L, d/2].
 
     Returns:
-        [B, L, n, d] in the dtype of ``x``; the product is taken in float64.
+        [B, L, n, d] in the dtype of ``x``; the product is taken in the precision of ``table``.
     """
-    pairs = torch.view_as_complex(x.to(torch.float64).unflatten(-1, (-1, 2)))
+    pairs = torch.view_as_complex(x.to(table.dtype.to_real()).unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * table[None, :, None]).flatten(-2).to(x.dtype)
 
 
@@ -92,7 +94,7 @@ class RotaryTables:
             device: where the table must be.
 
         Returns:
-            complex128 [L, d/2].
+            complex64 [L, d/2].
         """
         key = (start_frame, video, copies, actions, states, device)
         if key not in self._tables:
@@ -100,5 +102,5 @@ class RotaryTables:
             with torch.inference_mode(False):
                 parts = [video_turns(start_frame, *video, self._head_dim, device)] * copies
                 parts += [running_turns(*run, self._head_dim, device) for run in (actions, states)]
-                self._tables[key] = torch.cat(parts)
+                self._tables[key] = torch.cat(parts).to(torch.complex64)
         return self._tables[key]

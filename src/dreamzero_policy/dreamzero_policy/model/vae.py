@@ -140,18 +140,18 @@ class EncoderStream:
         self._pending = frames  # may be empty: it still tells the shape of the clip
         if not done:
             return None
-        # quant_conv is 1x1x1; its first half is the mean, the only half that is used (no sampling).
-        moments = self._vae.net.quant_conv(torch.cat(done, dim=2))
-        latents = moments[:, : self._vae.config.z_dim]
+        # The first half of the moments is the mean, the only half that is used (no sampling).
+        latents = torch.cat(done, dim=2)[:, : self._vae.config.z_dim]
         mean, scale = self._vae._statistics(latents)
         return (latents - mean) * scale
 
     def _group(self, frames: Tensor) -> Tensor:
-        """Moments of one group before ``quant_conv``; the memory moves on by the group."""
+        """Moments of one group, whatever it was pushed with; the memory moves on by the group."""
         patch = self._vae.config.patch_size
         if patch > 1:
             frames = patchify(frames, patch_size=patch)
-        return self._vae.net.encoder(frames, feat_cache=self._memory, feat_idx=[0])
+        features = self._vae.net.encoder(frames, feat_cache=self._memory, feat_idx=[0])
+        return self._vae.net.quant_conv(features)
 
 
 class FirstFrameCondition:

@@ -58,6 +58,8 @@ def _instruction(status: PolicyStatus) -> Diagnosis:
             "observations_skipped": status.observations_skipped,
             "resets": status.resets,
             "last_reset": status.last_reset_reason,
+            "divergence": status.divergence,
+            "divergence_still": status.divergence_still,
             **{f"resets {reason}": count for reason, count in resets},
         },
     )
@@ -83,6 +85,12 @@ def _latency(status: PolicyStatus, latency_s: Mapping[int, float]) -> Diagnosis:
         "delay_s": nanoseconds(status.delay) / NS_PER_S,
         "canvas_age_s": nanoseconds(status.canvas_age) / NS_PER_S,
         "evaluations": status.evaluations,
+        **{
+            f"calls with {number} evaluations": count
+            for number, count in zip(
+                status.evaluation_numbers, status.evaluation_counts, strict=True
+            )
+        },
     }
     if not latency_s:
         return Diagnosis("latency", Level.OK, "no call yet", values)

@@ -141,7 +141,7 @@ class PolicyNode(Node[PolicyParameters]):
                 replan_frames=settings.replan_frames,
                 on_prediction=self._publish_prediction,
                 wants_prediction=self._predictions_wanted,
-                frame_s=engine.time_base.frame_ns / NS_PER_S,
+                frame_s=engine.time_base.frame_ns / NS_PER_S / settings.canvases_per_frame,
             )
         except ValueError as error:
             self.fail(str(error), ExitCode.CONFIGURATION)
@@ -159,7 +159,9 @@ class PolicyNode(Node[PolicyParameters]):
         worker.start()
         inputs = PolicyInputs(
             engine.embodiment,
-            ObservationWindow(engine.embodiment, engine.time_base),
+            ObservationWindow(
+                engine.embodiment, engine.time_base, per_frame=settings.canvases_per_frame
+            ),
             max_age_s=settings.observation_max_age_s,
             tolerance_s=settings.clock_tolerance_s,
             changed=self._offer,

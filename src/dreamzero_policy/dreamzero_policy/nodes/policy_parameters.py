@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
 from dreamzero_policy.inference.options import EngineOptions
+from dreamzero_policy.inference.step_cache import GRID
 from dreamzero_policy.ros.parameters import NodeParameters, parameter
 
 
@@ -35,16 +36,50 @@ class PolicyParameters(NodeParameters):
     evaluations: int = parameter(
         0,
         "Of 16 timesteps, those at which the network runs; 0 for as many as the model says.",
-        choices=(0, 5, 6, 7, 8, 16),
+        choices=(0, 1, 2, 4, 5, 6, 7, 8, 16),
     )
-    dynamic_evaluations: bool = parameter(
-        False, "Decide at each timestep whether the network runs, instead of a fixed number."
+    step_rule: str = parameter(
+        "fixed",
+        "Which timesteps those are: a fixed choice, or decided at each timestep by how alike the "
+        "velocities of the video (dynamic) or of video and actions (dynamic_joint) were.",
+        choices=("fixed", "dynamic", "dynamic_joint"),
+    )
+    timesteps: int = parameter(
+        16,
+        "Solver steps of a chunk. With fewer than 16 the network runs at every one of them.",
+        choices=(16, 8, 6, 5, 4, 2, 1),
+    )
+    final_video_sigma: float = parameter(
+        0.0,
+        "Noise level at which the video stops being denoised; about 0.8 for a Flash checkpoint, "
+        "together with timesteps 1.",
+        at_least=0.0,
+        at_most=0.95,
+    )
+    window_blocks: int = parameter(
+        0,
+        "Chunks until the context restarts; 0 for as many as the model was trained with.",
+        at_least=0,
+        at_most=64,
+    )
+    restart: str = parameter(
+        "cold",
+        "How a full context begins anew: cold, from the newest frame as the reference, or warm, "
+        "with the last chunk of real frames in front of it.",
+        choices=("cold", "warm"),
     )
     fresh_noise: bool = parameter(
         False, "Draw other noise for every chunk; the reference draws the same."
     )
     replan_frames: int = parameter(
         3, "A new chunk every so many canvases, and at every boundary.", at_least=1, at_most=64
+    )
+    canvases_per_frame: int = parameter(
+        1,
+        "Canvases that come in the time of one frame of the model, for replans closer than frames; "
+        "camera_tiler.frame_hz must be as many times the robot's own rate.",
+        at_least=1,
+        at_most=16,
     )
     real_time_chunking: bool = parameter(
         False,
@@ -63,6 +98,12 @@ class PolicyParameters(NodeParameters):
     predictions: bool = parameter(
         True, "Publish what the model expects to see, between calls, while somebody listens."
     )
+    predicted_video: str = parameter(
+        "unguided",
+        "Whether the last evaluation has guidance for the predicted video (guided), has none "
+        "(unguided, faster), or makes no video at all (none, fastest). The actions are the same.",
+        choices=("guided", "unguided", "none"),
+    )
 
     def time_base(self, robot: Embodiment) -> TimeBase | None:
         """How time is divided where rows are set: at the robot's rate, in frames of its number.
@@ -76,12 +117,32 @@ class PolicyParameters(NodeParameters):
         return robot.time_base.of_rows(self.chunk_rows) if self.chunk_rows else None
 
     def engine(self) -> EngineOptions:
-        """How the model is run."""
-        static = "all" if self.evaluations == 16 else self.evaluations or None
+        """How the model is run.
+
+        Raises:
+            ValueError: two parameters that exclude each other.
+        """
         return EngineOptions(
             guidance_scale=self.guidance_scale,
-            evaluations="dynamic" if self.dynamic_evaluations else static,
+            evaluations=self._evaluations(),
+            timesteps=self.timesteps,
+            final_video_sigma=self.final_video_sigma or None,
+            predicted_video=self.predicted_video,
+            window_blocks=self.window_blocks or None,
+            canvases_per_frame=self.canvases_per_frame,
+            restart=self.restart,
             fresh_noise=self.fresh_noise,
             threads=self.threads or None,
             real_time_chunking=self.real_time_chunking,
         )
+
+    def _evaluations(self) -> int | str | None:
+        """Timesteps at which the network runs, as the engine takes them."""
+        if self.step_rule == "fixed" and self.timesteps == GRID:
+            return "all" if self.evaluations == GRID else self.evaluations or None
+        if self.evaluations not in (0, self.timesteps):
+            raise ValueError(
+                f"parameter evaluations: expected 0 with step_rule {self.step_rule} and "
+                f"{self.timesteps} timesteps, got {self.evaluations}"
+            )
+        return "all" if self.step_rule == "fixed" else self.step_rule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter
 
@@ -37,6 +38,8 @@ class PolicyRecord:
         self._chunks = self._replans = self._refreshes = self._blocks = self._frames = 0
         self._resets: Counter[str] = Counter()
         self._last_reset = ""
+        self._evaluations: Counter[int] = Counter()
+        self._divergence = (math.nan, math.nan)
         self._last: Inference | None = None
         self._canvas_age_ns = self._latency_ns = 0
 
@@ -60,6 +63,8 @@ class PolicyRecord:
         else:
             self._refreshes += session.blocks - self._blocks
         self._blocks = session.blocks
+        self._evaluations[inference.evaluations] += 1
+        self._divergence = inference.divergence or self._divergence
         self._frames = session.window.frames if session.window is not None else 0
         self._last = inference
         self._latency_ns = round(inference.stages["total"] * NS_PER_S)
@@ -115,6 +120,10 @@ class PolicyRecord:
             reset_reasons=list(self._resets),
             reset_counts=array("I", self._resets.values()),
             evaluations=last.evaluations if last else 0,
+            evaluation_numbers=array("I", self._evaluations),
+            evaluation_counts=array("I", self._evaluations.values()),
+            divergence=self._divergence[0],
+            divergence_still=self._divergence[1],
             canvas_age=duration_message(self._canvas_age_ns),
             prefix_rows=last.chunk.prefix_rows if last else 0,
             delay=duration_message(self._delay_ns),

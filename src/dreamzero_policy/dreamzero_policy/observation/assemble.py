@@ -15,30 +15,38 @@ class ObservationWindow:
     """The newest run of consecutive canvases, and the state at the newest of them.
 
     A canvas without a state at its very stamp cannot end an observation: relative actions are added
-    to that state (design: data.md 2.5). A gap in the canvases starts a new run. A canvas more than
-    a chunk older than the newest means that the clock was set back: everything is forgotten.
+    to that state (design: data.md 2.5). A gap of more than a frame starts a new run. A canvas more
+    than a chunk older than the newest means that the clock was set back: everything is forgotten.
     """
 
     def __init__(
-        self, embodiment: Embodiment, time_base: TimeBase, frames: int | None = None
+        self,
+        embodiment: Embodiment,
+        time_base: TimeBase,
+        frames: int | None = None,
+        per_frame: int = 1,
     ) -> None:
         """Empty.
 
         Args:
             embodiment: sizes of canvas and state.
-            time_base: the grid of the canvases.
+            time_base: the grid of the model's frames.
             frames: canvases kept; two chunks and the frame that closes them without it, so that a
                 policy that is late by a chunk still finds the last whole one.
+            per_frame: canvases that come in the time of one frame.
 
         Raises:
-            ValueError: fewer frames than one chunk and the frame that closes it.
+            ValueError: fewer canvases than one chunk and the frame that closes it, or than 1 per
+                frame.
         """
-        self._chunk = time_base.frames_per_chunk
+        if per_frame < 1:
+            raise ValueError(f"window: expected at least 1 canvas per frame, got {per_frame}")
+        self._per_frame, self._chunk = per_frame, time_base.frames_per_chunk * per_frame
         least = self._chunk + 1
         frames = 2 * self._chunk + 1 if frames is None else frames
         if frames < least:
             raise ValueError(f"window: expected at least {least} frames, got {frames}")
-        self._grid = Grid.of_frames(time_base)
+        self._grid = Grid(Grid.of_frames(time_base).hz * per_frame)
         self._canvas_shape = (*embodiment.canvas_size, 3)
         self._state_shape = (len(embodiment.state_joints),)
         self._canvases: deque[tuple[int, Image]] = deque(maxlen=frames)
@@ -120,7 +128,7 @@ class ObservationWindow:
         if end is None:
             return None
         newest, start = self._canvases[end][0], end
-        while start and self._canvases[start - 1][0] == self._canvases[start][0] - 1:
+        while start and self._canvases[start - 1][0] >= self._canvases[start][0] - self._per_frame:
             start -= 1
         run = [self._canvases[i] for i in range(start, end + 1)]
         return Observation(

@@ -37,8 +37,11 @@ class FakeDiT:
         self.writes = []
         self.conditions = []
 
-    def embed_context(self, text, clip):
-        return text, clip
+    def embed_text(self, text):
+        return text
+
+    def embed_image(self, clip):
+        return clip
 
     def write(self, latents, y, context, cache, start_frame):
         rows = latents.mean(dim=(1, 3, 4))[0]
@@ -74,7 +77,7 @@ class FakeModel:
         self.prompts.append(prompt)
         return torch.full((1, 1, 1), float(len(prompt)))
 
-    def begin(self, canvas):
+    def begin(self, canvas, num_frames=None):
         number = float(canvas[0, 0, 0])
 
         def condition(start, count):
@@ -130,7 +133,8 @@ def fake():
     model = FakeModel()
 
     def engine(**options):
-        return Engine(loaded(model), ROBOT, EngineOptions(**options))
+        # The network is a fake: it has no layers that could be packed.
+        return Engine(loaded(model), ROBOT, EngineOptions(**{"literal": True, **options}))
 
     return SimpleNamespace(
         model=model,

@@ -44,7 +44,8 @@ def test_evaluations_are_counted_per_branch(fake, evaluations, count):
     engine = fake.engine(evaluations=evaluations)
     inference = engine.infer(engine.new_session(0), fake.observe([0]))
     assert count in (inference.evaluations, None)
-    assert len(fake.model.dit.seen) == 2 * inference.evaluations
+    spared = evaluations != "dynamic"  # the last has no guidance, where it is known to be the last
+    assert len(fake.model.dit.seen) == 2 * inference.evaluations - spared
 
 
 def test_without_guidance_there_is_one_branch(fake):
@@ -55,6 +56,42 @@ def test_without_guidance_there_is_one_branch(fake):
     assert len(fake.model.dit.seen) == inference.evaluations == fake.config.evaluations
     assert len(fake.model.prompts) == 1
     assert engine.infer(session, fake.observe(range(9))).kind == "commit"
+
+
+@pytest.mark.parametrize(
+    ("options", "branches"),
+    [
+        ({}, 2),
+        ({"guidance_scale": 1.0}, 1),
+        ({"evaluations": 1}, 1),
+        ({"evaluations": 1, "predicted_video": "guided"}, 2),
+        ({"evaluations": 2, "predicted_video": "none"}, 2),
+        ({"evaluations": "all", "timesteps": 1}, 1),
+        ({"evaluations": "dynamic"}, 2),
+    ],
+)
+def test_a_branch_that_nothing_would_read_is_not_there(fake, options, branches):
+    engine = fake.engine(**options)
+    session = engine.new_session(0)
+    inference = engine.infer(session, fake.observe([0]))
+    assert engine.branches == len(session.window.caches) == len(session.texts) == branches
+    spared = options.get("predicted_video", "unguided") != "guided" and branches == 2
+    assert len(fake.model.dit.seen) == branches * inference.evaluations - (
+        spared and options.get("evaluations") != "dynamic"
+    )
+
+
+def test_an_instruction_whose_first_call_fails_leaves_the_old_one_s_embedding(fake):
+    engine = fake.engine()
+    session = engine.new_session(0)
+    engine.infer(session, fake.observe([0]))
+    before = session.texts
+    denoise, fake.model.dit.denoise = fake.model.dit.denoise, None
+    with pytest.raises(TypeError):
+        engine.infer(session, fake.observe(range(9), prompt="another, longer one"))
+    fake.model.dit.denoise = denoise
+    engine.infer(session, fake.observe(range(9)))
+    assert session.texts is before
 
 
 def test_stages_add_up(fake):
@@ -160,6 +197,7 @@ def test_a_checkpoint_of_another_robot_or_time_base_is_refused(fake):
         ({"threads": 0}, "threads"),
         ({"decode_context": 0}, "decode_context"),
         ({"evaluations": 9}, "evaluations"),
+        ({"predicted_video": "some"}, "predicted_video"),
         ({"evaluations": 8, "timesteps": 4}, "evaluations"),
         ({"final_video_sigma": 1.5}, "final_sigma"),
     ],
@@ -176,18 +214,68 @@ def tiny():
 
 
 def episode(engine, robot, instants, prepare=False):
-    """Chunks and latents of calls at these frames of one made-up episode."""
+    """Chunks and latents of calls at these frames of one made-up episode.
+
+    With ``prepare`` the engine is also given every frame between them, as a worker does.
+    """
     whole = robot.example(frames=max(instants) + 1)
     session, results = engine.new_session(1), []
-    for newest in instants:
+    for newest in range(max(instants) + 1):
         seen = slice(max(0, newest - 16), newest + 1)
         observation = Observation(
             whole.canvases[seen], whole.stamps_ns[seen], whole.state, whole.prompt
         )
-        results.append(engine.infer(session, observation))
+        if newest in instants:
+            results.append(engine.infer(session, observation))
         if prepare:
-            engine.prepare(session)
+            engine.prepare(session, observation, 3)
     return session, results
+
+
+def largest_difference(ours, theirs):
+    """Of rows and latents, over the largest value."""
+    pairs = [
+        (torch.from_numpy(one.chunk.rows), torch.from_numpy(other.chunk.rows))
+        for one, other in zip(ours, theirs, strict=True)
+    ]
+    pairs += [(one.latents, other.latents) for one, other in zip(ours, theirs, strict=True)]
+    return max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
+
+
+CALLS = [0, 3, 8, 11, 16, 19, 24, 32, 40, 43]
+"""Boundaries, look-aheads, a window that is full, and the one after it."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options", [{"evaluations": 2}, {"guidance_scale": 1.0, "evaluations": 2, "restart": "warm"}]
+)
+def test_the_fast_engine_is_the_literal_one(options):
+    """Packed, trimmed and streamed, prepared between calls; against nothing of it."""
+    robot = get("droid")
+    weights = load("random:tiny", robot)
+    options = {"predicted_video": "guided", **options}
+    fast = Engine(weights, robot, EngineOptions(**options))
+    slow = Engine(weights, robot, EngineOptions(literal=True, **options))
+    ours = episode(fast, robot, CALLS, prepare=True)[1]
+    theirs = episode(slow, robot, CALLS)[1]
+    assert [r.reset_reason for r in ours] == [r.reset_reason for r in theirs]
+    assert largest_difference(ours, theirs) < 1e-5
+
+
+def test_without_a_predicted_video_the_chunks_are_the_same_and_none_is_shown():
+    robot = get("droid")
+    weights = load("random:tiny", robot)
+    full, none = (
+        Engine(weights, robot, EngineOptions(predicted_video=video, evaluations=2))
+        for video in ("guided", "none")
+    )
+    session, blind = episode(none, robot, CALLS[:3])
+    for one, other in zip(blind, episode(full, robot, CALLS[:3])[1], strict=True):
+        np.testing.assert_allclose(one.chunk.rows, other.chunk.rows, atol=1e-5)
+        assert one.latents is None
+    assert none.predicted_frames(session, blind[-1]) is None
+    assert not any(result.divergence for result in blind)
 
 
 def test_the_untrained_model_answers_the_robot_s_example(tiny):
@@ -221,3 +309,15 @@ def test_warming_up_leaves_nothing_behind(tiny):
     engine.warm_up()
     after = episode(engine, robot, [0])[1][0]
     assert torch.equal(before.latents, after.latents)
+
+
+def test_starting_and_answering_compile_nothing(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    monkeypatch.setattr(torch.jit, "script", refuse)
+    robot = get("droid")
+    engine = Engine(load("random:tiny", robot), robot, EngineOptions(evaluations=4))
+    engine.warm_up()
+    assert episode(engine, robot, [0])[1][0].evaluations == 4

@@ -19,7 +19,7 @@ class StraightPath:
         self.velocities = video_noise - video, action_noise - actions
         self.calls = []
 
-    def __call__(self, x, a, video_timestep, action_timestep):
+    def __call__(self, x, a, video_timestep, action_timestep, last):
         self.calls.append((video_timestep, action_timestep))
         return self.velocities
 
@@ -30,7 +30,10 @@ def noise():
     return torch.randn(VIDEO, generator=generator), torch.randn(ACTIONS, generator=generator)
 
 
-@pytest.mark.parametrize(("evaluations", "count"), [("all", 16), (8, 8), (5, 5), ("dynamic", 4)])
+@pytest.mark.parametrize(
+    ("evaluations", "count"),
+    [("all", 16), *((n, n) for n in (8, 7, 6, 5, 4, 2, 1)), ("dynamic", 4), ("dynamic_joint", 4)],
+)
 def test_a_known_answer_is_found_with_any_step_cache(noise, evaluations, count):
     video, actions = torch.full(VIDEO, 0.5), torch.full(ACTIONS, -0.25)
     network = StraightPath(video, actions, *noise)
@@ -87,7 +90,7 @@ def test_guidance_acts_on_the_video_only():
         lambda *_: (torch.full((1, 2), 1.0), torch.full((1, 3), 9.0)),
         5.0,
     )
-    v, u = velocity(x, a, 999, 999)
+    v, u = velocity(x, a, 999, 999, False)
     assert torch.equal(v, torch.full((1, 2), 11.0))
     assert torch.equal(u, torch.ones(1, 3))
 
@@ -102,4 +105,42 @@ def test_scale_one_never_touches_the_negative_branch():
     assert guided(positive, negative, 1.0) is positive
     assert guided(positive, None, 1.0) is positive
     with pytest.raises(ValueError, match="negative branch"):
-        guided(positive, None, 5.0)
+        guided(positive, None, 5.0)(torch.zeros(1), torch.zeros(1), 999, 999, False)
+
+
+@pytest.mark.parametrize("steps", [16, 8, 6, 5, 4, 2, 1])
+def test_every_number_of_evaluations_has_a_schedule_of_its_own(noise, steps):
+    video, actions = torch.full(VIDEO, 0.5), torch.full(ACTIONS, -0.25)
+    network, schedule = StraightPath(video, actions, *noise), flow_schedule(steps)
+    done = denoise_block(network, *noise, schedule, schedule, step_cache("all", steps))
+    assert len(schedule) == len(network.calls) == steps
+    torch.testing.assert_close(done.video, video, atol=2e-3, rtol=0)
+    torch.testing.assert_close(done.actions, actions, atol=2e-3, rtol=0)
+
+
+def test_a_last_evaluation_without_video_leaves_it_and_says_so(noise):
+    told = []
+
+    def velocity(x, a, video_timestep, action_timestep, last):
+        told.append(last)
+        return (None if last else torch.ones_like(x)), torch.ones_like(a)
+
+    schedule = flow_schedule()
+    done = denoise_block(velocity, *noise, schedule, schedule, step_cache(4))
+    assert told == [False, False, False, True]
+    assert done.video is done.predicted is None
+    assert done.actions.isfinite().all()
+
+
+@pytest.mark.parametrize("last", ["guided", "unguided", "none"])
+def test_guidance_may_be_left_out_at_the_end_alone(last):
+    asked = []
+
+    def negative(*_):
+        asked.append("negative")
+        return torch.zeros(1), torch.zeros(1)
+
+    velocity = guided(lambda *_: (torch.ones(1), torch.ones(1)), negative, 5.0, last)
+    assert velocity(None, None, 999, 999, False)[0] == 5.0
+    assert velocity(None, None, 249, 249, True)[0] == (5.0 if last == "guided" else 1.0)
+    assert len(asked) == (2 if last == "guided" else 1)

@@ -291,6 +291,177 @@ def test_the_next_due_instant(fake):
     assert session.next_due_ns(64) == start + 16 * frame_ns
 
 
+@pytest.mark.parametrize("prepared", [False, True])
+@pytest.mark.parametrize(
+    ("warm", "expected"),
+    [
+        (1, {24: list(range(0, 25, 4)), 32: [24, 28, 32], 36: [24, 32, 36]}),
+        (2, {32: [16, 20, 24, 28, 32], 36: [16, 20, 24, 32, 36], 48: [32, 36, 40, 44, 48]}),
+        (
+            3,
+            {32: list(range(8, 33, 4)), 36: [*range(8, 25, 4), 32, 36], 40: list(range(16, 41, 4))},
+        ),
+    ],
+)
+def test_a_warm_restart_keeps_the_last_real_frames_and_the_grid(fake, warm, expected, prepared):
+    engine = fake.engine(restart="warm", warm_blocks=warm)
+    session, found, resets = engine.new_session(1), {}, {}
+    for newest in range(0, 53, 4):
+        inference, found[newest] = run(fake, engine, session, newest)
+        resets[newest] = inference.reset_reason
+        if prepared:
+            engine.prepare(session, fake.observe(frames_before(newest)), 4)
+    assert {newest: found[newest] for newest in expected} == expected
+    full = [newest for newest, reason in resets.items() if reason == ResetReason.WINDOW_FULL]
+    assert full == list(range(32, 53, 8 * (4 - warm)))
+    assert {resets[newest] for newest in resets if newest not in full} == {
+        None,
+        ResetReason.FIRST_CALL,
+    }
+
+
+def test_a_warm_restart_is_hidden_behind_motion(fake):
+    """What is left for the call is one refresh, as at any other boundary."""
+    for prepared, writes in ((False, [(0, [16]), (1, [20, 24]), (3, [28, 32])]), (True, None)):
+        engine = fake.engine(restart="warm", warm_blocks=2, guidance_scale=1.0)
+        session = engine.new_session(1)
+        for newest in (0, 8, 16, 24):
+            run(fake, engine, session, newest)
+            if prepared:
+                engine.prepare(session, fake.observe(frames_before(newest)), 8)
+        del fake.model.dit.writes[:]
+        _, seen = run(fake, engine, session, 32)
+        assert seen == [16, 20, 24, 28, 32]
+        assert fake.model.dit.writes == (writes or [(3, [28, 32])])
+        assert session.spare is None
+
+
+def test_a_warm_window_is_not_used_where_it_no_longer_fits(fake):
+    """Another instruction, a gap, or a request: cold, and what was begun is dropped."""
+    for what, reason in (
+        ({"prompt": "stop"}, ResetReason.PROMPT_CHANGED),
+        ("request", ResetReason.REQUESTED),
+        ("gap", ResetReason.GAP_IN_FRAMES),
+        ("short", ResetReason.WINDOW_FULL),
+    ):
+        engine = fake.engine(restart="warm", warm_blocks=2)
+        session = engine.new_session(1)
+        for newest in (0, 8, 16, 24):
+            run(fake, engine, session, newest)
+        engine.prepare(session, fake.observe(frames_before(24)), 8)
+        assert session.spare is not None
+        numbers = frames_before(32)
+        if what == "request":
+            session.request_reset()
+        elif what == "gap":
+            numbers = frames_before(22)
+        elif what == "short":
+            numbers = numbers[-9:]
+        options = what if isinstance(what, dict) else {}
+        del fake.model.dit.seen[:]
+        inference = engine.infer(session, fake.observe(numbers, **options))
+        assert inference.reset_reason == reason
+        assert {tuple(rows) for rows in fake.model.dit.seen} == {(numbers[-1],)}
+        assert session.spare is None
+
+
+def test_a_longer_window_restarts_later(fake):
+    engine = fake.engine(window_blocks=6)
+    session, seen = engine.new_session(1), {}
+    for newest in range(0, 57, 8):
+        inference, seen[newest] = run(fake, engine, session, newest)
+        assert (inference.reset_reason is None) == (newest not in (0, 48))
+    assert seen[40] == list(range(0, 41, 4))
+    assert seen[48] == [48]
+    for options in ({"window_blocks": 0}, {"warm_blocks": 0}, {"restart": "hot"}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            fake.engine(**options)
+    with pytest.raises(ValueError, match="warm_blocks: expected 0 to 3 in a window of 4"):
+        fake.engine(restart="warm", warm_blocks=4).new_session(1)
+
+
+def test_a_call_every_150_ms_of_a_model_whose_blocks_span_1_6_s(fake):
+    """Canvases every 50 ms, numbered so; the model's frames are 200 ms apart, four canvases."""
+    robot = fake.robot
+    assert robot.time_base.frame_ns == 200_000_000
+    engine = fake.engine(canvases_per_frame=4)
+    session, seen, kinds = engine.new_session(1), {}, {}
+    for newest in range(0, 133):
+        numbers = list(range(max(0, newest - 64), newest + 1))
+        observation = fake.observe(numbers)
+        stamps = fake.start_ns + 50_000_000 * np.array(numbers, np.int64)
+        observation = type(observation)(
+            observation.canvases, stamps, observation.state, observation.prompt
+        )
+        if not session.due(observation, 3):
+            continue
+        del fake.model.dit.seen[:]
+        kinds[newest] = engine.infer(session, observation).kind
+        ((seen[newest]),) = {tuple(rows) for rows in fake.model.dit.seen}
+    # Every 150 ms, and at every boundary, from which they are counted anew.
+    per_block = [*range(0, 32, 3)]
+    assert list(seen) == [32 * block + at for block in range(4) for at in per_block] + [128, 131]
+    assert [newest for newest, kind in kinds.items() if kind == "commit"] == [0, 32, 64, 96, 128]
+    expected = {
+        3: (3,),  # in the first block: the newest frame alone, on a copy
+        30: (30,),
+        32: (0, 16, 32),  # committed
+        35: (0, 19, 35),  # the newest block replaced by the canvases that end now, on a copy
+        62: (0, 46, 62),
+        64: (0, 16, 32, 48, 64),
+        67: (0, 16, 32, 51, 67),
+        96: (0, 16, 32, 48, 64, 80, 96),
+        126: (0, 16, 32, 48, 64, 110, 126),
+        128: (128,),  # the window was full
+        131: (131,),
+    }
+    assert {newest: seen[newest] for newest in expected} == expected
+
+
+def test_clips_that_calls_to_come_will_need(fake):
+    """By replan period and newest canvas: the frames that are there, the next call's first."""
+    frame_ns = fake.robot.time_base.frame_ns
+    for capacity, warm, replan, calls, newest, expected in (
+        (4, 0, 8, [0], 3, [range(0, 4)]),
+        (4, 0, 8, [0, 8], 8, [range(8, 9)]),
+        (4, 0, 3, [0], 2, [range(0, 3)]),  # of a first frame alone a look-ahead needs no clip
+        (4, 0, 3, [0, 8], 10, [range(3, 11), range(6, 11), range(8, 11)]),
+        (4, 0, 4, [0, 8], 13, [range(8, 14), range(12, 14)]),
+        (2, 0, 4, [0, 8], 13, []),  # the next boundary restarts the window, cold
+        (2, 1, 4, [0, 8], 13, [range(8, 14), range(12, 14)]),
+    ):
+        session = Session(0, frame_ns, CHUNK, capacity, warm)
+        for call in calls:
+            observation = fake.observe(frames_before(call))
+            session.advance(session.plan(observation), observation)
+        observation = fake.observe(frames_before(newest))
+        found = [tuple(range(run.start, run.stop)) for run in expected]
+        assert session.begun(observation, replan) == found
+    session.request_reset()
+    assert session.begun(observation, replan) == []
+    assert Session(0, frame_ns, CHUNK, 4).begun(observation, 3) == []
+
+
+def test_a_block_that_ended_is_compared_with_what_was_predicted(fake):
+    engine = fake.engine()
+    session = engine.new_session(1)
+    predicted = run(fake, engine, session, 0)[0].latents
+    assert run(fake, engine, session, 4)[0].divergence is None  # no block ended
+    inference, _ = run(fake, engine, session, 8)
+    observed = torch.tensor([4.0, 8.0]).reshape(1, 1, 2, 1, 1)
+    size = observed.square().mean().sqrt()
+    expected = (predicted - observed).square().mean().sqrt() / size
+    assert inference.divergence == pytest.approx((expected.item(), 1.0))
+    late, _ = run(fake, engine, session, 27)  # two blocks at once: the first was predicted
+    observed = torch.tensor([12.0, 16.0]).reshape(1, 1, 2, 1, 1)
+    wrong = (inference.latents - observed, 8 - observed)
+    size = observed.square().mean().sqrt()
+    assert late.divergence == pytest.approx(
+        tuple((each.square().mean().sqrt() / size).item() for each in wrong)
+    )
+    assert run(fake, engine, session, 32)[0].divergence is None  # a restart compares nothing
+
+
 def test_what_restarts_is_due_at_once(fake):
     session = Session(0, fake.robot.time_base.frame_ns, CHUNK, 4)
     first = fake.observe([20])

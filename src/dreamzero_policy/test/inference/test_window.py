@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dreamzero_policy.inference.forwards import Forwards, Literal
 from dreamzero_policy.inference.window import Window
 from dreamzero_policy.model.config import preset
 from dreamzero_policy.model.dit import CausalDiT
@@ -18,7 +19,7 @@ def latents(*numbers):
 
 def begin(fake, number=5):
     _, condition = fake.model.begin(torch.full((4, 4, 3), number, dtype=torch.uint8))
-    window = Window(fake.model.dit, branches=2)
+    window = Window(Literal(fake.model.dit), branches=2)
     window.restart(condition.first_latent, condition, torch.zeros(1, 1, 1), TEXTS)
     return window
 
@@ -74,7 +75,7 @@ def test_what_is_borrowed_is_given_back(fake, fails):
 def test_denoising_writes_nothing(fake):
     window = begin(fake)
     velocity = window.velocity(torch.ones(1, 1, 64), guidance=5.0)
-    video, actions = velocity(torch.zeros(1, 16, 2, 2, 2), torch.zeros(1, 24, 32), 999, 999)
+    video, actions = velocity(torch.zeros(1, 16, 2, 2, 2), torch.zeros(1, 24, 32), 999, 999, False)
     assert video.shape == (1, 16, 2, 2, 2)
     assert actions.shape == (1, 24, 32)
     assert rows(window) == [5]
@@ -82,7 +83,7 @@ def test_denoising_writes_nothing(fake):
 
 
 def test_misuse_is_refused(fake):
-    window = Window(fake.model.dit, branches=2)
+    window = Window(Literal(fake.model.dit), branches=2)
     with pytest.raises(ValueError, match="after a first one"):
         window.refresh(latents(1, 2))
     with pytest.raises(ValueError, match="one per branch, 2, got 1"):
@@ -102,21 +103,21 @@ def test_the_real_network_s_context_is_given_back_bit_for_bit():
         return torch.randn(1, channels, frames, height, width)
 
     with torch.inference_mode():
-        window = Window(dit, branches=2)
+        window = Window(Forwards(dit), branches=2)
         y = video(9, 20)
-        texts = [torch.randn(1, config.text_len, config.text_dim) for _ in range(2)]
-        clip = torch.randn(1, 50, config.clip_dim)
-        window.restart(video(1), lambda start, count: y[:, :, start : start + count], clip, texts)
+        texts = [dit.embed_text(torch.randn(1, config.text_len, config.text_dim)) for _ in range(2)]
+        image = dit.embed_image(torch.randn(1, 50, config.clip_dim))
+        window.restart(video(1), lambda start, count: y[:, :, start : start + count], image, texts)
         window.refresh(video(2))
         noise = video(2), torch.randn(1, config.num_action_per_block, 32)
         velocity = window.velocity(torch.randn(1, 1, 64), guidance=5.0)
-        before = velocity(*noise, 999, 999)
+        before = velocity(*noise, 999, 999, False)
         stored = [torch.stack(c.keys_values(i)) for c in window.caches for i in range(4)]
         with window.borrowed(1):
             window.refresh(video(2))
-            window.velocity(torch.randn(1, 1, 64), guidance=5.0)(*noise, 999, 999)
+            window.velocity(torch.randn(1, 1, 64), guidance=5.0)(*noise, 999, 999, False)
         after = [torch.stack(c.keys_values(i)) for c in window.caches for i in range(4)]
         assert all(torch.equal(a, b) for a, b in zip(stored, after, strict=True))
-        again = velocity(*noise, 999, 999)
+        again = velocity(*noise, 999, 999, False)
         assert torch.equal(before[0], again[0])
         assert torch.equal(before[1], again[1])

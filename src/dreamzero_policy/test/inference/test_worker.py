@@ -30,7 +30,7 @@ class Engine:
     def predicted_frames(self, session, inference):
         return np.arange(8), inference
 
-    def prepare(self, session):
+    def prepare(self, session, observation, replan_frames):
         self.prepared += 1
 
 

@@ -51,7 +51,7 @@ def test_cross_attention_sums_two_softmaxes_before_the_output():
     to_text = attend(query, heads(layer.norm_k(layer.k(text))), heads(layer.v(text)))
     to_image = attend(query, heads(layer.norm_k_img(layer.k_img(image))), heads(layer.v_img(image)))
     expected = layer.o(to_text.flatten(2) + to_image.flatten(2))
-    torch.testing.assert_close(layer(x, layer.keys(text, image)), expected)
+    torch.testing.assert_close(layer(x, layer.text_keys(text), layer.image_keys(image)), expected)
 
 
 def test_a_block_by_its_equations():
@@ -60,14 +60,14 @@ def test_a_block_by_its_equations():
     x, times = torch.randn(2, 6, 32), torch.randn(2, 2, 6, 32)
     text, image = torch.randn(2, 7, 32), torch.randn(2, 9, 32)
     table = running_turns(3, 6, 8, torch.device("cpu"))
-    keys = block.cross_attn.keys(text, image)
-    got = block(x, times, (Run(2, 3),), table, attend, keys)
+    keys = block.cross_attn.text_keys(text), block.cross_attn.image_keys(image)
+    got = block(x, times, (Run(2, 3),), table, attend, *keys)
 
     per_token = (block.modulation + times).repeat_interleave(3, dim=1)
     shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = per_token.unbind(2)
     h = F.layer_norm(x, (32,), eps=1e-6) * (1 + scale_a) + shift_a
     x = x + block.self_attn(h, table, attend) * gate_a
-    x = x + block.cross_attn(block.norm3(x), keys)
+    x = x + block.cross_attn(block.norm3(x), *keys)
     h = F.layer_norm(x, (32,), eps=1e-6) * (1 + scale_f) + shift_f
     hidden = F.gelu(block.ffn[0](h), approximate="tanh")
     torch.testing.assert_close(got, x + block.ffn[2](hidden) * gate_f)

@@ -120,3 +120,23 @@ def test_a_canvas_that_does_not_fit_is_refused(stamp, image, message):
 def test_a_state_that_does_not_fit_is_refused(positions):
     with pytest.raises(ValueError, match="state: expected 8 finite positions"):
         ObservationWindow(DROID, BASE).add_state(START, positions)
+
+
+def test_canvases_may_come_more_often_than_frames():
+    out = ObservationWindow(DROID, BASE, per_frame=4)
+    stamps = [START + i * (STEP // 4) for i in range(80)]
+    for stamp in stamps:
+        assert out.add_canvas(stamp, canvas(0))
+    assert out.add_state(stamps[-1], np.zeros(8))
+    assert out.observation("x").stamps_ns.tolist() == stamps[-65:]
+    with pytest.raises(ValueError, match="the checkpoint's 20 Hz"):
+        out.add_canvas(stamps[-1] + 10_000_000, canvas(0))
+    # One that is lost leaves the rest: whether it is needed depends on the call.
+    out = ObservationWindow(DROID, BASE, per_frame=4)
+    kept = [*stamps[5:8], *stamps[9:12]]
+    for stamp in (*stamps[:1], *kept):  # 1 to 4 are lost, more than a frame, and 8
+        out.add_canvas(stamp, canvas(0))
+    out.add_state(stamps[11], np.zeros(8))
+    assert out.observation("x").stamps_ns.tolist() == kept
+    with pytest.raises(ValueError, match="at least 1 canvas per frame"):
+        ObservationWindow(DROID, BASE, per_frame=0)
