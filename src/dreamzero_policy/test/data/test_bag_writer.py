@@ -109,6 +109,7 @@ def test_a_definition_has_every_type_in_it_and_the_hash_that_ros_gives_it(messag
     assert [line for line in canvas.splitlines() if line.startswith("MSG: ")] == [
         "MSG: std_msgs/Header",
         "MSG: sensor_msgs/Image",
+        "MSG: sensor_msgs/CompressedImage",
         "MSG: builtin_interfaces/Time",
         "MSG: builtin_interfaces/Duration",
     ]

@@ -88,7 +88,7 @@ def test_a_gripper_of_any_range_and_polarity():
     joints = tuple(
         replace(
             joint, lower=-0.5, upper=0.5, state_wire=WireScale(120.0, 35.0),
-            command_wire=WireScale(1.0, -1.0),
+            command_wire=WireScale(1.0, -1.0), open_at=0.5,
         ) if joint.kind == "gripper" else joint
         for joint in layout.joints
     )  # fmt: skip
