@@ -38,7 +38,7 @@ def check(case: Case) -> None:
             _unipc(case, match[1], flow_schedule(steps, final_sigma=float(match[2])), ("",))
     for count, mask in case.scalars.get("dit_step_masks", {}).items():
         known = int(count) if count in ("5", "6", "7", "8") else "all"  # any other number is all
-        ours = step_cache(known, len(mask)).start()
+        ours = step_cache(known, len(mask)).start(len(mask))
         case.decide(f"step mask {count}", [ours.runs(i, ()) for i in range(len(mask))], mask)
     if "dynamic/run" in case.tensors:
         _dynamic(case)
@@ -77,12 +77,12 @@ def _dynamic(case: Case) -> None:
     for i, (velocities, runs) in enumerate(
         zip(case["dynamic/velocity"], case["dynamic/run"], strict=True)
     ):
-        decider = step_cache("dynamic", len(velocities)).start()
-        computed: list[Tensor] = []
+        decider = step_cache("dynamic", len(velocities)).start(len(velocities))
+        computed: list[tuple[Tensor, Tensor]] = []
         ours = []
         for step, velocity in enumerate(velocities):
             ours.append(decider.runs(step, computed))
-            computed += [velocity] * ours[-1]
+            computed += [(velocity, velocity)] * ours[-1]  # it looks at the first, the video's
         case.decide(f"dynamic/run {i}", ours, runs.tolist())
 
 

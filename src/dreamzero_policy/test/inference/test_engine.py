@@ -247,6 +247,7 @@ CALLS = [0, 3, 8, 11, 16, 19, 24, 32, 40, 43]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "options", [{"evaluations": 2}, {"guidance_scale": 1.0, "evaluations": 2, "restart": "warm"}]
 )

@@ -244,7 +244,7 @@ def test_a_chunk_length_is_the_checkpoint_s(rows):
         ({"checkpoint": "/no/such/folder"}, "/no/such/folder"),
         ({"device": "cuda:77"}, "device: expected one of"),
         ({"chunk_rows": 20}, "chunk_rows: expected a multiple of 8, got 20"),
-        ({"evaluations": 9}, "evaluations: expected one of 0, 5, 6, 7, 8, 16, got 9"),
+        ({"evaluations": 9}, "evaluations: expected one of 0, 1, 2, 4, 5, 6, 7, 8, 16, got 9"),
     ],
 )
 def test_a_wrong_configuration_is_one_line_and_code_2(start, parameters, expected):
