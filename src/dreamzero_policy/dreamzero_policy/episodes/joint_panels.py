@@ -86,8 +86,11 @@ def joints(axis: Axes, moved: Motion, robot: Embodiment | None, group: Group) ->
                 values = wire.to_model(values) if wire else values
                 step = max(1, len(values) // _POINTS)
                 axis.plot(lines.seconds[::step], values[::step], color=colour, **style)
-    everything = (*moved.measured, *moved.commanded)
-    problems = [lines.problem for lines in everything if lines.problem]
+    problems = [
+        lines.problem
+        for lines in (*moved.measured, *moved.commanded)
+        if lines.problem and (not lines.names or set(lines.names) & set(group.names))
+    ]
     if problems:
         say(axis, problems[0])
     title = group.title.replace("_position", "").replace("_", " ")
@@ -127,7 +130,7 @@ def _base(episode: Episode, names: Sequence[str], clock: Clock) -> _Lines:
         axes = [BASE_AXES[name] for name in names]
         speeds = [[getattr(getattr(told, part), axis) for part, axis in axes] for told in stream]
     except (BagError, KeyError) as error:
-        return _Lines(np.zeros(0), problem=f"base_command: {error}")
+        return _Lines(np.zeros(0), tuple(names), problem=f"base_command: {error}")
     return _Lines((stream.log_ns - clock.began_ns) / NS_PER_S, tuple(names), np.array(speeds))
 
 
