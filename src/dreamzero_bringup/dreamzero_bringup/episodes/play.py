@@ -58,7 +58,7 @@ def observations(
         instant = int(rows.instants_ns[row])
         if not grid.is_instant(instant):
             continue
-        window.add_canvas(instant, canvas_at(episode, rows, row))
+        window.add_canvas(instant, canvas_at(episode, robot, rows, row))
         window.add_state(instant, rows.states[row])
         observation = window.observation(rows.instructions[row])
         if observation is not None:
@@ -93,7 +93,7 @@ def play(
     from dreamzero_policy.inference.options import EngineOptions
 
     robot = episode.embodiment
-    settings = ConversionSettings(robot=robot.name, instruction=_NO_INSTRUCTION)
+    settings = ConversionSettings(robot=episode.robot, instruction=_NO_INSTRUCTION)
     rows = resample(episode, settings)
     loaded = load.load(checkpoint, robot, device=device.find(device_name))
     engine = Engine(loaded, loaded.embodiment, EngineOptions(evaluations=evaluations))
@@ -118,7 +118,13 @@ def play(
     return run
 
 
-def run(folder: Path, out: Path, say: Callable[[object], None], **how: object) -> int:
+def run(
+    folder: Path,
+    out: Path,
+    say: Callable[[object], None],
+    robots: Path | None = None,
+    **how: object,
+) -> int:
     """Plays an episode and writes ``<name>_play.png`` and ``<name>_play.json``.
 
     Raises:
@@ -126,7 +132,7 @@ def run(folder: Path, out: Path, say: Callable[[object], None], **how: object) -
     """
     from dreamzero_policy.episodes import terminal
 
-    with Episode(folder) as episode, terminal.progress("playing", 1) as bar:
+    with Episode(folder, robots) as episode, terminal.progress("playing", 1) as bar:
         played = play(
             episode, tell=lambda done, total: bar.update(0, completed=done, total=total), **how
         )

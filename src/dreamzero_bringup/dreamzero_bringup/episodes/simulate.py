@@ -69,12 +69,12 @@ class Replayed:
 class _Rig:
     """Controller and simulated robot on a clock that only this moves."""
 
-    def __init__(self, robot: Embodiment, task: str, seed: int) -> None:
+    def __init__(self, name: str, robot: Embodiment, task: str, seed: int) -> None:
         from sim_driver import robots, tasks
         from sim_driver.commands import Commands
         from sim_driver.hardware import SimulatedRobot
 
-        described = robots.get(robot.name)
+        described = robots.get(name)
         self.robot, self.now_ns = robot, NS_PER_S
         self.simulated = SimulatedRobot(
             described, seed, self.now_ns, task=tasks.get(task, described) if task else None
@@ -128,11 +128,11 @@ def replay(episode: Episode, *, task: str, seed: int, tell: Callable[[int, int],
             get to where the recording begins.
     """
     robot = episode.embodiment
-    rows = resample(episode, ConversionSettings(robot=robot.name, instruction="none"))
+    rows = resample(episode, ConversionSettings(robot=episode.robot, instruction="none"))
     known = np.flatnonzero(np.isfinite(rows.actions).all(axis=1))
     if not len(known):
         raise BagError(f"{episode.folder}: expected commands, got none that is fresh")
-    rig = _Rig(robot, task, seed)
+    rig = _Rig(episode.robot, robot, task, seed)
     joined_ns = _join(rig, rows.actions[known[0]])
     began_ns, first_ns = rig.now_ns, int(rows.instants_ns[0])
     limited, held = Counter[str](), Counter[str]()
@@ -207,7 +207,15 @@ def _at_rows(rig: _Rig, rows: Rows, stamps: np.ndarray, states: Float) -> Float:
     return look_up(stamps, states, rows.instants_ns + delay_ns, stepped)
 
 
-def run(folder: Path, out: Path, say: Callable[[object], None], *, task: str, seed: int) -> int:
+def run(
+    folder: Path,
+    out: Path,
+    say: Callable[[object], None],
+    robots: Path | None = None,
+    *,
+    task: str,
+    seed: int,
+) -> int:
     """Replays an episode, writes ``<name>_simulated.png`` and says how near it came.
 
     Raises:
@@ -215,7 +223,7 @@ def run(folder: Path, out: Path, say: Callable[[object], None], *, task: str, se
     """
     from dreamzero_policy.episodes import terminal
 
-    with Episode(folder) as episode, terminal.progress("replaying", 1) as bar:
+    with Episode(folder, robots) as episode, terminal.progress("replaying", 1) as bar:
         done = replay(
             episode,
             task=task,

@@ -30,6 +30,6 @@ def test_windows_grow_and_begin_anew_behind_a_gap(tmp_path):
         assert seen[anew].newest_ns - seen[anew - 1].newest_ns > 0.9 * NS_PER_S
         for one in (seen[0], seen[-1]):
             row = int(np.flatnonzero(rows.instants_ns == one.newest_ns)[0])
-            assert (one.canvases[-1] == canvas_at(episode, rows, row)).all()
+            assert (one.canvases[-1] == canvas_at(episode, robot, rows, row)).all()
             assert (one.state == rows.states[row]).all()
             assert one.prompt == "pick up the red block"

@@ -96,6 +96,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--folder", type=Path, default=FOLDER, help=f"of episodes ({FOLDER})")
+    top.add_argument("--config-dir", type=Path, help="folder with robots/ROBOT.py of its own")
     actions = top.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, (what, *arguments) in _ACTIONS.items():
         parser = actions.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
@@ -108,9 +109,10 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     root, action = args.folder.expanduser(), args.action
+    robots = args.config_dir.expanduser() / "robots" if args.config_dir else None
     console = Console(soft_wrap=False, highlight=False)
     if action in ("play", "simulate"):
-        return _beyond(args, root, console)
+        return _beyond(args, root, robots, console)
 
     from dreamzero_policy.episodes import actions
 
@@ -119,10 +121,10 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"{action}: expected names of episodes, or --all for every one")
     do = {
         "list": lambda: actions.show_list(console, root, args.names, args.tag, args.trash),
-        "show": lambda: actions.show(console, root, args.names, args.out),
-        "validate": lambda: actions.judge(console, root, args.names),
+        "show": lambda: actions.show(console, root, args.names, args.out, robots),
+        "validate": lambda: actions.judge(console, root, args.names, robots),
         "trim": lambda: actions.cut(
-            console, root, args.names, args.idle_seconds, args.keep_seconds
+            console, root, args.names, args.idle_seconds, args.keep_seconds, robots
         ),
         "tag": lambda: actions.tag(console, root, args.names, args.add, args.remove),
         "trash": lambda: actions.discard(console, root, args.names, args.db),
@@ -135,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
     return do[action]()
 
 
-def _beyond(args: argparse.Namespace, root: Path, console: object) -> int:
+def _beyond(args: argparse.Namespace, root: Path, robots: Path | None, console: object) -> int:
     """What takes a policy or a simulated robot."""
     from dreamzero_policy.episodes.found import select
 
@@ -149,6 +151,7 @@ def _beyond(args: argparse.Namespace, root: Path, console: object) -> int:
             folders[0],
             args.out,
             console.print,
+            robots,
             checkpoint=args.checkpoint,
             replan_frames=args.replan,
             evaluations=args.evaluations or None,
@@ -156,4 +159,4 @@ def _beyond(args: argparse.Namespace, root: Path, console: object) -> int:
         )
     from dreamzero_bringup.episodes import simulate
 
-    return simulate.run(folders[0], args.out, console.print, task=args.task, seed=args.seed)
+    return simulate.run(folders[0], args.out, console.print, robots, task=args.task, seed=args.seed)

@@ -70,8 +70,12 @@ class Episode:
         recovered: whether its recording was cut off.
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, robots: Path | None = None) -> None:
         """Opens a bag; close it, or use it in a ``with``.
+
+        Args:
+            folder: of the bag.
+            robots: folder of an installation's own robots.
 
         Raises:
             NotABagError: no folder, or a file that is no MCAP file.
@@ -80,7 +84,7 @@ class Episode:
             WrongSchemaError: its messages are not ROS 2's.
             NewerFormatError: written by a newer version of this software.
         """
-        self.folder = Path(folder)
+        self.folder, self._robots = Path(folder), robots
         described = read_metadata(self.folder)
         self.custom: Mapping[str, str] = described.get("custom_data") or {}
         path = self.folder / Path(described["relative_file_paths"][0]).name
@@ -118,6 +122,12 @@ class Episode:
         return self.custom.get("dreamzero.outcome") or (self.ending and self.ending.outcome) or ""
 
     @property
+    def robot(self) -> str:
+        """Name of the robot, or the path of an installation's own file."""
+        named = self.facts.robot
+        return named if named.endswith(".py") else embodiments.locate(named, self._robots)
+
+    @property
     def decoder(self) -> Decoder:
         """Of every type in the bag, by its own definitions."""
         return self._decoder
@@ -130,7 +140,7 @@ class Episode:
             UnknownRobotError: this software has none of that name.
         """
         try:
-            return embodiments.get(self.facts.robot)
+            return embodiments.get(self.robot)
         except ValueError as error:
             raise UnknownRobotError(f"{self.folder}: {error}") from error
 

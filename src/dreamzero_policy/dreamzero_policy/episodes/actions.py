@@ -36,14 +36,16 @@ def show_list(console: Console, root: Path, names: Sequence[str], tag: str, tras
     return 0
 
 
-def show(console: Console, root: Path, names: Sequence[str], out: Path) -> int:
+def show(
+    console: Console, root: Path, names: Sequence[str], out: Path, robots: Path | None = None
+) -> int:
     """Says what episodes say of themselves, and draws a picture of each."""
 
     def one(folder: Path) -> None:
         found = look(folder)
         path = out / f"{folder.name}.png"
         if found.facts is not None:
-            draw(folder, path)
+            draw(folder, path, robots)
         console.print(terminal.described(found, [str(path)] if found.facts else []))
         if found.facts is None:
             raise ValueError(f"not drawn: {found.state}")
@@ -51,19 +53,24 @@ def show(console: Console, root: Path, names: Sequence[str], out: Path) -> int:
     return _each(console, select(root, names), one)
 
 
-def judge(console: Console, root: Path, names: Sequence[str]) -> int:
+def judge(console: Console, root: Path, names: Sequence[str], robots: Path | None = None) -> int:
     """Validates episodes; 1 where one is bad."""
     chosen, verdicts = select(root, names), list[Verdict]()
     with terminal.progress("validating", len(chosen)) as bar:
         for folder in chosen:
-            verdicts.append(validate(folder))
+            verdicts.append(validate(folder, robots=robots))
             bar.advance(0)
     console.print(terminal.judged(verdicts))
     return int(any(one.grade == "bad" for one in verdicts))
 
 
 def cut(
-    console: Console, root: Path, names: Sequence[str], idle_seconds: float, keep_seconds: float
+    console: Console,
+    root: Path,
+    names: Sequence[str],
+    idle_seconds: float,
+    keep_seconds: float,
+    robots: Path | None = None,
 ) -> int:
     """Cuts off idle ends."""
 
@@ -74,7 +81,7 @@ def cut(
             def tell(done: int, total: int) -> None:
                 bar.update(0, completed=done, total=total)
 
-            made = trim(folder, tell=tell, least_s=idle_seconds, keep_s=keep_seconds)
+            made = trim(folder, robots, tell=tell, least_s=idle_seconds, keep_s=keep_seconds)
         if made is None:
             console.print(f"{folder.name}: its ends are not idle; nothing was done")
             return

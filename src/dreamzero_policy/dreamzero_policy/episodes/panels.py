@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from dreamzero_policy.conversion.gaps import longest_silence_ns
+from dreamzero_policy.conversion.resample import joint_sources, site_of
 from dreamzero_policy.data.bag_reader import Episode
 from dreamzero_policy.data.episode_facts import Event
 from dreamzero_policy.data.errors import BagError
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.types import NS_PER_S, Float
+from dreamzero_policy.types import NS_PER_S
 
 COLOURS = {"quality": "#c62828", "note": "#1f4fd8", "instruction": "#444444"}
 """By kind of event."""
 
 _BANDS = ("#cfe3ff", "#ffe3b8", "#d6f2d0", "#f3d6ee", "#e2e2e2", "#fff3a6")
 _LEADERS = (("nobody", "#e4e4e4"), ("policy", "#8db4f2"), ("human", "#f2b56b"), ("back", "#d9cdf0"))
-_POINTS = 4000
 _MAX_AGE_NS = NS_PER_S // 5
 _ABOVE = -0.9
 """Row of marks that are of no stream."""
@@ -51,29 +49,6 @@ class Clock:
         return self.began_ns + round(s * NS_PER_S)
 
 
-@dataclass(frozen=True)
-class Group:
-    """Joints that share a panel.
-
-    Attributes:
-        title: of the panel.
-        names: of the joints.
-    """
-
-    title: str
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Lines:
-    """Joints of a topic: seconds [N], positions [N, J] of J names, or why there are none."""
-
-    seconds: Float
-    names: tuple[str, ...] = ()
-    positions: Float | None = None
-    problem: str = ""
-
-
 def numbered(episode: Episode) -> list[tuple[int, Event]]:
     """Quality marks and notes in time order, counted from 1."""
     events = [event for event in episode.events if event.kind in ("quality", "note")]
@@ -82,7 +57,7 @@ def numbered(episode: Episode) -> list[tuple[int, Event]]:
 
 def required(episode: Episode, robot: Embodiment | None) -> list[str]:
     """Recorded topics of cameras, joints and commands, also those that were not recorded."""
-    names = ["joint_states", "joint_commands"]
+    names = [*sources(episode, robot), "joint_commands"]
     if robot is None:
         return sorted(topic for topic, count in episode.counts.items() if count)[:8]
     for view in robot.views:
@@ -91,52 +66,12 @@ def required(episode: Episode, robot: Embodiment | None) -> list[str]:
     return [episode.recorded_name(name) for name in names]
 
 
-def joint_groups(episode: Episode, robot: Embodiment | None) -> list[Group]:
-    """One panel per key of the action; one for all where the robot is not known."""
-    if robot is None:
-        return [Group("joints", _series(episode, "joint_states", Clock(0, 1.0)).names)]
-    groups, at = [], 0
-    for key in robot.action_keys:
-        groups.append(Group(key.name, robot.action_joints[at : at + key.width]))
-        at += key.width
-    return groups
-
-
-def joints(
-    axis: Axes, episode: Episode, robot: Embodiment | None, group: Group, clock: Clock
-) -> None:
-    """Measured joints as lines, commands dotted, in model units where the robot is known."""
-    measured = _series(episode, "joint_states", clock)
-    commanded = _series(episode, "joint_commands", clock)
-    kinds = {joint.name: joint for joint in robot.joints} if robot else {}
-    for number, name in enumerate(group.names):
-        colour, joint = f"C{number % 10}", kinds.get(name)
-        for lines, style, wire in (
-            (measured, {"lw": 1.3}, joint and joint.state_wire),
-            (commanded, {"lw": 0.9, "ls": (0, (1, 1.5))}, joint and joint.command_wire),
-        ):
-            if lines.positions is None or name not in lines.names:
-                continue
-            values = lines.positions[:, lines.names.index(name)]
-            values = wire.to_model(values) if wire else values
-            step = max(1, len(values) // _POINTS)
-            label = _short(name, group.names) if lines is measured else None
-            axis.plot(lines.seconds[::step], values[::step], color=colour, label=label, **style)
-    problems = list(filter(None, (measured.problem, commanded.problem)))
-    if problems:
-        say(axis, problems[0])
-    unit = {"prismatic": "m", "gripper": "0 open, 1 closed", "base": "m/s, rad/s"}
-    kind = kinds[group.names[0]].kind if group.names and group.names[0] in kinds else ""
-    title = group.title.replace("_position", "").replace("_", " ")
-    axis.set_ylabel(f"{title}\n[{unit.get(kind, 'rad')}]", fontsize=8)
-    if kind == "gripper":
-        axis.set_ylim(-0.08, 1.08)
-        axis.set_ylabel(f"{title}\n[1 closed]", fontsize=8)
-    axis.grid(True, lw=0.3, color="0.85")
-    axis.tick_params(labelsize=8)
-    if axis.get_legend_handles_labels()[0]:
-        axis.legend(loc="center left", bbox_to_anchor=(1.005, 0.5), fontsize=7.5, frameon=False,
-                    labelspacing=0.15, handlelength=1.2, borderaxespad=0.0)  # fmt: skip
+def sources(episode: Episode, robot: Embodiment | None) -> tuple[str, ...]:
+    """Topics of measured joints."""
+    try:
+        return joint_sources(robot, site_of(episode)) if robot else ("joint_states",)
+    except ValueError:  # the robot file that was recorded cannot be read
+        return ("joint_states",)
 
 
 def instructions(axis: Axes, episode: Episode, clock: Clock) -> None:
@@ -159,13 +94,14 @@ def leaders(axis: Axes, episode: Episode, clock: Clock) -> None:
     _bare(axis, "led by")
     try:
         stream = episode.stream("authority", "dreamzero_msgs/msg/Authority")
-        sources = [int(message.source) for message in stream]
+        stream.require("source")
+        led = [int(message.source) for message in stream]
     except BagError:
         axis.text(0.0, 0.5, " not recorded", va="center", fontsize=8, color="0.4")
         return
     begins = [max(0.0, clock.s(int(ns))) for ns in stream.log_ns]
     at = 0
-    for source, members in groupby(sources):
+    for source, members in groupby(led):
         count = len(list(members))
         end = begins[at + count] if at + count < len(begins) else clock.seconds
         name, colour = _LEADERS[source] if source < len(_LEADERS) else ("?", "#ffffff")
@@ -219,12 +155,6 @@ def mark_lines(axis: Axes, episode: Episode, clock: Clock) -> None:
         axis.axvline(at, color=COLOURS[event.kind], lw=0.8, ls=style, alpha=0.7)
 
 
-def explain_lines(axis: Axes) -> None:
-    """What full and dotted lines are."""
-    text = "— measured   ··· commanded"
-    axis.text(1.0, 1.02, text, transform=axis.transAxes, ha="right", va="bottom", fontsize=8)
-
-
 def say(axis: Axes, text: str) -> None:
     """Why there is nothing to see, in the middle of a panel."""
     axis.text(
@@ -233,30 +163,9 @@ def say(axis: Axes, text: str) -> None:
     )  # fmt: skip
 
 
-def _series(episode: Episode, topic: str, clock: Clock) -> _Lines:
-    try:
-        stream = episode.stream(topic)
-        found = stream.joints()
-        seconds = (stream.log_ns - clock.began_ns) / NS_PER_S
-        return _Lines(seconds, found.names, found.positions)
-    except BagError as error:
-        return _Lines(np.zeros(0), problem=f"{topic}: {error}".replace(f"{episode.folder}: ", ""))
-
-
 def _is(episode: Episode, event: Event, name: str) -> bool:
     stream = event.stream and episode.recorded_name(event.stream)
     return bool(stream) and name in (stream, f"{stream}/compressed")
-
-
-def _short(name: str, names: Sequence[str]) -> str:
-    """A joint's name without what all of the panel's have in common."""
-    if len(names) < 2:
-        return name
-    words = [one.split("_") for one in names]
-    common = 0
-    while all(len(one) > common + 1 and one[common] == words[0][common] for one in words):
-        common += 1
-    return "_".join(name.split("_")[common:])
 
 
 def _topic(name: str) -> str:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from dreamzero_policy.data.bag_reader import Episode
 from dreamzero_policy.data.errors import UnknownRobotError
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.episodes import panels
+from dreamzero_policy.episodes import joint_panels, panels
 from dreamzero_policy.episodes.found import seconds_of
 from dreamzero_policy.episodes.strip import canvases
 from dreamzero_policy.episodes.tags import tags_of
@@ -29,18 +29,19 @@ _MOST_LINES = 12
 _OUTCOMES = {"success": "#1a7f37", "failure": "#b42318", "partial": "#b26a00"}
 
 
-def draw(folder: Path, path: Path) -> None:
+def draw(folder: Path, path: Path, robots: Path | None = None) -> None:
     """Writes the picture of a complete bag.
 
     Args:
         folder: of the bag.
         path: where to, a ``.png``; its folder is made.
+        robots: folder of an installation's own robots.
 
     Raises:
         BagError: it cannot be opened.
         OSError: the picture cannot be written.
     """
-    with Episode(folder) as episode:
+    with Episode(folder, robots) as episode:
         figure = _drawn(episode)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=_DPI, metadata={"Software": None})
@@ -53,7 +54,8 @@ def _drawn(episode: Episode) -> Figure:
         robot = None
     seconds = max(seconds_of(episode), (episode.span_ns[1] - episode.span_ns[0]) / NS_PER_S, 0.1)
     clock = panels.Clock(episode.facts.started_ns or episode.span_ns[0], seconds)
-    groups = panels.joint_groups(episode, robot)
+    moved = joint_panels.motion(episode, robot, clock)
+    groups = joint_panels.joint_groups(robot, moved)
     lines = _list_of_marks(episode, clock)
     height = (
         [_WIDE / _CANVASES * _aspect(robot), 0.42, 0.24]
@@ -82,13 +84,13 @@ def _drawn(episode: Episode) -> Figure:
     panels.instructions(asked, episode, clock)
     panels.leaders(led, episode, clock)
     for axis, group in zip(joints, groups, strict=True):
-        panels.joints(axis, episode, robot, group, clock)
+        joint_panels.joints(axis, moved, robot, group)
     panels.streams(streams, episode, robot, clock)
     for axis in axes:
         axis.set_xlim(0.0, clock.seconds)
     for axis in joints:
         panels.mark_lines(axis, episode, clock)
-    panels.explain_lines(joints[0])
+    joint_panels.explain_lines(joints[0])
     streams.set_xlabel("seconds", fontsize=9)
     _title(figure, episode, total)
     for number, (text, colour) in enumerate(lines):

@@ -81,7 +81,7 @@ def idle_ends(
         BagError: it has no rows; or nothing ever moves: that one is for the trash.
     """
     robot = episode.embodiment
-    settings = ConversionSettings(robot=robot.name, instruction="none")
+    settings = ConversionSettings(robot=episode.robot, instruction="none")
     rows = resample(episode, settings)
     idle = idle_rows(robot, rows.states, rows.actions, fraction=fraction, least_s=least_s)
     moving = np.flatnonzero(~idle)
@@ -95,11 +95,14 @@ def idle_ends(
     return Cut(first_ns, last_ns, (first_ns - begin) / NS_PER_S, (end - last_ns) / NS_PER_S)
 
 
-def trim(folder: Path, *, tell: Tell | None = None, **how: float) -> Trimmed | None:
+def trim(
+    folder: Path, robots: Path | None = None, *, tell: Tell | None = None, **how: float
+) -> Trimmed | None:
     """Trims an episode; None where its ends are not idle.
 
     Args:
         folder: of the bag, in a folder of episodes.
+        robots: folder of an installation's own robots.
         tell: told how many messages of how many are written or compared.
         how: as ``idle_ends``.
 
@@ -110,7 +113,7 @@ def trim(folder: Path, *, tell: Tell | None = None, **how: float) -> Trimmed | N
     store, name = EpisodeStore(folder.parent), folder.name + ENDING
     target, making = folder.with_name(name), folder.parent / _MAKING / name
     place = target if target.exists() else making  # there already where it was cut off before
-    with Episode(folder) as episode:
+    with Episode(folder, robots) as episode:
         if place == target:
             cut = _earlier_cut(target, folder.name)
         else:

@@ -67,12 +67,15 @@ class Verdict:
         return "marked" if self.findings else "good"
 
 
-def validate(folder: Path, thresholds: Thresholds | None = None) -> Verdict:
+def validate(
+    folder: Path, thresholds: Thresholds | None = None, robots: Path | None = None
+) -> Verdict:
     """Looks at all of an episode; whatever is wrong with it is in the answer.
 
     Args:
         folder: of the bag.
         thresholds: of its quality; the recorder's defaults without.
+        robots: folder of an installation's own robots.
     """
     found = look(folder)
     if found.state == "recording":
@@ -80,7 +83,7 @@ def validate(folder: Path, thresholds: Thresholds | None = None) -> Verdict:
     findings: list[Finding] = []
     seconds = 0.0
     try:
-        with Episode(folder) as episode:
+        with Episode(folder, robots) as episode:
             seconds = seconds_of(episode)
             for one in _findings(episode, thresholds):
                 findings.append(one)  # one by one: what was found stays, whatever comes then

@@ -1,6 +1,7 @@
 """``dreamzero episodes`` on a folder with good and broken episodes, as a crew types it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -90,6 +91,22 @@ def test_the_task_sheets_follow(episodes, tmp_path):
     assert counted() == 1
     assert "back in the task counts" in episodes("restore", "droid_1", "--db", str(db))
     assert counted() == 2
+
+
+def test_an_own_robot_is_known_by_its_folder(tmp_path, droid, episodes, station):
+    config = tmp_path / "config" / "robots"
+    config.mkdir(parents=True)
+    (config / "widget.py").write_text(
+        "from dataclasses import replace\n"
+        "from dreamzero_policy.embodiments.droid import DROID as other\n"
+        "WIDGET = replace(other, name='widget')\ndel other\n"
+    )
+    few = {"seconds": 2.0, "camera_hz": 5.0, "joint_hz": 50.0, "command_hz": 15.0, "jpeg": True}
+    write_recording(station / "widget_1", replace(droid, name="widget"), **few)
+    assert "unknown robot 'widget'" in episodes("validate", "widget_1", code=1)
+    own = ["--config-dir", str(config.parent)]
+    assert "widget_1: good" in episodes(*own, "validate", "widget_1")
+    assert "its ends are not idle" in episodes(*own, "trim", "widget_1")
 
 
 def test_one_plays_through_a_policy(episodes, tmp_path):

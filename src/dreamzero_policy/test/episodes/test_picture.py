@@ -4,7 +4,7 @@ import cv2
 import pytest
 
 from dreamzero_policy.data.bag_reader import Episode
-from dreamzero_policy.episodes import panels, picture
+from dreamzero_policy.episodes import joint_panels, panels, picture
 from dreamzero_policy.episodes.strip import canvases
 from dreamzero_policy.types import NS_PER_S
 
@@ -35,7 +35,8 @@ def test_the_strip_shows_what_a_live_node_would_tile(tmp_path, record, droid):
 
 def test_every_joint_has_its_panel(tmp_path, record, droid):
     with Episode(record(tmp_path / "droid_1")) as episode:
-        groups = panels.joint_groups(episode, droid)
+        moved = joint_panels.motion(episode, droid, panels.Clock(0, 1.0))
+        groups = joint_panels.joint_groups(droid, moved)
         assert tuple(name for group in groups for name in group.names) == droid.action_joints
         assert panels.required(episode, droid)[2:] == [
             f"/{view.name}/image_raw/compressed" for view in droid.views
