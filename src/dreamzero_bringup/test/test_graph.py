@@ -223,12 +223,20 @@ def test_what_is_set_as_the_checkpoint_has_it_is_left(config, faster):
     assert graph["camera_tiler"].parameters["frame_hz"] == pytest.approx(20 / 3)
 
 
-def test_a_robot_s_host_without_the_checkpoint_has_what_its_user_sets(config):
+@pytest.mark.parametrize("side", ["robot", "all"])
+def test_a_robot_s_host_without_the_checkpoint_has_what_its_user_sets(config, side):
     """The default of a file that nobody meant says nothing of the policy's host."""
     for node in ("policy", "camera_tiler"):
         shutil.copy(CONFIG / f"{node}.yaml", config)
-    graph = nodes(config, side="robot", overrides=("camera_tiler.frame_hz=3.75",))
+    graph = nodes(config, side=side, overrides=("camera_tiler.frame_hz=3.75",))
     assert graph["camera_tiler"].parameters["frame_hz"] == 3.75
+    with pytest.raises(ValueError, match="expected 5, since the checkpoint random:tiny has 24"):
+        nodes(
+            config,
+            side=side,
+            checkpoint="random:tiny",
+            overrides=("camera_tiler.frame_hz=3.75",),
+        )
 
 
 def test_a_checkpoint_that_cannot_be_read_is_left_to_the_policy_to_refuse(config, tmp_path):
