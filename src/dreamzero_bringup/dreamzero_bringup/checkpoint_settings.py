@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,12 @@ def follow(source: str, robot: Embodiment, setting: Setting, said_rate: bool) ->
     except ValueError:
         return Followed({})
     name = source if source.startswith("random:") else Path(source).expanduser().resolve().name
-    base, size, hz = sees.time_base, list(sees.view_size), sees.time_base.frame_hz
-    whose = f"{name} has {said(base)}"
+    base, size = sees.time_base, list(sees.view_size)
+    per_frame = setting("policy", "canvases_per_frame") or 1
+    exact = Fraction(base.control_hz * per_frame, base.frame_stride)
+    hz, whose = float(exact), f"{name} has {said(base)}"
+    if per_frame != 1:
+        whose += f" and policy.canvases_per_frame is {per_frame}"
     if rows not in (0, base.rows_per_chunk):
         raise _contradiction("policy.chunk_rows", rows, base.rows_per_chunk, whose)
     for node in ("camera_tiler", "proprioception"):
@@ -74,8 +79,9 @@ def follow(source: str, robot: Embodiment, setting: Setting, said_rate: bool) ->
         )
     parameters: dict[str, dict[str, Any]] = {"camera_tiler": {}, "proprioception": {}}
     words = []
-    if base != robot.time_base:
-        words.append(f"{said(base)}, so canvases come at {hz:.4g} Hz")
+    if base != robot.time_base or per_frame != 1:
+        times = f" ({per_frame} a frame)" if per_frame != 1 else ""
+        words.append(f"{said(base)}, so canvases come at {hz:.4g} Hz{times}")
     if not _close(hz, robot.time_base.frame_hz):
         for given in parameters.values():
             given["frame_hz"] = hz
@@ -87,7 +93,7 @@ def follow(source: str, robot: Embodiment, setting: Setting, said_rate: bool) ->
         if said_rate:
             whole = f"a multiple of the {hz:.4g} Hz of its canvases"
             raise _contradiction("proprioception.rate_hz", rate, whole, whose)
-        rate = base.control_hz * math.ceil(rate / base.control_hz)
+        rate = exact.numerator * math.ceil(rate / exact.numerator)  # the least whole one
         parameters["proprioception"]["rate_hz"] = rate
         words.append(f"states at {rate} Hz")
     remark = f"as the checkpoint {name} asks: {'; '.join(words)}" if words else ""

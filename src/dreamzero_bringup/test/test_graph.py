@@ -178,7 +178,9 @@ def test_the_time_base_is_the_checkpoint_s(config, faster, side, where):
     graph = nodes(config, side=side, **choices)
     tiler, state = graph["camera_tiler"], graph["proprioception"]
     assert tiler.parameters["frame_hz"] == state.parameters["frame_hz"] == pytest.approx(20 / 3)
-    assert state.parameters["rate_hz"] == 40  # the least multiple of 20 that is not below 30
+    assert (
+        state.parameters["rate_hz"] == 40
+    )  # the least multiple of 20 / 3 that is whole and not below 30
     assert tiler.remark == (
         "as the checkpoint faster asks: 24 rows at 20 Hz (1.2 s, a frame every 3 rows), so "
         "canvases come at 6.667 Hz; states at 40 Hz"
@@ -191,6 +193,21 @@ def test_a_checkpoint_with_the_robot_s_times_changes_nothing(config, tmp_path):
     graph = nodes(config)
     assert all(set(node.parameters) == {"robot"} for node in graph.values())
     assert not any(node.remark for node in graph.values())
+
+
+def test_more_canvases_than_frames_are_served_where_the_policy_takes_them(config, faster):
+    for node in ("policy", "camera_tiler", "proprioception"):
+        shutil.copy(CONFIG / f"{node}.yaml", config)
+    override = "policy.canvases_per_frame=2"
+    graph = nodes(config, overrides=(override,))
+    assert graph["camera_tiler"].parameters["frame_hz"] == 10.0
+    assert "rate_hz" not in graph["proprioception"].parameters
+    assert "canvases come at 10 Hz (2 a frame)" in graph["camera_tiler"].remark
+    graph = nodes(config, checkpoint=faster, overrides=(override,))
+    assert graph["camera_tiler"].parameters["frame_hz"] == pytest.approx(40 / 3)
+    assert graph["proprioception"].parameters["rate_hz"] == 40
+    with pytest.raises(ValueError, match=r"canvases_per_frame is 2; got 6\.667"):
+        nodes(config, checkpoint=faster, overrides=(override, "camera_tiler.frame_hz=6.667"))
 
 
 def test_random_weights_bring_their_rows_and_views(config):
