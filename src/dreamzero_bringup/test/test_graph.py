@@ -1,6 +1,7 @@
 """The graph: what a user gets for each choice, and what is refused before anything starts."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -208,6 +209,22 @@ def test_more_canvases_than_frames_are_served_where_the_policy_takes_them(config
     assert graph["proprioception"].parameters["rate_hz"] == 40
     with pytest.raises(ValueError, match=r"canvases_per_frame is 2; got 6\.667"):
         nodes(config, checkpoint=faster, overrides=(override, "camera_tiler.frame_hz=6.667"))
+
+
+@pytest.mark.parametrize("value", ["fast", ".inf", ".nan", "-1", "[1]", "true", "{}"])
+def test_what_is_no_number_is_left_to_its_node_to_refuse(config, faster, value):
+    for node, name in (
+        ("policy", "chunk_rows"),
+        ("policy", "canvases_per_frame"),
+        ("camera_tiler", "frame_hz"),
+        ("camera_tiler", "view_size"),
+        ("proprioception", "rate_hz"),
+    ):
+        path = config / f"{node}.yaml"
+        path.write_text(f"/**:\n  ros__parameters:\n    {name}: {value}\n")
+        with suppress(ValueError):  # refused here already, or later; nothing else is raised
+            nodes(config, checkpoint=faster)
+        path.unlink()
 
 
 def test_random_weights_bring_their_rows_and_views(config):
