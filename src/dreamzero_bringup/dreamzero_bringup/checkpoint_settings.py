@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -53,45 +54,56 @@ def follow(source: str, robot: Embodiment, setting: Setting, said_rate: bool) ->
     from dreamzero_policy.checkpoint.fit import said
     from dreamzero_policy.checkpoint.seen_robot import seen
 
-    rows = setting("policy", "chunk_rows") or 0
+    rows = int(_number(setting("policy", "chunk_rows")))
     try:
         sees = seen(source, robot, rows)
     except ValueError:
         return Followed({})
     name = source if source.startswith("random:") else Path(source).expanduser().resolve().name
-    base, size, hz = sees.time_base, list(sees.view_size), sees.time_base.frame_hz
-    whose = f"{name} has {said(base)}"
+    base, size = sees.time_base, list(sees.view_size)
+    per_frame = max(int(_number(setting("policy", "canvases_per_frame"))), 1)
+    exact = Fraction(base.control_hz * per_frame, base.frame_stride)
+    hz, whose = float(exact), f"{name} has {said(base)}"
+    if per_frame != 1:
+        whose += f" and policy.canvases_per_frame is {per_frame}"
     if rows not in (0, base.rows_per_chunk):
         raise _contradiction("policy.chunk_rows", rows, base.rows_per_chunk, whose)
     for node in ("camera_tiler", "proprioception"):
-        asked = setting(node, "frame_hz") or hz
+        asked = _number(setting(node, "frame_hz")) or hz
         if not _close(asked, hz):
             raise _contradiction(f"{node}.frame_hz", f"{asked:g}", f"{hz:.4g}", whose)
-    asked = list(setting("camera_tiler", "view_size") or size)
-    if asked not in (size, [0, 0]):
+    asked = setting("camera_tiler", "view_size")
+    if isinstance(asked, list) and asked not in (size, [0, 0]):
         raise _contradiction(
             "camera_tiler.view_size", asked, size, f"{name} was trained on views of {size}"
         )
     parameters: dict[str, dict[str, Any]] = {"camera_tiler": {}, "proprioception": {}}
     words = []
-    if base != robot.time_base:
-        words.append(f"{said(base)}, so canvases come at {hz:.4g} Hz")
+    if base != robot.time_base or per_frame != 1:
+        times = f" ({per_frame} a frame)" if per_frame != 1 else ""
+        words.append(f"{said(base)}, so canvases come at {hz:.4g} Hz{times}")
     if not _close(hz, robot.time_base.frame_hz):
         for given in parameters.values():
             given["frame_hz"] = hz
     if sees.view_size != robot.view_size:
         parameters["camera_tiler"]["view_size"] = size
         words.append(f"views of {size[0]}x{size[1]} (height x width)")
-    rate = setting("proprioception", "rate_hz")
+    rate = _number(setting("proprioception", "rate_hz"))
     if rate and not _close(rate / hz, round(rate / hz)):
         if said_rate:
             whole = f"a multiple of the {hz:.4g} Hz of its canvases"
             raise _contradiction("proprioception.rate_hz", rate, whole, whose)
-        rate = base.control_hz * math.ceil(rate / base.control_hz)
+        rate = exact.numerator * math.ceil(rate / exact.numerator)  # the least whole one
         parameters["proprioception"]["rate_hz"] = rate
         words.append(f"states at {rate} Hz")
     remark = f"as the checkpoint {name} asks: {'; '.join(words)}" if words else ""
     return Followed(parameters, remark)
+
+
+def _number(value: Any) -> float:
+    """A number that is set; 0 for anything else, which its node refuses."""
+    usable = isinstance(value, int | float) and math.isfinite(value) and value > 0
+    return value if usable else 0
 
 
 def _close(one: float, other: float) -> bool:

@@ -264,7 +264,7 @@ def build(options: Options) -> list[NodeSpec]:
     ]
     if options.sim and here != "policy":
         _refuse_unsimulated(name, specs[0])
-    specs = _following(_agreed(specs, robot), layout, robot, here)
+    specs = _following(_agreed(specs, robot), layout, robot)
     return [node for node in specs if here in ("all", node.side)]
 
 
@@ -382,7 +382,7 @@ def _agreed(nodes: list[NodeSpec], robot: Mapping[str, Mapping]) -> list[NodeSpe
 
 
 def _following(
-    nodes: list[NodeSpec], layout: Embodiment, robot: Mapping[str, Mapping], here: str
+    nodes: list[NodeSpec], layout: Embodiment, robot: Mapping[str, Mapping]
 ) -> list[NodeSpec]:
     """Has the nodes beside the robot make what the checkpoint was trained on.
 
@@ -392,17 +392,22 @@ def _following(
     by_name = {node.name: node for node in nodes}
     policy = by_name["policy"]
     source = str(setting(policy, "checkpoint") or "")
-    named_here = "checkpoint" in policy.parameters
-    if not source or (here == "robot" and source.startswith("random:") and not named_here):
-        return nodes  # a default of this host's file; the policy's host has its own
+    if not source:
+        return nodes
     state, rate = by_name["proprioception"], "rate_hz"
     site = robot.get(_SECTION.format(node=state.name), {})
-    followed = follow(
-        source,
-        layout,
-        lambda node, parameter: setting(by_name[node], parameter),
-        said_rate=rate in state.parameters or rate in site,
-    )
+    try:
+        followed = follow(
+            source,
+            layout,
+            lambda node, parameter: setting(by_name[node], parameter),
+            said_rate=rate in state.parameters or rate in site,
+        )
+    except ValueError:
+        # Random weights that only a file names are a default: the policy's host may have others.
+        if source.startswith("random:") and "checkpoint" not in policy.parameters:
+            return nodes
+        raise
     return [
         replace(
             node,

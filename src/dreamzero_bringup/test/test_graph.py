@@ -1,6 +1,7 @@
 """The graph: what a user gets for each choice, and what is refused before anything starts."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -178,7 +179,9 @@ def test_the_time_base_is_the_checkpoint_s(config, faster, side, where):
     graph = nodes(config, side=side, **choices)
     tiler, state = graph["camera_tiler"], graph["proprioception"]
     assert tiler.parameters["frame_hz"] == state.parameters["frame_hz"] == pytest.approx(20 / 3)
-    assert state.parameters["rate_hz"] == 40  # the least multiple of 20 that is not below 30
+    assert (
+        state.parameters["rate_hz"] == 40
+    )  # the least multiple of 20 / 3 that is whole and not below 30
     assert tiler.remark == (
         "as the checkpoint faster asks: 24 rows at 20 Hz (1.2 s, a frame every 3 rows), so "
         "canvases come at 6.667 Hz; states at 40 Hz"
@@ -191,6 +194,37 @@ def test_a_checkpoint_with_the_robot_s_times_changes_nothing(config, tmp_path):
     graph = nodes(config)
     assert all(set(node.parameters) == {"robot"} for node in graph.values())
     assert not any(node.remark for node in graph.values())
+
+
+def test_more_canvases_than_frames_are_served_where_the_policy_takes_them(config, faster):
+    for node in ("policy", "camera_tiler", "proprioception"):
+        shutil.copy(CONFIG / f"{node}.yaml", config)
+    override = "policy.canvases_per_frame=2"
+    graph = nodes(config, overrides=(override,))
+    assert graph["camera_tiler"].parameters["frame_hz"] == 10.0
+    assert "rate_hz" not in graph["proprioception"].parameters
+    assert "canvases come at 10 Hz (2 a frame)" in graph["camera_tiler"].remark
+    graph = nodes(config, checkpoint=faster, overrides=(override,))
+    assert graph["camera_tiler"].parameters["frame_hz"] == pytest.approx(40 / 3)
+    assert graph["proprioception"].parameters["rate_hz"] == 40
+    with pytest.raises(ValueError, match=r"canvases_per_frame is 2; got 6\.667"):
+        nodes(config, checkpoint=faster, overrides=(override, "camera_tiler.frame_hz=6.667"))
+
+
+@pytest.mark.parametrize("value", ["fast", ".inf", ".nan", "-1", "[1]", "true", "{}"])
+def test_what_is_no_number_is_left_to_its_node_to_refuse(config, faster, value):
+    for node, name in (
+        ("policy", "chunk_rows"),
+        ("policy", "canvases_per_frame"),
+        ("camera_tiler", "frame_hz"),
+        ("camera_tiler", "view_size"),
+        ("proprioception", "rate_hz"),
+    ):
+        path = config / f"{node}.yaml"
+        path.write_text(f"/**:\n  ros__parameters:\n    {name}: {value}\n")
+        with suppress(ValueError):  # refused here already, or later; nothing else is raised
+            nodes(config, checkpoint=faster)
+        path.unlink()
 
 
 def test_random_weights_bring_their_rows_and_views(config):
@@ -223,12 +257,20 @@ def test_what_is_set_as_the_checkpoint_has_it_is_left(config, faster):
     assert graph["camera_tiler"].parameters["frame_hz"] == pytest.approx(20 / 3)
 
 
-def test_a_robot_s_host_without_the_checkpoint_has_what_its_user_sets(config):
+@pytest.mark.parametrize("side", ["robot", "all"])
+def test_a_robot_s_host_without_the_checkpoint_has_what_its_user_sets(config, side):
     """The default of a file that nobody meant says nothing of the policy's host."""
     for node in ("policy", "camera_tiler"):
         shutil.copy(CONFIG / f"{node}.yaml", config)
-    graph = nodes(config, side="robot", overrides=("camera_tiler.frame_hz=3.75",))
+    graph = nodes(config, side=side, overrides=("camera_tiler.frame_hz=3.75",))
     assert graph["camera_tiler"].parameters["frame_hz"] == 3.75
+    with pytest.raises(ValueError, match="expected 5, since the checkpoint random:tiny has 24"):
+        nodes(
+            config,
+            side=side,
+            checkpoint="random:tiny",
+            overrides=("camera_tiler.frame_hz=3.75",),
+        )
 
 
 def test_a_checkpoint_that_cannot_be_read_is_left_to_the_policy_to_refuse(config, tmp_path):

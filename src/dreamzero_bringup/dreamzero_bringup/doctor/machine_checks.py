@@ -78,9 +78,16 @@ def _packages(facts: MachineFacts) -> Iterator[Finding]:
             yield _versions(what, file, facts)
 
 
+_OPTIONAL = {
+    "ros": "ROS 2 does not come from PyPI here",
+    "ray": "not installed: only `dreamzero convert --ray` needs it",
+}
+"""Requirements of which none need be there, and what that means."""
+
+
 def _none_of(what: str, file: str) -> Finding:
-    if file == "ros":
-        return skipped(what, "ROS 2 does not come from PyPI here")
+    if file in _OPTIONAL:
+        return skipped(what, _OPTIONAL[file])
     return failed(what, "none is installed", fix=f"pip install -r requirements/{file}.txt")
 
 

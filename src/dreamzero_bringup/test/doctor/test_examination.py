@@ -120,9 +120,13 @@ def test_a_middleware_that_breaks_later_is_told(quick, monkeypatch, domain_id):
 
 
 def test_a_robot_that_cannot_be_simulated(quick, monkeypatch, domain_id):
-    monkeypatch.setattr(robots, "_ROBOTS", {"droid": robots.get("droid")})
+    def unusable(robot):
+        raise ValueError(f"no scene of {robot}")
+
+    monkeypatch.setattr(robots, "get", unusable)
     report = examine(Request("yam", sim=True, domain_id=domain_id))
-    assert complaints(report, "configuration")["node graph"].level is Level.FAIL
+    complaint = complaints(report, "configuration")["node graph"]
+    assert (complaint.level, complaint.found) == (Level.FAIL, "no scene of yam")
     assert silent(report)
 
 

@@ -80,6 +80,7 @@ def test_larger_images_need_larger_buffers(machine, complaints):
         ({"torch": False}, "packages: policy", "another host"),
         ({"pins": {}}, "packages", "no requirements/"),
         ({"pins": {"ros": {"ros-rclpy": Pin("7", None)}}}, "packages: ros", "does not come"),
+        ({"pins": {"ray": {"ray": Pin("2", None)}}}, "packages: ray", "only `dreamzero convert"),
         ({"governors": ()}, "CPU governor", "does not say"),
         ({"receive_buffer": None}, "receive buffer", "does not say"),
     ],

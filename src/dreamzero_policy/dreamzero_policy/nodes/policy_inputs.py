@@ -45,7 +45,7 @@ class PolicyInputs:
         complain: Callable[[str], None],
     ) -> None:
         self._embodiment, self._window = embodiment, window
-        self._rate = CanvasRate(embodiment.time_base)
+        self._rate = CanvasRate(window.canvas_hz)
         self._max_age_s, self._tolerance_s = max_age_s, tolerance_s
         self._changed, self._rewound, self._complain = changed, rewound, complain
         self._newest_ns: dict[str, int] = {}
@@ -58,7 +58,7 @@ class PolicyInputs:
 
     @property
     def other_rate(self) -> str:
-        """How canvases come at another rate than the checkpoint's; empty where they do not."""
+        """How canvases come at another rate than the policy takes them; empty where they do not."""
         return self._rate.problem
 
     def take_canvas(self, came: dz.Canvas | Canvas | ValueError) -> None:

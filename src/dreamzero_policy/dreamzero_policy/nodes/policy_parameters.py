@@ -77,7 +77,7 @@ class PolicyParameters(NodeParameters):
     canvases_per_frame: int = parameter(
         1,
         "Canvases that come in the time of one frame of the model, for replans closer than frames; "
-        "camera_tiler.frame_hz must be as many times the robot's own rate.",
+        "the camera tiler follows, as it does a checkpoint.",
         at_least=1,
         at_most=16,
     )

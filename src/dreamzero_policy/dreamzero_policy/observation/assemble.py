@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from fractions import Fraction
 
 import numpy as np
 
@@ -51,6 +52,11 @@ class ObservationWindow:
         self._state_shape = (len(embodiment.state_joints),)
         self._canvases: deque[tuple[int, Image]] = deque(maxlen=frames)
         self._states: deque[tuple[int, Float]] = deque(maxlen=frames)
+
+    @property
+    def canvas_hz(self) -> Fraction:
+        """Canvases per second of a whole window."""
+        return self._grid.hz
 
     def add_canvas(self, stamp_ns: int, canvas: Image) -> bool:
         """Takes a canvas; False when one as new is here already.

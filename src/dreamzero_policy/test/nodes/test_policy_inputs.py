@@ -108,7 +108,7 @@ def test_canvases_at_another_rate_are_refused_and_said(kept, hz):
     for frame in range(12):
         inputs.take_canvas(canvas(frame, grid=grid))
         inputs.take_state(state(round(frame * 5 / hz)))
-    assert "the checkpoint was trained on one every 0.200 s" in kept.complaints[-1]
+    assert "the policy takes one every 0.200 s" in kept.complaints[-1]
     assert inputs.stale(grid.instant(grid.index_at(1000 * NS_PER_S) + 11)) == kept.complaints[-1]
 
 

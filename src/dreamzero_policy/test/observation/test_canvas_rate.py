@@ -1,4 +1,4 @@
-"""Canvases at another rate than the checkpoint's are told from canvases that are lost."""
+"""Canvases at another rate than the policy's are told from canvases that are lost."""
 
 import pytest
 
@@ -12,7 +12,7 @@ START = 1000 * NS_PER_S
 
 def watched(hz, time_base, frames=20, lost=()):
     """A watch that has seen canvases of a grid."""
-    grid, watch = Grid.of_frames(time_base, hz), CanvasRate(time_base)
+    grid, watch = Grid.of_frames(time_base, hz), CanvasRate(Grid.of_frames(time_base).hz)
     first = grid.index_at(START)
     for frame in range(frames):
         if frame not in lost:
@@ -30,7 +30,7 @@ def test_the_checkpoint_s_rate_is_no_problem(base):
 @pytest.mark.parametrize(
     ("hz", "frames", "said"),
     [
-        (10.0, 3, "every 0.100 s, the checkpoint was trained on one every 0.200 s"),
+        (10.0, 3, "every 0.100 s, the policy takes one every 0.200 s"),
         (2.5, 9, "every 0.400 s"),
         (3.75, 9, "every 0.267 s"),
         (6.0, 3, "every 0.167 s"),
