@@ -8,24 +8,22 @@ wrong is refused here, before any process starts.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args
-
-import yaml
+from typing import Literal, get_args
 
 from dreamzero_bringup.checkpoint_settings import follow
+from dreamzero_bringup.installed import installed_config_dir
+from dreamzero_bringup.parameter_files import Value, read
+from dreamzero_bringup.parameter_files import overrides as parse_overrides
 from dreamzero_policy import embodiments
 from dreamzero_policy.embodiments.embodiment import Embodiment
 
 Side = Literal["robot", "policy"]
 SIDES = ("all", *get_args(Side))
 """What ``Options.side`` may be: the whole graph, or one side of it, on one host or two."""
-
-Value = bool | int | float | str | list
 
 _OBEYED = ("joint_commands", "base_command", "driver/release")
 """Topics and services of the controller that a driver obeys."""
@@ -162,36 +160,6 @@ _LIMITS = ("limit_scale", "limit_margin", "tighter_limits")
 """What of the controller's parameters an episode keeps."""
 
 
-def installed_config_dir() -> Path:
-    """The folder of parameter files that came with this package.
-
-    Raises:
-        ValueError: the package is not installed where ROS looks for packages.
-    """
-    return package_prefix("dreamzero_bringup") / "share" / "dreamzero_bringup" / "config"
-
-
-def package_prefix(package: str) -> Path:
-    """Where a ROS package is installed; where nothing was sourced, in this interpreter's prefix.
-
-    Raises:
-        ValueError: it is not installed.
-    """
-    import os
-
-    from ament_index_python.packages import PackageNotFoundError, get_package_prefix
-
-    if not os.environ.get("AMENT_PREFIX_PATH"):
-        os.environ["AMENT_PREFIX_PATH"] = sys.prefix
-    try:
-        return Path(get_package_prefix(package))
-    except PackageNotFoundError as error:
-        raise ValueError(
-            f"ROS package {package!r} is not installed under {os.environ['AMENT_PREFIX_PATH']}: "
-            "run scripts/setup.sh, or source the workspace that it was built in"
-        ) from error
-
-
 def robot_files(config_dir: Path | None) -> Path | None:
     """The folder of robots' files: settings, and layouts of an installation's own.
 
@@ -239,12 +207,12 @@ def build(options: Options) -> list[NodeSpec]:
     here = options.here
     folder = _folder(options)
     robot_file = folder / "robots" / f"{options.robot}.yaml"
-    robot = _read(robot_file)
+    robot = read(robot_file)
     site = robot.get(_SECTION.format(node="graph"), {})
     nodes = list(_nodes(options.sim, str(site.get("driver", "")), robot_file))
     _refuse_unknown_sections(robot, robot_file)
     known = {node.name: _known_parameters(node, folder, robot) for node in nodes}
-    overrides = _overrides(options.overrides, known)
+    overrides = parse_overrides(options.overrides, known)
     if options.checkpoint is not None:
         overrides.setdefault("policy", {})["checkpoint"] = _checkpoint(options.checkpoint)
     remappings = tuple(_remapping(text, robot_file) for text in site.get("topics", []))
@@ -281,10 +249,10 @@ def build_recorder(options: Options, software: str = "") -> NodeSpec:
     embodiments.get(options.robot)
     folder = _folder(options)
     robot_file = folder / "robots" / f"{options.robot}.yaml"
-    robot = _read(robot_file)
+    robot = read(robot_file)
     _refuse_unknown_sections(robot, robot_file)
     known = {_RECORDER.name: _known_parameters(_RECORDER, folder, robot)}
-    overrides = _overrides(options.overrides, known).get(_RECORDER.name, {})
+    overrides = parse_overrides(options.overrides, known).get(_RECORDER.name, {})
     site = robot.get(_SECTION.format(node="graph"), {})
     files = (*_node_file(folder, "controller"), robot_file)
     controller = NodeSpec("", "", "controller", "robot", parameter_files=files)
@@ -318,7 +286,7 @@ def setting(node: NodeSpec, parameter: str) -> Value | None:
     if parameter in node.parameters:
         return node.parameters[parameter]
     for path in reversed(node.parameter_files):
-        sections = _read(path)
+        sections = read(path)
         for section in (_SECTION.format(node=node.name), "/**"):
             if parameter in sections.get(section, {}):
                 return sections[section][parameter]
@@ -456,27 +424,6 @@ def _installed_file(name: str) -> list[Path]:
         return []
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
-    """Parameters by section of one ROS parameter file.
-
-    Raises:
-        ValueError: it is not YAML, or not laid out as a ROS parameter file.
-    """
-    try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: expected a YAML parameter file, got: {error}") from error
-    sections: dict[str, dict[str, Any]] = {}
-    for section, body in content.items() if isinstance(content, dict) else [(content, None)]:
-        parameters = body.get("ros__parameters") if isinstance(body, dict) else None
-        if not isinstance(parameters, dict) or len(body) != 1:
-            raise ValueError(
-                f"{path}: expected sections 'node: {{ros__parameters: {{...}}}}', got {section!r}"
-            )
-        sections[str(section)] = parameters
-    return sections
-
-
 def _known_parameters(node: NodeSpec, folder: Path, robot: Mapping[str, Mapping]) -> set[str]:
     """Every parameter that the files name for a node, and those that every node has."""
     name = node.name
@@ -485,37 +432,11 @@ def _known_parameters(node: NodeSpec, folder: Path, robot: Mapping[str, Mapping]
         known.add("checkpoint")
     # A node whose file is not in this folder has its defaults; what it has is in the installed one.
     for path in _node_file(folder, _file_of(node)) or _installed_file(_file_of(node)):
-        for section, parameters in _read(path).items():
+        for section, parameters in read(path).items():
             if section not in ("/**", name, f"/{name}", _SECTION.format(node=name)):
                 raise ValueError(f"{path}: expected the section '/**', got {section!r}")
             known |= set(parameters)
     return known
-
-
-def _overrides(texts: Iterable[str], known: Mapping[str, set[str]]) -> dict[str, dict[str, Value]]:
-    """Parses ``node.parameter=value`` and refuses what no node has."""
-    parsed: dict[str, dict[str, Value]] = {}
-    for text in texts:
-        target, equals, value = text.partition("=")
-        node, dot, parameter = target.strip().partition(".")
-        if not (equals and dot and node and parameter):
-            raise ValueError(f"override: expected node.parameter=value, got {text!r}")
-        if node not in known:
-            raise ValueError(f"override {text!r}: no node {node!r}; nodes: {', '.join(known)}")
-        if parameter not in known[node]:
-            raise ValueError(
-                f"override {text!r}: {node} has no parameter {parameter!r}; "
-                f"its parameters: {', '.join(sorted(known[node]))}"
-            )
-        try:
-            parsed.setdefault(node, {})[parameter] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ValueError(f"override {text!r}: the value is not YAML: {error}") from error
-        if not isinstance(parsed[node][parameter], Value):
-            raise ValueError(
-                f"override {text!r}: expected a number, text, true, false or a list, got {value!r}"
-            )
-    return parsed
 
 
 def _checkpoint(text: str) -> str:

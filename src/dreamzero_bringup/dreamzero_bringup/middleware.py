@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dreamzero_bringup.graph import installed_config_dir
+from dreamzero_bringup.installed import installed_config_dir
 
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
 """The environment variable that Fast DDS 2 reads; it ignores the one of Fast DDS 3."""

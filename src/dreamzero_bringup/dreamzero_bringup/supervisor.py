@@ -22,7 +22,8 @@ from types import TracebackType
 
 from dreamzero_bringup import middleware, other_host
 from dreamzero_bringup.domain import DomainClaim
-from dreamzero_bringup.graph import NodeSpec, Options, package_prefix
+from dreamzero_bringup.graph import NodeSpec, Options
+from dreamzero_bringup.installed import package_prefix
 
 LAST_LINES = 20
 """Lines of a dead node's output that are shown again at the end."""

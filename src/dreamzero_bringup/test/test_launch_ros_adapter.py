@@ -189,7 +189,7 @@ class Launch:
     """A process that does what ``ros2 launch`` does with a robot's launch file."""
 
     def __init__(self, robot, side, folder):
-        from dreamzero_bringup.graph import package_prefix
+        from dreamzero_bringup.installed import package_prefix
 
         share = package_prefix("dreamzero_bringup") / "share/dreamzero_bringup"
         file = share / "launch" / f"{robot}.launch.py"

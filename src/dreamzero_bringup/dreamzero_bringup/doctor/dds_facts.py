@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dreamzero_bringup import domain, graph
+from dreamzero_bringup import domain
+from dreamzero_bringup.installed import package_prefix
 
 _NAMES = (
     "ROS_DOMAIN_ID",
@@ -120,7 +121,7 @@ def _multicast_error() -> str:
 
 def _prefix_error() -> str:
     try:
-        graph.package_prefix("dreamzero_bringup")
+        package_prefix("dreamzero_bringup")
     except ValueError as error:
         return str(error)
     return ""

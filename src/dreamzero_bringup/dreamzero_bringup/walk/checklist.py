@@ -66,7 +66,7 @@ def of_package(package: str) -> tuple[Item, ...]:
     Raises:
         ValueError: it is not installed, or its README has no checklist.
     """
-    from dreamzero_bringup.graph import package_prefix
+    from dreamzero_bringup.installed import package_prefix
 
     path = package_prefix(package) / "share" / package / "README.md"
     try:

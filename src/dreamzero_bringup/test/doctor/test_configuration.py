@@ -7,12 +7,12 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs rclpy and the built workspace")
 
-from dreamzero_bringup import graph
 from dreamzero_bringup.doctor import configuration
 from dreamzero_bringup.doctor.configuration import read
 from dreamzero_bringup.doctor.expected import expected
 from dreamzero_bringup.doctor.finding import Level
 from dreamzero_bringup.graph import NodeSpec, Options
+from dreamzero_bringup.installed import installed_config_dir
 from dreamzero_policy.embodiments.agibot_g1 import AGIBOT_G1
 from dreamzero_policy.embodiments.droid import DROID
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.ros
 @pytest.fixture
 def folder(tmp_path):
     """A copy of the installed files."""
-    return Path(shutil.copytree(graph.installed_config_dir(), tmp_path / "config"))
+    return Path(shutil.copytree(installed_config_dir(), tmp_path / "config"))
 
 
 def section(node, text):
