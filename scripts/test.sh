@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests: first those without ROS, side by side, then those of real nodes, one by one.
+# Runs the tests: first those without ROS, one process per core, then those of real nodes, two files at a time,
+# since they mostly wait for each other.
 #
 #   scripts/test.sh [pytest's arguments]     every test that this machine can run
 #   scripts/test.sh --again                  only what failed in the last run, one by one
@@ -8,10 +9,12 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cores=$(nproc)
-workers=(-n "$((cores < 8 ? cores : 8))")
+pure=(-n "$((cores < 8 ? cores : 8))")
+real=(-n 2 --dist loadfile)
 if [ "${1:-}" = --again ]; then
   shift
-  workers=()
+  pure=()
+  real=()
   set -- --last-failed --last-failed-no-failures none "$@"
 fi
 status=0
@@ -20,6 +23,6 @@ half() {
   .venv/bin/python -m pytest -q "$@" || code=$? # the other half is run all the same
   [ $code -eq 0 ] || [ $code -eq 5 ] || status=$code # 5: nothing of this half was asked for
 }
-OMP_NUM_THREADS=1 half "${workers[@]}" -m "not ros and not faults" "$@"
-half -m "ros and not faults" "$@"
+OMP_NUM_THREADS=1 half "${pure[@]}" -m "not ros and not faults" "$@"
+half "${real[@]}" -m "ros and not faults" "$@"
 exit $status
