@@ -18,6 +18,7 @@ class Asked:
         angular: about those axes.
         gripper: 1 closes, -1 opens.
         lift: 1 raises the trunk, -1 lowers it, where there is one.
+        wheels: ahead and turning left, of a base.
         engaged: whether the human leads at all; False ends the stream.
         words: presses since the last time.
     """
@@ -26,10 +27,11 @@ class Asked:
     angular: tuple[float, float, float] = (0.0, 0.0, 0.0)
     gripper: float = 0.0
     lift: float = 0.0
+    wheels: tuple[float, float] = (0.0, 0.0)
     engaged: bool = False
     words: tuple[Word, ...] = ()
 
     @property
     def moves(self) -> bool:
         """Whether anything is held."""
-        return any((*self.linear, *self.angular, self.gripper, self.lift))
+        return any((*self.linear, *self.angular, *self.wheels, self.gripper, self.lift))

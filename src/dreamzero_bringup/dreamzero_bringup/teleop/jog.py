@@ -10,7 +10,7 @@ import numpy as np
 from dreamzero_bringup.teleop import arms
 from dreamzero_bringup.teleop.asked import Asked, Word
 from dreamzero_bringup.teleop.kinematics import SHARE, Kinematics
-from dreamzero_policy.embodiments.embodiment import Embodiment
+from dreamzero_policy.embodiments.embodiment import BASE_AXES, Embodiment
 from dreamzero_policy.types import Float
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0)
@@ -35,7 +35,7 @@ class Jog:
         arm: which one is moved.
         speed: a step of ``SPEEDS``.
         in_hand: whether directions are those of the hand instead of the base.
-        target: [A] model units, zero for bases; None before ``begin``.
+        target: [A] model units, of bases a velocity; None before ``begin``.
     """
 
     def __init__(self, embodiment: Embodiment) -> None:
@@ -51,6 +51,8 @@ class Jog:
         waits = {"prismatic": LEAD_M, "revolute": LEAD, "gripper": np.inf, "base": np.inf}
         self._lead = np.array([waits[kind] for kind in kinds])
         self._lift = arms.LIFTS.get(embodiment.name)
+        axes = list(BASE_AXES)
+        self._wheels = {k: axes.index(j.name) for k, j in enumerate(joints) if j.kind == "base"}
         self._state = [self._names.index(name) for name in embodiment.state_joints]
         self.arm, self.speed, self.in_hand = self._arms[0], 1, False
         self.target: Float | None = None
@@ -91,8 +93,9 @@ class Jog:
     def step(self, asked: Asked, state: Float, dt_s: float) -> Float:
         """The next target.
 
-        Every joint moves by at most ``SHARE`` of its speed and stays in its range. Nothing moves
-        further from the measured pose than ``LEAD``.
+        A base gets the velocity that is held now, at most ``SHARE`` of its limit. Every other joint
+        moves by at most ``SHARE`` of its speed and stays in its range, and none goes further from
+        the measured pose than ``LEAD``.
 
         Args:
             asked: what is held.
@@ -100,7 +103,7 @@ class Jog:
             dt_s: since the target before.
 
         Returns:
-            [A] model units, zero for bases.
+            [A] model units, of bases a velocity.
         """
         assert self.target is not None, "begin first"
         velocity = self._arm_velocity(asked, dt_s) + self._others(asked)
@@ -111,9 +114,17 @@ class Jog:
         waits = (np.abs(ahead) > self._lead) & (ahead * velocity > 0.0)
         if waits.any():
             self._rest()
-            return self.target
-        self.target = np.where(self._moved, wanted, 0.0)
+            wanted = self.target
+        self.target = np.where(self._moved, wanted, self._rolling(asked))
         return self.target
+
+    def _rolling(self, asked: Asked) -> Float:
+        """[A] velocities of a base, zero elsewhere; the controller ramps them."""
+        velocity = np.zeros(len(self._names))
+        for column, axis in self._wheels.items():
+            held = float(np.clip(asked.wheels[axis], -1.0, 1.0))
+            velocity[column] = held * self._most[column] * SPEEDS[self.speed]
+        return velocity
 
     def _rest(self) -> None:
         """Brings the hand to rest where it is."""

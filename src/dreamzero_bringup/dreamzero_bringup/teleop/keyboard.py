@@ -23,6 +23,7 @@ MAP = """\
   r f    up, down                        u o  roll left, right
   h g    open, close the gripper         z x  lift down, up (AgiBot G1)
   TAB    the other arm                   t    axes: of the base, of the hand
+  v b    wheels ahead, back              n m  wheels turn left, right
   + -    faster, slower
 Nothing moves unless a key is down; a tap is a small step. Handed back, the policy leads again.
 """
@@ -36,6 +37,8 @@ _DIRECTIONS = {
     "j": ("angular", 2, 1.0), "l": ("angular", 2, -1.0),
     "g": ("gripper", 0, 1.0), "h": ("gripper", 0, -1.0),
     "x": ("lift", 0, 1.0), "z": ("lift", 0, -1.0),
+    "v": ("wheels", 0, 1.0), "b": ("wheels", 0, -1.0),
+    "n": ("wheels", 1, 1.0), "m": ("wheels", 1, -1.0),
 }  # fmt: skip
 
 _WORDS: dict[str, Word] = {
@@ -71,7 +74,8 @@ class Keyboard:
 
     def asked(self, now_ns: int) -> Asked:
         """What is held now; words are given once."""
-        values = {"linear": [0.0] * 3, "angular": [0.0] * 3, "gripper": [0.0], "lift": [0.0]}
+        sizes = {"linear": 3, "angular": 3, "wheels": 2, "gripper": 1, "lift": 1}
+        values = {what: [0.0] * size for what, size in sizes.items()}
         for key, at_ns in self._last.items():
             if 0 <= now_ns - at_ns <= HELD_S * NS_PER_S:
                 what, axis, sign = _DIRECTIONS[key]
@@ -84,6 +88,7 @@ class Keyboard:
             angular=tuple(values["angular"]),
             gripper=values["gripper"][0],
             lift=values["lift"][0],
+            wheels=tuple(values["wheels"]),
             engaged=self._clutch.engaged,
             words=words,
         )

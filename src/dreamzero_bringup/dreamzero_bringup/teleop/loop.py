@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from dreamzero_msgs import msg as dz
+from geometry_msgs.msg import Twist
 from rclpy.node import Node
 from sensor_msgs.msg import JointState, Joy
 
@@ -27,7 +28,11 @@ from dreamzero_bringup.teleop.terminal import Terminal
 from dreamzero_policy import embodiments
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import command_message, proprioception_from_message
+from dreamzero_policy.ros.messages import (
+    base_message,
+    command_message,
+    proprioception_from_message,
+)
 from dreamzero_policy.types import NS_PER_S
 
 HZ = 50.0
@@ -43,6 +48,9 @@ class Link:
         self._node, self._embodiment = node, embodiment
         self._state, self._status = None, None
         self._targets = node.create_publisher(JointState, "teleop/joint_commands", qos.TARGETS)
+        self._wheels = None
+        if any(joint.kind == "base" for joint in embodiment.joints):
+            self._wheels = node.create_publisher(Twist, "teleop/base_command", qos.TARGETS)
         node.create_subscription(
             dz.Proprioception, "proprioception", self._on_state, qos.STATE_INPUT
         )
@@ -63,9 +71,11 @@ class Link:
         return Robot(state, state_ns, followed, why)
 
     def publish(self, target: object) -> None:
-        """Publishes a target [A], stamped now."""
+        """Publishes a target [A], stamped now; the velocity of a base apart from the joints."""
         now_ns = self._node.get_clock().now().nanoseconds
         self._targets.publish(command_message(self._embodiment, now_ns, target))
+        if self._wheels is not None:
+            self._wheels.publish(base_message(self._embodiment, target))
 
     def _on_state(self, message: dz.Proprioception) -> None:
         state = proprioception_from_message(message)

@@ -24,6 +24,7 @@ sticks = st.builds(
     angular=triple,
     gripper=value,
     lift=value,
+    wheels=st.tuples(value, value),
     words=st.lists(st.sampled_from(["other arm", "faster", "slower", "frame"]), max_size=2).map(
         tuple
     ),
@@ -74,8 +75,9 @@ def test_every_target_is_within_limits_and_a_bounded_step(robot, start, seed, he
             assert np.isfinite(target).all()
             assert (target[~base] >= lower[~base]).all()
             assert (target[~base] <= upper[~base]).all()
-            assert (target[base] == 0.0).all()
-            assert (np.abs(target - before) <= SHARE * velocity * DT_S + 1e-9).all()
+            assert (np.abs(target[base]) <= SHARE * velocity[base] + 1e-9).all()
+            step = np.abs(target - before)[~base]
+            assert (step <= SHARE * velocity[~base] * DT_S + 1e-9).all()
             assert (np.abs(target - jog.pose(state))[arm] <= lead[arm] + 1e-9).all()
             before = target
             if follows:
@@ -187,3 +189,15 @@ def test_a_stretched_arm_slows_down_and_never_jumps():
 def test_an_unknown_robot_is_named():
     with pytest.raises(ValueError, match="no arms are known of 'pr2'; there are: agibot_g1, droid"):
         arms.of("pr2")
+
+
+def test_wheels_turn_while_their_keys_are_held_and_no_longer():
+    jog, embodiment = fresh("agibot_g1")
+    state = embodiment.state_at_home()
+    forward, yaw = (embodiment.action_joints.index(n) for n in ("base_forward", "base_yaw"))
+    jog.begin(state)
+    target = jog.step(Asked(wheels=(1.0, -1.0)), state, DT_S)
+    most = {joint.name: SHARE * joint.velocity for joint in embodiment.joints}
+    assert target[forward] == pytest.approx(most["base_forward"])
+    assert target[yaw] == pytest.approx(-most["base_yaw"])
+    assert jog.step(Asked(), state, DT_S)[[forward, yaw]].tolist() == [0.0, 0.0]
