@@ -19,6 +19,7 @@ h, w latent height and width, n_a actions and n_s states per block.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -28,7 +29,7 @@ from torch import Tensor
 
 from dreamzero_policy.inference.kv_cache import KVCache
 from dreamzero_policy.model.attention import attend
-from dreamzero_policy.model.block import Run
+from dreamzero_policy.model.block import Block, Keys, Run
 from dreamzero_policy.model.dit import CausalDiT, Context
 
 
@@ -166,17 +167,84 @@ class _Wanted(NamedTuple):
     runs: tuple[Run, ...]
 
 
+def project(
+    block: Block,
+    x: Tensor,
+    modulation: Tensor,
+    runs: tuple[Run, ...],
+    table: Tensor,
+    first: int,
+    stop: int,
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """What a block does before its self-attention.
+
+    Args:
+        block: which one.
+        x: [B, L, D].
+        modulation: [B, R, 6, D].
+        runs: how the L tokens fall to the R timesteps.
+        table: rotations of the L tokens.
+        first, stop: the tokens that ask.
+
+    Returns:
+        Queries [B, stop - first, n, d], None where no token asks; keys and values [B, L, n, d].
+    """
+    h = block.enter(x, modulation, runs)
+    query = None
+    if stop > first:
+        query = block.self_attn.query(h[:, first:stop], table[first:stop])
+    return query, *block.self_attn.keys_values(h, table)
+
+
+def finish(
+    block: Block,
+    x: Tensor,
+    gathered: Tensor,
+    modulation: Tensor,
+    runs: tuple[Run, ...],
+    text: Keys,
+    image: Keys,
+) -> Tensor:
+    """What a block does after its self-attention.
+
+    Args:
+        block: which one.
+        x: [B, L, D], the tokens that go on.
+        gathered: [B, L, n, d], what their queries gathered.
+        modulation, runs: as for ``project``, of these tokens.
+        text, image: keys and values of the cross-attention.
+
+    Returns:
+        [B, L, D].
+    """
+    return block.leave(x, block.self_attn.o(gathered.flatten(2)), modulation, runs, text, image)
+
+
+class Regions(NamedTuple):
+    """The two parts of a block: functions of tensors that know nothing of the cache or the depth.
+
+    Every block runs the same two, so that a compiler has few and small things to compile.
+    """
+
+    project: Callable[..., tuple[Tensor | None, Tensor, Tensor]] = project
+    finish: Callable[..., Tensor] = finish
+
+
 class Forwards:
     """Packed and trimmed forwards.
 
     Args:
         dit: the network.
+
+    Attributes:
+        regions: how the parts of a block are run.
     """
 
     packs = True
 
     def __init__(self, dit: CausalDiT) -> None:
         self.dit = dit
+        self.regions = Regions()
 
     @torch.no_grad()
     def write(self, clean: Clean, context: Context, cache: KVCache) -> None:
@@ -265,24 +333,26 @@ class Forwards:
         """Tokens [B, L, D] through every block; those that are wanted, out of the last."""
         x, _, modulation, runs, table, clean, tail = sequence
         alone = 0 if self.dit.config.state_attends_all else self.dit.config.num_state_per_block
-        reach = partial(_attend, cache, clean, tail)
-        *blocks, last = self.dit.blocks
-        for index, block in enumerate(blocks):
-            attention = partial(reach, index, clean, alone if tail else 0)
-            x = block(x, modulation, runs, table, attention, *context.keys(index, block))
-        h = last.enter(x, modulation, runs)
-        key, value = last.self_attn.keys_values(h, table)
-        if wanted is None:
-            cache.write(len(blocks), key, value, cache.position)
-        else:
-            query = last.self_attn.query(h[:, wanted.tokens], table[wanted.tokens])
-            gathered = reach(len(blocks), 0, 0, query, key, value)
-            x = last.leave(
-                x[:, wanted.tokens],
-                last.self_attn.o(gathered.flatten(2)),
-                modulation[:, wanted.rows],
-                wanted.runs,
-                *context.keys(len(blocks), last),
+        reach, last = partial(_attend, cache, clean, tail), len(self.dit.blocks) - 1
+        for index, block in enumerate(self.dit.blocks):
+            asking, rows, going = slice(0, x.shape[1]), slice(None), runs
+            if index == last:
+                asking, rows, going = wanted or _Wanted(slice(0, 0), slice(0, 0), ())
+            query, key, value = self.regions.project(
+                block, x, modulation, runs, table, asking.start, asking.stop
+            )
+            if query is None:
+                cache.write(index, key, value, cache.position)
+                continue
+            first, apart = (clean, alone if tail else 0) if index < last else (0, 0)
+            gathered = reach(index, first, apart, query, key, value)
+            x = self.regions.finish(
+                block,
+                x[:, asking],
+                gathered,
+                modulation[:, rows],
+                going,
+                *context.keys(index, block),
             )
         if clean:
             cache.advance(clean)

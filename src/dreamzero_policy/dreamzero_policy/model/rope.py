@@ -54,11 +54,17 @@ def rotate(x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
 
     Args:
         x: [B, L, n, d].
-        table: complex [L, d/2].
+        table: complex [L, d/2]; or the same as real numbers [L, d/2, 2], for compilers, which know
+            no complex ones.
 
     Returns:
         [B, L, n, d] in the dtype of ``x``; the product is taken in the precision of ``table``.
     """
+    if not table.is_complex():
+        first, second = x.to(table.dtype).unflatten(-1, (-1, 2)).unbind(-1)
+        cos, sin = table[None, :, None].unbind(-1)
+        turned = (first * cos - second * sin, first * sin + second * cos)
+        return torch.stack(turned, dim=-1).flatten(-2).to(x.dtype)
     pairs = torch.view_as_complex(x.to(table.dtype.to_real()).unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * table[None, :, None]).flatten(-2).to(x.dtype)
 
