@@ -38,7 +38,9 @@ from dreamzero_policy.weights import untrained
 from dreamzero_policy.weights.errors import CheckpointError
 from dreamzero_policy.weights.random_weights import random_tensor
 
-__all__ = ["CheckpointError", "Loaded", "load"]
+__all__ = ["CheckpointError", "Loaded", "load", "sizes"]
+
+_RANDOM = re.compile(r"random:(\w+)(?::(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -103,16 +105,11 @@ def load(
     """
     device = torch.device(device)
     dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
-    match = re.fullmatch(r"random:(\w+)(?::(\d+))?", str(source))
+    match = _RANDOM.fullmatch(str(source))
     if match:
         embodiment = replace(embodiment, time_base=time_base or embodiment.time_base)
         return _random(match[1], int(match[2] or 0), embodiment, device, dtype)
-    directory = Path(source).expanduser()
-    if not directory.is_dir():
-        raise CheckpointError(
-            f"{source}: expected a checkpoint's directory or random:PRESET, with PRESET one of "
-            f"{', '.join(PRESETS)}"
-        )
+    directory = _directory(source)
     recorded = read_config(directory)
     facts = _facts(directory, recorded.model, embodiment, time_base)
     folders = (Path(tokenizer),) if tokenizer else (directory / "tokenizer", directory)
@@ -131,6 +128,39 @@ def load(
         description=describe(directory, recorded),
         untrained=recorded.untrained is not None,
     )
+
+
+def sizes(source: str | Path) -> ModelConfig:
+    """The sizes of what ``load`` would load, without its weights.
+
+    Args:
+        source: as ``load``.
+
+    Raises:
+        CheckpointError: there is nothing to load, or it does not say what it is.
+    """
+    match = _RANDOM.fullmatch(str(source))
+    if not match:
+        return read_config(_directory(source)).model
+    try:
+        return preset(match[1])
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def _directory(source: str | Path) -> Path:
+    """The folder of a checkpoint.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    directory = Path(source).expanduser()
+    if not directory.is_dir():
+        raise CheckpointError(
+            f"{source}: expected a checkpoint's directory or random:PRESET, with PRESET one of "
+            f"{', '.join(PRESETS)}"
+        )
+    return directory
 
 
 def _facts(

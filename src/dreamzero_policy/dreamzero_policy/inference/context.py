@@ -9,8 +9,9 @@ takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -44,6 +45,8 @@ class Contexts:
         self._branches, self._blocks = branches, blocks
         frames = 1 + blocks * model.config.num_frame_per_block * TEMPORAL_STRIDE
         self._num_frames = max(model.config.num_frames, frames)
+        self._free: list[Window] = []
+        self._lent: list[tuple[ref[Session], Window]] = []
 
     @contextmanager
     def standing(
@@ -62,7 +65,7 @@ class Contexts:
         """
         canvases, stamps = observation.canvases, observation.stamps_ns
         if session.window is None:
-            session.window = self._new_window()
+            session.window = self._window(session)
             session.clips = ClipStreams(self._model)
         commits = plan.commits
         if plan.reset is not None:
@@ -101,8 +104,62 @@ class Contexts:
         if blocks is not None and session.spare is None:
             self._begin_spare(session, observation, blocks)
 
+    def _window(self, session: Session) -> Window:
+        """A window for a session: one that none uses any more, or else a new one.
+
+        Windows are the largest thing that a session has, and a recorded forward belongs to one.
+        """
+        lent, self._lent = self._lent, []
+        for owner, window in lent:
+            user = owner()
+            if user is not None and user.ended:
+                user.window = user.spare = None
+                user.request_reset()
+            held = () if user is None else (user.window, user.spare and user.spare.window)
+            if any(window is each for each in held):
+                self._lent.append((owner, window))
+            else:
+                window.clear()
+                self._free.append(window)
+        window = self._free.pop() if self._free else self._new_window()
+        self._lent.append((ref(session), window))
+        return window
+
     def _new_window(self) -> Window:
         return Window(self._network, self._branches, blocks=self._blocks)
+
+    def warm_up(
+        self,
+        canvas: Image,
+        texts: Sequence[Side],
+        evaluate: Callable[[Window], None],
+        count: int,
+    ) -> None:
+        """Runs every kind of forward at every length of the context, in windows made for it.
+
+        Args:
+            canvas: any one.
+            texts: prompts, one per branch.
+            evaluate: runs the network as often and as differently as a call does.
+            count: windows that will be in use at a time.
+        """
+        config, stages = self._model.config, Stages(self._model.device)
+        for _ in range(count - len(self._free)):
+            self._free.append(self._new_window())
+        for window in self._free:
+            self._restart(window, canvas, texts, stages)
+            evaluate(window)
+            self._restart(window, canvas, texts, stages)
+            window.settle()
+            for _ in range(self._blocks - 1):
+                first, block = window.frames, config.num_frame_per_block
+                latents = window.latents[0].expand(-1, -1, block, -1, -1).contiguous()
+                window.refresh(latents)
+                evaluate(window)
+                with window.borrowed(first):
+                    window.refresh(latents)
+                    window.settle()
+            window.clear()
 
     def _restart_session(
         self,
@@ -130,7 +187,7 @@ class Contexts:
         canvases, stamps = observation.canvases, observation.stamps_ns
         first_ns = int(stamps[blocks[0][0]]) if blocks else session.boundary_ns
         first = int((stamps == first_ns).argmax())
-        window, stages = self._new_window(), Stages(self._model.device)
+        window, stages = self._window(session), Stages(self._model.device)
         self._restart(window, canvases[first], session.texts, stages)
         for positions in blocks:
             self._refresh(session, window, canvases, stamps, positions, stages)

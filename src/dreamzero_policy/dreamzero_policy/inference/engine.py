@@ -17,9 +17,9 @@ from torch import Tensor
 
 from dreamzero_policy.checkpoint.load import Loaded
 from dreamzero_policy.embodiments.embodiment import Embodiment
+from dreamzero_policy.inference import prepare
 from dreamzero_policy.inference.context import Contexts
 from dreamzero_policy.inference.continuation import Continuation, Loose, continuation
-from dreamzero_policy.inference.forwards import Forwards, Literal
 from dreamzero_policy.inference.onednn import prefer_onednn
 from dreamzero_policy.inference.options import EngineOptions
 from dreamzero_policy.inference.prefix import Prefix
@@ -28,6 +28,7 @@ from dreamzero_policy.inference.schedule import flow_schedule
 from dreamzero_policy.inference.session import Plan, ResetReason, Session
 from dreamzero_policy.inference.stages import Stages
 from dreamzero_policy.inference.step_cache import step_cache
+from dreamzero_policy.inference.window import Window
 from dreamzero_policy.model.dit import Side
 from dreamzero_policy.normalize import ModelVectors
 from dreamzero_policy.observation.prompt import NEGATIVE_PROMPT, render
@@ -101,7 +102,9 @@ class Engine:
         self._video_schedule = flow_schedule(
             options.timesteps, options.shift, options.final_video_sigma
         )
-        self._network = (Literal if options.literal else Forwards)(loaded.model.dit)
+        self._notices: list[str] = []
+        self._compiles = prepare.compiles(options, loaded.model.device)
+        self._network = prepare.network(loaded.model, options, self._notices.append)
         self._blocks = options.window_blocks or loaded.config.max_chunk_size
         self._warm_blocks = options.warm_blocks if options.restart == "warm" else 0
         self._contexts = Contexts(loaded.model, self._network, self.branches, self._blocks)
@@ -144,16 +147,45 @@ class Engine:
         )
 
     def warm_up(self) -> None:
-        """Runs every kind of call once on a made-up episode, so that none is slow later."""
+        """Runs every kind of call once on a made-up episode, so that none is slow later.
+
+        What is compiled is compiled for every shape there is, and recorded for every length of the
+        context.
+        """
         session = self.new_session(0)
         frames = 2 * self.time_base.frames_per_chunk
         whole = self.embodiment.example(frames=frames)
+        if self._compiles:
+            self._warm_up_forwards(whole)
         for newest in (0, 1, self.time_base.frames_per_chunk, frames - 1):
             seen = slice(0, newest + 1)
             observation = Observation(
                 whole.canvases[seen], whole.stamps_ns[seen], whole.state, whole.prompt
             )
             self.infer(session, observation)
+        session.end()
+
+    @torch.inference_mode()
+    def _warm_up_forwards(self, example: Observation) -> None:
+        """Every forward that the rules of sessions can ask for."""
+        state = torch.from_numpy(self._vectors.state(example.state))
+        states = state.to(self._model.device, self._model.dtype)[None, None]
+        video, actions = self._noise(self.options.seed)
+        # A block's only evaluation is its last, and comes with a refresh in front of it or without.
+        once = self._step_cache.start(self.options.timesteps).last(0)
+        marks = (True, True) if once else (False, False, True)
+
+        def evaluate(window: Window) -> None:
+            window.prepare()
+            velocity = window.velocity(
+                states, self.options.guidance_scale, self.options.predicted_video
+            )
+            for last in marks:
+                velocity(video, actions, self._video_schedule.timesteps[0], 0, last)
+
+        texts = self._texts(self.new_session(0), example.prompt)
+        count = 2 if self.options.restart == "warm" else 1
+        self._contexts.warm_up(example.canvases[0], texts, evaluate, count)
 
     @torch.inference_mode()
     def infer(self, session: Session, observation: Observation) -> Inference:
@@ -265,14 +297,13 @@ class Engine:
 
     @property
     def branches(self) -> int:
-        """Copies of the network's memory: one per prompt that it runs under.
+        """Copies of the network's memory: one per prompt that it runs under."""
+        return prepare.branches(self.config, self.options)
 
-        Without guidance there is no negative branch, and where the first evaluation is the last one
-        and the predicted video is not guided, nothing would ever read it.
-        """
-        single = self._step_cache.start(self.options.timesteps).last(0)
-        unread = single and self.options.predicted_video != "guided"
-        return 1 if self.options.guidance_scale == 1 or unread else 2
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What could not be done as the options ask and was replaced by something slower."""
+        return tuple(self._notices)
 
     def _texts(self, session: Session, prompt: str) -> tuple[Side, ...]:
         """The prompt and, with guidance, the negative prompt, embedded; once per instruction."""
@@ -287,7 +318,8 @@ class Engine:
 
     def _embed(self, prompt: str) -> Side:
         """A rendered prompt as every block sees it."""
-        return self._network.dit.embed_text(self._model.encode_prompt(prompt))
+        text = self._model.encode_prompt(prompt).to(self._model.device)
+        return self._network.dit.embed_text(text)
 
     def _prior(
         self, session: Session, plan: Plan, observation: Observation

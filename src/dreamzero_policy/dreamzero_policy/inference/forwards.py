@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from dreamzero_policy.inference.kv_cache import KVCache
-from dreamzero_policy.model.attention import attend
+from dreamzero_policy.model.attention import Backend, attend, running
 from dreamzero_policy.model.block import Block, Keys, Run
 from dreamzero_policy.model.dit import CausalDiT, Context
 
@@ -184,7 +184,8 @@ def project(
         modulation: [B, R, 6, D].
         runs: how the L tokens fall to the R timesteps.
         table: rotations of the L tokens.
-        first, stop: the tokens that ask.
+        first: of the tokens that ask.
+        stop: behind the last of them.
 
     Returns:
         Queries [B, stop - first, n, d], None where no token asks; keys and values [B, L, n, d].
@@ -211,8 +212,10 @@ def finish(
         block: which one.
         x: [B, L, D], the tokens that go on.
         gathered: [B, L, n, d], what their queries gathered.
-        modulation, runs: as for ``project``, of these tokens.
-        text, image: keys and values of the cross-attention.
+        modulation: as for ``project``, of these tokens.
+        runs: the same.
+        text: keys and values of the cross-attention to the prompt.
+        image: the same of the first image.
 
     Returns:
         [B, L, D].
@@ -235,6 +238,7 @@ class Forwards:
 
     Args:
         dit: the network.
+        attention: the kernel that it runs.
 
     Attributes:
         regions: how the parts of a block are run.
@@ -242,14 +246,16 @@ class Forwards:
 
     packs = True
 
-    def __init__(self, dit: CausalDiT) -> None:
+    def __init__(self, dit: CausalDiT, attention: Backend = "auto") -> None:
         self.dit = dit
         self.regions = Regions()
+        self._attention = attention
 
     @torch.no_grad()
     def write(self, clean: Clean, context: Context, cache: KVCache) -> None:
         """As ``Network.write``: of the last block only the keys and values are made."""
-        self._through(self._clean_sequence(clean, context, cache), context, cache, None)
+        with running(self._attention):
+            self._through(self._clean_sequence(clean, context, cache), context, cache, None)
 
     @torch.no_grad()
     def denoise(
@@ -271,7 +277,8 @@ class Forwards:
             slice(first + (0 if video else frames), first + frames + actions),
             (*([Run(frames, config.frame_seqlen)] if video else []), Run(actions, 1)),
         )
-        x = self._through(sequence, context, cache, wanted)
+        with running(self._attention):
+            x = self._through(sequence, context, cache, wanted)
         velocity = dit.action_decoder(x[:, -actions:])
         if not video:
             return None, velocity

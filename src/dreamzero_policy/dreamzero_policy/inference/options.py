@@ -8,10 +8,13 @@ from typing import Literal, get_args
 import numpy as np
 
 from dreamzero_policy.inference.prefix import Decay
+from dreamzero_policy.inference.quantize import Precision
 from dreamzero_policy.inference.sampler import PredictedVideo
 from dreamzero_policy.inference.step_cache import GRID
+from dreamzero_policy.model.attention import Backend
 
 Restart = Literal["cold", "warm"]
+Compile = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,12 @@ class EngineOptions:
         real_time_chunking: whether a chunk's first rows are held to the chunk before, where its
             caller says that one went out (``Session.note_published``).
         prefix_decay: how the hold weakens behind the rows that are held exactly.
+        precision: of the network's large matrices (``quantize.py``); approximate but for ``none``.
+        attention: kernel that the network's attention runs (``model/attention.py``).
+        compile: whether the network is compiled; ``auto``: on a GPU.
+        compile_cache: folder that compiled programs are kept in; None: the library's own.
+        text_on_cpu: whether the text encoder stays in the host's memory; it runs once per
+            instruction.
 
     Raises:
         ValueError: a number outside its range.
@@ -66,18 +75,32 @@ class EngineOptions:
     decode_context: int = 3
     real_time_chunking: bool = False
     prefix_decay: Decay = "exponential"
+    precision: Precision = "none"
+    attention: Backend = "auto"
+    compile: Compile = "auto"
+    compile_cache: str | None = None
+    text_on_cpu: bool = False
 
     def __post_init__(self) -> None:
         """Checks what the parts that read the rest do not."""
         if not np.isfinite(self.guidance_scale):
             raise ValueError(f"guidance_scale: expected a number, got {self.guidance_scale}")
-        if self.predicted_video not in get_args(PredictedVideo):
+        for name, choices in (
+            ("predicted_video", PredictedVideo),
+            ("restart", Restart),
+            ("prefix_decay", Decay),
+            ("precision", Precision),
+            ("attention", Backend),
+            ("compile", Compile),
+        ):
+            if getattr(self, name) not in get_args(choices):
+                raise ValueError(
+                    f"{name}: expected one of {get_args(choices)}, got {getattr(self, name)!r}"
+                )
+        if self.literal and self.compile == "always":
             raise ValueError(
-                f"predicted_video: expected one of {get_args(PredictedVideo)}, "
-                f"got {self.predicted_video!r}"
+                "compile: expected auto or never for the literal slow twin, got always"
             )
-        if self.restart not in get_args(Restart):
-            raise ValueError(f"restart: expected one of {get_args(Restart)}, got {self.restart!r}")
         if self.window_blocks is not None and self.window_blocks < 1:
             raise ValueError(
                 f"window_blocks: expected at least 1 or None, got {self.window_blocks}"
@@ -92,7 +115,3 @@ class EngineOptions:
             raise ValueError(f"threads: expected at least 1 or None, got {self.threads}")
         if self.decode_context < 1:
             raise ValueError(f"decode_context: expected at least 1, got {self.decode_context}")
-        if self.prefix_decay not in get_args(Decay):
-            raise ValueError(
-                f"prefix_decay: expected one of {get_args(Decay)}, got {self.prefix_decay!r}"
-            )

@@ -112,6 +112,7 @@ class Session:
         spare: a warm window that was begun before it is needed; the engine's too.
         expected: instant of the newest boundary, and what the block that starts there was
             predicted to be, once it was; the engine's too.
+        ended: whether no call will come any more; the next session takes over its memory.
         published: the chunk that went out last; None before the first.
         delay: from observations to publication of their chunks.
         interval: between observations of chunks that were published.
@@ -151,6 +152,7 @@ class Session:
         self.clips: ClipStreams | None = None
         self.spare: Spare | None = None
         self.expected: tuple[int, Tensor] | None = None
+        self.ended = False
         self.published: ActionChunk | None = None
         self.delay, self.interval = DelayEstimate(), DelayEstimate()
         self._frame_ns = frame_ns
@@ -162,6 +164,10 @@ class Session:
     def request_reset(self, reason: ResetReason = ResetReason.REQUESTED) -> None:
         """Makes the next call restart the window from its newest frame."""
         self._requested = reason
+
+    def end(self) -> None:
+        """Says that no call will come any more; callable from any thread."""
+        self.ended = True
 
     def plan(self, observation: Observation) -> Plan:
         """What a call with this observation would do; changes nothing."""

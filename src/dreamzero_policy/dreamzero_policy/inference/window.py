@@ -84,11 +84,17 @@ class Window:
             raise ValueError(
                 f"texts: expected one per branch, {len(self.caches)}, got {len(texts)}"
             )
-        for cache in self.caches:
-            cache.reset()
-        self.frames, self.latents, self._condition, self._waiting = 0, (), condition, {}
+        self.clear()
+        self._condition = condition
         self._contexts = tuple(Context(text, image) for text in texts)
         self._enter(first)
+
+    def clear(self) -> None:
+        """Forgets everything but the memory itself; ``restart`` comes next."""
+        for cache in self.caches:
+            cache.reset()
+        self.frames, self.latents, self._condition, self._waiting = 0, (), None, {}
+        self._contexts = ()
 
     def refresh(self, latents: Tensor) -> None:
         """Appends a block of real latents, [B, C, K, h, w].

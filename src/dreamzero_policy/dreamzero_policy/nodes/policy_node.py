@@ -18,10 +18,9 @@ from dreamzero_msgs.action import RunPolicy
 from sensor_msgs.msg import Image
 
 from dreamzero_policy import embodiments
-from dreamzero_policy.checkpoint import load as checkpoint
 from dreamzero_policy.checkpoint.fit import said
 from dreamzero_policy.clock_offset import Transit
-from dreamzero_policy.inference import device
+from dreamzero_policy.inference import device, prepare
 from dreamzero_policy.inference.engine import Engine, Inference
 from dreamzero_policy.inference.session import Session
 from dreamzero_policy.inference.worker import Worker
@@ -126,13 +125,15 @@ class PolicyNode(Node[PolicyParameters]):
         """Loads, warms up and reports ready; runs in its own thread."""
         settings = self.settings
         try:
-            weights = checkpoint.load(
+            options = settings.engine()
+            weights = prepare.load(
                 settings.checkpoint,
                 self._robot,
+                options,
                 device=self._device,
                 time_base=settings.time_base(self._robot),
             )
-            engine = Engine(weights, weights.embodiment, settings.engine())
+            engine = Engine(weights, weights.embodiment, options)
             engine.warm_up()
             worker = Worker(
                 engine,
@@ -156,6 +157,8 @@ class PolicyNode(Node[PolicyParameters]):
             f"ready on {self._device}; weights: {engine.description}; chunks of "
             f"{said(engine.time_base)}"
         )
+        for notice in engine.notices:
+            self.get_logger().warning(notice)
         worker.start()
         inputs = PolicyInputs(
             engine.embodiment,
@@ -276,6 +279,8 @@ class PolicyNode(Node[PolicyParameters]):
         running, loaded = self._actions.current is not None, self._loaded
         with self._lock:
             if not running or loaded is None:
+                if self._session is not None:
+                    self._session.end()
                 self._session, self._failure = None, ""
             elif self._session is None:
                 self._last_id = max(self.now_ns(), self._last_id + 1)
@@ -305,8 +310,8 @@ class PolicyNode(Node[PolicyParameters]):
             return Status.WARMING_UP, "the model is being loaded and warmed up"
         if instruction is None:
             ready = "ready" if self.accepting else "ready; not active"
-            other = loaded.inputs.other_rate
-            return Status.IDLE, f"{ready}, but {other}" if other else ready
+            but = (loaded.inputs.other_rate, *loaded.engine.notices)
+            return Status.IDLE, ", but ".join((ready, *filter(None, but)))
         if self._failure:
             return Status.FAILED, self._failure
         stale = loaded.inputs.stale(self.now_ns())

@@ -27,6 +27,34 @@ class PolicyParameters(NodeParameters):
     threads: int = parameter(
         1, "CPU threads of the model; 0 for the library's own choice.", at_least=0, at_most=256
     )
+    precision: str = parameter(
+        "none",
+        "Of the network's large matrices: none (bfloat16 on a GPU, float32 on a CPU), int8 "
+        "(weights, on a CPU), fp8 or nvfp4 (weights and activations, on a GPU that has it).",
+        choices=("none", "int8", "fp8", "nvfp4"),
+    )
+    attention: str = parameter(
+        "auto",
+        "Kernel of the network's attention: cudnn, flash, efficient, math, or auto for torch's "
+        "own choice at every call.",
+        choices=("auto", "cudnn", "flash", "efficient", "math"),
+    )
+    compile: str = parameter(
+        "auto",
+        "Whether the network is compiled, and on a GPU recorded, before it is ready: always, "
+        "never, or auto for on a GPU alone. Takes minutes the first time.",
+        choices=("auto", "always", "never"),
+    )
+    compile_cache: str = parameter(
+        "~/.cache/dreamzero/compiled",
+        "Folder that compiled programs are kept in for the next start; empty for torch's own.",
+    )
+    text_encoder: str = parameter(
+        "device",
+        "Where the text encoder runs: on the model's device, or on the cpu, which takes seconds "
+        "per instruction and leaves 11 GB of a GPU.",
+        choices=("device", "cpu"),
+    )
     guidance_scale: float = parameter(
         5.0,
         "How far the video is pushed from the negative prompt; 1 is off and halves the work.",
@@ -134,6 +162,11 @@ class PolicyParameters(NodeParameters):
             fresh_noise=self.fresh_noise,
             threads=self.threads or None,
             real_time_chunking=self.real_time_chunking,
+            precision=self.precision,
+            attention=self.attention,
+            compile=self.compile,
+            compile_cache=self.compile_cache or None,
+            text_on_cpu=self.text_encoder == "cpu",
         )
 
     def _evaluations(self) -> int | str | None:

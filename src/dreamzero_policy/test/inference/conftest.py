@@ -33,6 +33,7 @@ class FakeDiT:
     def __init__(self):
         self.config = CONFIG
         self.patch_embedding = SimpleNamespace(weight=torch.zeros(1))
+        self.blocks = torch.nn.ModuleList()
         self.seen = []
         self.writes = []
         self.conditions = []

@@ -1,0 +1,156 @@
+"""Recorded forwards against plain ones, with a recorder that needs no GPU.
+
+Like a CUDA graph its recording runs the same work again on whatever stands at the same addresses,
+and writes its results over those of the last time.
+"""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dreamzero_policy.checkpoint.load import load
+from dreamzero_policy.embodiments import get
+from dreamzero_policy.inference import prepare
+from dreamzero_policy.inference.engine import Engine
+from dreamzero_policy.inference.forwards import Forwards
+from dreamzero_policy.inference.graphs import Recorded
+from dreamzero_policy.inference.options import EngineOptions
+from dreamzero_policy.types import Observation
+
+
+class Recordings:
+    """A recorder that counts."""
+
+    def __init__(self):
+        self.made = self.replayed = 0
+
+    def __call__(self, call):
+        self.made += 1
+        outputs = call()
+
+        class Graph:
+            def replay(graph):  # noqa: N805
+                self.replayed += 1
+                for mine, new in zip(outputs, call(), strict=True):
+                    if mine is not None:
+                        mine.copy_(new)
+
+        return Graph(), outputs
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return load("random:tiny", get("droid"))
+
+
+def answer(engine, session, newest, prompt=None):
+    whole = engine.embodiment.example(frames=newest + 1)
+    seen = slice(max(0, newest - 16), newest + 1)
+    observation = Observation(
+        whole.canvases[seen], whole.stamps_ns[seen], whole.state, prompt or whole.prompt
+    )
+    return torch.from_numpy(engine.infer(session, observation).chunk.rows)
+
+
+def episodes(engine):
+    """Three sessions: a whole window and its restart, another prompt, a third beside the second."""
+    results = []
+    first = engine.new_session(1)
+    results += [answer(engine, first, newest) for newest in (0, 3, 8, 11, 16, 24, 27, 32, 40)]
+    first.end()
+    second = engine.new_session(2)
+    results += [answer(engine, second, newest, "wipe the table") for newest in (0, 8)]
+    results += [answer(engine, second, newest, "leave it") for newest in (9, 17)]
+    return results
+
+
+def recorded(monkeypatch, weights, recorder, options):
+    """An engine as on a GPU."""
+    monkeypatch.setattr(prepare, "compiles", lambda options, device: True)
+    monkeypatch.setattr(
+        prepare,
+        "network",
+        lambda model, options, say: Recorded(Forwards(model.dit), say, recorder),
+    )
+    return Engine(weights, weights.embodiment, options)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"evaluations": 2},
+        {"evaluations": 1, "predicted_video": "none"},
+        {"evaluations": 2, "guidance_scale": 1.0, "restart": "warm"},
+    ],
+)
+def test_recorded_is_plain_and_all_is_recorded_before_it_is_ready(monkeypatch, weights, options):
+    options = EngineOptions(threads=1, **options)
+    plain = episodes(Engine(weights, weights.embodiment, options))
+    recordings = Recordings()
+    engine = recorded(monkeypatch, weights, recordings, options)
+    engine.warm_up()
+    made, replayed = recordings.made, recordings.replayed
+    assert made
+    for ours, theirs in zip(episodes(engine), plain, strict=True):
+        assert torch.equal(ours, theirs)
+    assert recordings.made == made  # nothing was left to be recorded
+    assert recordings.replayed > replayed
+    assert engine.notices == ()
+
+
+def test_two_sessions_at_a_time_have_recordings_of_their_own(monkeypatch, weights):
+    options = EngineOptions(threads=1, evaluations=1)
+    plain = Engine(weights, weights.embodiment, options)
+    engine = recorded(monkeypatch, weights, Recordings(), options)
+    results = []
+    for each in (plain, engine):
+        one, other = each.new_session(1), each.new_session(2)
+        results.append([answer(each, session, n) for n in (0, 8, 16) for session in (one, other)])
+    for ours, theirs in zip(*reversed(results), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_what_cannot_be_recorded_is_launched_and_said_once(monkeypatch, weights):
+    options = EngineOptions(threads=1, evaluations=1)
+    plain = Engine(weights, weights.embodiment, options)
+
+    def refuse(call):
+        call()  # as the driver does before it finds out
+        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+    engine = recorded(monkeypatch, weights, refuse, options)
+    engine.warm_up()
+    sessions = [each.new_session(1) for each in (engine, plain)]
+    for newest in (0, 8, 11):
+        ours, theirs = (
+            answer(each, session, newest)
+            for each, session in zip((engine, plain), sessions, strict=True)
+        )
+        assert torch.equal(ours, theirs)
+    assert engine.notices == (
+        "forwards are launched kernel by kernel, which is slower: RuntimeError: operation not "
+        "permitted when stream is capturing",
+    )
+
+
+def test_a_session_that_ended_leaves_its_memory_to_the_next(fake):
+    engine = fake.engine()
+    first = engine.new_session(1)
+    engine.infer(first, fake.observe([0]))
+    window = first.window
+    other = engine.new_session(2)
+    engine.infer(other, fake.observe([0]))
+    assert other.window is not window
+    first.end()
+    second = engine.new_session(3)
+    engine.infer(second, fake.observe([0]))
+    assert second.window is window
+    assert first.window is None
+    # Whoever goes on with it nevertheless begins anew, in memory of its own.
+    again = engine.infer(first, replace(fake.observe(range(9))))
+    assert again.reset_reason == "requested"
+    assert first.window is not window
+    assert fake.model.dit.seen[-1] == [8]
