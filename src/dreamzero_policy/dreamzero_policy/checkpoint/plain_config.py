@@ -173,18 +173,25 @@ def to_plain(value: Any) -> Any:
 def from_plain(kind: type[Plain], value: object, where: str) -> Plain:
     """A frozen dataclass from plain data, every field checked against its annotation.
 
+    A field that has a default may be missing: it is younger than the file.
+
     Raises:
         CheckpointError: a field is missing, unknown, or of another type.
     """
     if dataclasses.is_dataclass(kind):
-        names = {field.name for field in dataclasses.fields(kind)}
+        known = dataclasses.fields(kind)
+        names = {field.name for field in known}
         if not isinstance(value, dict):
             raise CheckpointError(f"{where}: expected a mapping, got {str(value)[:100]!r}")
-        missing, unknown = sorted(names - set(value)), sorted(map(str, set(value) - names))
+        optional = {
+            f.name for f in dataclasses.fields(kind) if f.default is not dataclasses.MISSING
+        }
+        missing = sorted(names - optional - set(value))
+        unknown = sorted(map(str, set(value) - names))
         if missing or unknown:
             raise CheckpointError(f"{where}: missing {missing}, unknown {unknown}"[:1000])
         hints = typing.get_type_hints(kind)
-        fields = {n: from_plain(hints[n], value[n], f"{where}.{n}") for n in names}
+        fields = {n: from_plain(hints[n], value[n], f"{where}.{n}") for n in names & set(value)}
         try:
             return kind(**fields)
         except (ValueError, ArithmeticError) as error:

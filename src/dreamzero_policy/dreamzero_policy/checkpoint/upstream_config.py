@@ -29,6 +29,7 @@ _DIT_SIZES = (
     *("num_frame_per_block", "num_action_per_block", "num_state_per_block"),
 )
 _LIMITS = {"num_layers": 256, "num_res_blocks": 16, "max_chunk_size": 1024, "vocab_size": 1 << 20}
+_FLASH_SIGMA = 0.8  # left in the video by the reference where it decouples and says no number
 _LARGEST = 1 << 17  # of any other size; a forged one must not make us build for hours
 
 
@@ -134,7 +135,10 @@ def _released_model(head: Section) -> ModelConfig:
             f"no known VAE has {config.out_dim} latent channels or no known text encoder "
             f"{config.text_dim} channels; known: 16 (Wan 2.1), 48 (Wan 2.2); 4096 (umT5-xxl)"
         )
-    return config
+    if not head.flag("decouple_inference_noise", False):
+        return config
+    final = head.number("video_inference_final_noise", _FLASH_SIGMA)
+    return dataclasses.replace(config, final_video_sigma=final)
 
 
 def _limit(name: str) -> int:
@@ -211,6 +215,10 @@ def config_json(
         "lora_target_modules": "q,k,v,o,ffn.0,ffn.2",
         "target_video_height": target[0],
         "target_video_width": target[1],
+        "decouple_inference_noise": model.final_video_sigma is not None,
+        "video_inference_final_noise": (
+            _FLASH_SIGMA if model.final_video_sigma is None else model.final_video_sigma
+        ),
         "diffusion_model_cfg": {
             "_target_": f"{_REFERENCE}.modules.{_DIT}",
             "model_type": model.model_type,

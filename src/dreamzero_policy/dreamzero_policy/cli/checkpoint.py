@@ -61,8 +61,12 @@ def _inspect(args: argparse.Namespace) -> int:
 
     from dreamzero_bringup.graph import robot_files
     from dreamzero_policy.checkpoint.describe import tables
+    from dreamzero_policy.checkpoint.upstream_config import read_config
+    from dreamzero_policy.inference.memory import table
 
-    Console().print(tables(args.path, robot_files(args.config_dir)))
+    console = Console()
+    console.print(tables(args.path, robot_files(args.config_dir)))
+    console.print(table(read_config(args.path).model))
     return 0
 
 

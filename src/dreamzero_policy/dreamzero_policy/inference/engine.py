@@ -99,9 +99,9 @@ class Engine:
         runs = options.evaluations or loaded.config.evaluations
         self._step_cache = step_cache(runs, options.timesteps)
         self._action_schedule = flow_schedule(options.timesteps, options.shift)
-        self._video_schedule = flow_schedule(
-            options.timesteps, options.shift, options.final_video_sigma
-        )
+        final = options.final_video_sigma
+        final = loaded.config.final_video_sigma if final is None else final
+        self._video_schedule = flow_schedule(options.timesteps, options.shift, final)
         self._notices: list[str] = []
         self._compiles = prepare.compiles(options, loaded.model.device)
         self._network = prepare.network(loaded.model, options, self._notices.append)

@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from rich.table import Table
+from rich.text import Text
 from torch import nn
 
 from dreamzero_policy.checkpoint.load import build
@@ -280,3 +282,32 @@ def _where(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} ({device})"
     return "this host"
+
+
+def table(config: ModelConfig) -> Table:
+    """What a GPU needs for a model, by the settings that matter most."""
+    made = Table(
+        *("precision", "guidance", "text encoder", "GB", "of it weights", "context", "the rest"),
+        title=Text("memory of a GPU, estimated"),
+        title_justify="left",
+    )
+    for precision, branches, apart in (
+        *(("none", 2, False), ("none", 1, False), ("none", 1, True)),
+        *(("fp8", 2, False), ("fp8", 1, False), ("fp8", 1, True), ("nvfp4", 1, True)),
+    ):
+        use = Use(precision, branches, text_on_cpu=apart, graphs=True)
+        needed = estimate(config, use)
+        weights = sum(
+            size
+            for name, size in needed.parts.items()
+            if name in ("network", "text encoder", "image encoder", "video VAE")
+        )
+        context = needed.parts["context"]
+        sizes = (needed.total, weights, context, needed.total - weights - context)
+        made.add_row(
+            precision,
+            "on" if branches == 2 else "off",
+            "cpu" if apart else "device",
+            *(f"{size / 1e9:.2f}" for size in sizes),
+        )
+    return made

@@ -29,7 +29,8 @@ class EngineOptions:
             configuration says.
         timesteps: solver steps per block.
         shift: of the noise levels.
-        final_video_sigma: noise level at which the video stops being denoised; None: none is left.
+        final_video_sigma: noise level at which the video stops being denoised; None: as the model's
+            configuration says, which leaves none but in a Flash checkpoint.
         predicted_video: what the last evaluation gives for the video; the actions are the same.
         literal: whether everything is computed as the reference does, no forward packed, trimmed or
             left out: the slow twin.

@@ -56,6 +56,8 @@ class ModelConfig:
         num_frames: image frames that the first-frame condition covers.
         vae, text, image: the frozen encoders; None where a network stands without one.
         evaluations: of 16 timesteps, those at which the network runs by default.
+        final_video_sigma: noise level at which the video stops being denoised by default, for
+            weights that were trained with decoupled noise ("Flash"); None: none is left.
 
     Raises:
         ValueError: numbers that do not fit together; the message says which.
@@ -90,6 +92,7 @@ class ModelConfig:
     text: TextConfig | None
     image: ImageConfig | None
     evaluations: int = 8  # the reference's
+    final_video_sigma: float | None = None
 
     def __post_init__(self) -> None:
         """Checks that the parts fit together."""
@@ -133,6 +136,10 @@ class ModelConfig:
             raise ValueError(
                 f"frame_seqlen: latents of {height}x{width} give {(height // 2) * (width // 2)} "
                 f"tokens per frame, got {self.frame_seqlen}"
+            )
+        if self.final_video_sigma is not None and not 0 <= self.final_video_sigma < 1:
+            raise ValueError(
+                f"final_video_sigma: expected at least 0 and below 1, got {self.final_video_sigma}"
             )
         self._check_encoders()
 

@@ -79,8 +79,8 @@ class PolicyParameters(NodeParameters):
     )
     final_video_sigma: float = parameter(
         0.0,
-        "Noise level at which the video stops being denoised; about 0.8 for a Flash checkpoint, "
-        "together with timesteps 1.",
+        "Noise level at which the video stops being denoised; 0 for the checkpoint's own, which is "
+        "0 but for a Flash checkpoint (about 0.8, best with timesteps 1).",
         at_least=0.0,
         at_most=0.95,
     )

@@ -70,6 +70,38 @@ def test_numbers_that_weights_do_not_tell_are_read(tmp_path):
     assert (recorded.lora_rank, recorded.lora_alpha, recorded.tiled) == (8, 16.0, True)
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"decouple_inference_noise": True}, 0.8),
+        ({"decouple_inference_noise": True, "video_inference_final_noise": 0.6}, 0.6),
+        ({"decouple_inference_noise": False, "video_inference_final_noise": 0.6}, None),
+        ({}, None),
+    ],
+)
+def test_a_flash_checkpoint_says_how_much_noise_it_leaves(tmp_path, settings, expected):
+    config = released()
+    for name in ("decouple_inference_noise", "video_inference_final_noise"):
+        del at(config, HEAD)[name]
+    at(config, HEAD).update(settings)
+    assert read(tmp_path, config).model.final_video_sigma == expected
+    ours = replace(preset("droid_14b"), final_video_sigma=expected)
+    assert read(tmp_path, config_json(ours)).model == ours
+
+
+def test_noise_that_none_is_is_refused(tmp_path):
+    config = released()
+    at(config, HEAD).update(decouple_inference_noise=True, video_inference_final_noise=1.5)
+    with pytest.raises(CheckpointError, match="final_video_sigma: expected at least 0 and below 1"):
+        read(tmp_path, config)
+
+
+def test_a_file_of_ours_may_lack_what_came_later(tmp_path):
+    config = config_json(preset("tiny"))
+    del config[OWN]["model"]["final_video_sigma"]
+    assert read(tmp_path, config).model == preset("tiny")
+
+
 def test_the_small_variant_without_a_target_size_takes_the_reference_s(tmp_path):
     config = released("wan22_5b")
     at(config, HEAD).update(target_video_height=None, target_video_width=None)

@@ -116,6 +116,28 @@ def test_the_noise_is_the_reference_s(fake, golden_dir):
     assert torch.equal(ours[0].flatten()[: ours[1].numel()], ours[1].flatten()[: ours[0].numel()])
 
 
+@pytest.mark.parametrize(
+    ("own", "option", "ends"),
+    [(None, None, 0.0), (0.8, None, 0.8), (0.8, 0.5, 0.5), (None, 0.8, 0.8)],
+)
+def test_decoupled_noise_is_the_checkpoint_s_unless_an_option_says_otherwise(
+    fake, own, option, ends
+):
+    """Flash: the video ends in noise, the actions clean; at one step and at sixteen."""
+    fake.loaded.config = replace(fake.config, final_video_sigma=own)
+    for timesteps in (1, 16):
+        options = EngineOptions(
+            literal=True, timesteps=timesteps, evaluations="all", final_video_sigma=option
+        )
+        engine = Engine(fake.loaded, fake.robot, options)
+        assert engine._video_schedule.sigmas[-1] == pytest.approx(ends)
+        assert engine._action_schedule.sigmas[-1] == 0
+        assert engine._video_schedule.sigmas[0] == engine._action_schedule.sigmas[0]
+        inference = engine.infer(engine.new_session(0), fake.observe([0]))
+        assert inference.evaluations == timesteps
+        assert np.isfinite(inference.chunk.rows).all()
+
+
 def test_fresh_noise_differs_from_chunk_to_chunk(fake):
     def rows(**options):
         engine = fake.engine(**options)

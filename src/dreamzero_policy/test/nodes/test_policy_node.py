@@ -1,7 +1,9 @@
 """The policy as a process over DDS, with the untrained tiny model."""
 
+import threading
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from sensor_msgs.msg import Image
 from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint.random_checkpoint import make_random
 from dreamzero_policy.embodiments.embodiment import TimeBase
+from dreamzero_policy.inference.worker import Worker
+from dreamzero_policy.nodes import policy_node
 from dreamzero_policy.nodes.policy_parameters import PolicyParameters
 from dreamzero_policy.observation.sync import Grid
 from dreamzero_policy.ros import messages, qos
@@ -229,6 +233,56 @@ def test_a_checkpoint_with_other_views_says_what_to_set_and_runs_once_it_is(star
     assert process.stop() == 0, process.log
 
 
+def test_it_is_ready_only_when_everything_has_been_warmed_up(monkeypatch):
+    """The order in the loader's thread; what failed on the way is logged and is in the status."""
+    done, said = [], []
+
+    class Quiet:
+        def __getattr__(self, level):
+            return lambda text, **_: said.append((level, text))
+
+    class Started(Worker):
+        def start(self):
+            done.append("start")
+
+    def note(owner, name):
+        real = getattr(owner, name)
+
+        def called(*arguments, **named):
+            assert node._loaded is None
+            done.append(name)
+            return real(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, called)
+
+    node = SimpleNamespace(
+        settings=PolicyParameters(robot="droid", guidance_scale=1.0, evaluations=1),
+        _robot=ROBOT,
+        _device="cpu",
+        _loaded=None,
+        _loader=threading.current_thread(),
+        get_logger=Quiet,
+        fail=lambda *what: pytest.fail(str(what)),
+        accepting=True,
+        _actions=SimpleNamespace(current=None),
+    )
+    callbacks = ("_publish", "_note_failure", "_publish_prediction", "_predictions_wanted")
+    for name in (*callbacks, "_offer", "_rewound", "_complain"):
+        setattr(node, name, None)
+    note(policy_node.prepare, "load")
+    note(policy_node.Engine, "warm_up")
+    monkeypatch.setattr(policy_node, "Worker", Started)
+    monkeypatch.setattr(policy_node.Engine, "notices", ("the network runs uncompiled: why",))
+    assert policy_node.PolicyNode._state(node)[0] == Status.WARMING_UP
+    policy_node.PolicyNode._load(node)
+    assert done == ["load", "warm_up", "start"]
+    assert node._loaded is not None
+    state, text = policy_node.PolicyNode._state(node)
+    assert state == Status.IDLE
+    assert text == "ready, but the network runs uncompiled: why"
+    assert ("warning", "the network runs uncompiled: why") in said
+
+
 @pytest.mark.parametrize("rows", [24, 48])
 def test_a_chunk_length_is_the_checkpoint_s(rows):
     robot = embodiments.get("agibot_g1")
@@ -243,6 +297,8 @@ def test_a_chunk_length_is_the_checkpoint_s(rows):
         ({"checkpoint": "random:huge"}, "huge"),
         ({"checkpoint": "/no/such/folder"}, "/no/such/folder"),
         ({"device": "cuda:77"}, "device: expected one of"),
+        ({"device": "cpu", "precision": "fp8"}, "precision: fp8 needs a GPU of compute capability"),
+        ({"device": "cpu", "attention": "cudnn"}, "attention: cudnn does not run on cpu"),
         ({"chunk_rows": 20}, "chunk_rows: expected a multiple of 8, got 20"),
         ({"evaluations": 9}, "evaluations: expected one of 0, 1, 2, 4, 5, 6, 7, 8, 16, got 9"),
     ],

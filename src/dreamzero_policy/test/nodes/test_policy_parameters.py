@@ -4,6 +4,7 @@ import pytest
 
 from dreamzero_policy.inference.options import EngineOptions
 from dreamzero_policy.nodes.policy_parameters import PolicyParameters
+from dreamzero_policy.ros.parameters import resolve
 
 
 @pytest.mark.parametrize(
@@ -22,12 +23,32 @@ from dreamzero_policy.nodes.policy_parameters import PolicyParameters
         ({"window_blocks": 8, "restart": "warm"}, {"window_blocks": 8, "restart": "warm"}),
         ({"canvases_per_frame": 3}, {"canvases_per_frame": 3}),
         ({"predicted_video": "none"}, {"predicted_video": "none"}),
+        (
+            {"precision": "fp8", "attention": "cudnn", "compile": "never", "compile_cache": ""},
+            {"precision": "fp8", "attention": "cudnn", "compile": "never", "compile_cache": None},
+        ),
+        ({"text_encoder": "cpu"}, {"text_on_cpu": True}),
     ],
 )
 def test_options_of_the_engine(settings, expected):
+    defaults = {"threads": 1, "compile_cache": "~/.cache/dreamzero/compiled"}
     assert PolicyParameters(robot="droid", **settings).engine() == EngineOptions(
-        **{"threads": 1, **expected}
+        **{**defaults, **expected}
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "choices"),
+    [
+        ("precision", "fp16", "none, int8, fp8, nvfp4"),
+        ("attention", "fast", "auto, cudnn, flash, efficient, math"),
+        ("compile", "sometimes", "auto, always, never"),
+        ("text_encoder", "gpu", "device, cpu"),
+    ],
+)
+def test_a_choice_that_there_is_not_is_refused_with_those_there_are(name, value, choices):
+    with pytest.raises(ValueError, match=f"{name}: expected one of {choices}, got '?{value}"):
+        resolve(PolicyParameters, {"robot": "droid", name: value})
 
 
 @pytest.mark.parametrize(
