@@ -44,7 +44,8 @@ class Use:
         windows: contexts at a time, 2 where a full one restarts warm.
         blocks: in a window; None: as many as the model was trained with.
         text_on_cpu: whether the text encoder stays in the host's memory.
-        graphs: whether forwards are recorded as CUDA graphs.
+        graphs: whether forwards are recorded as CUDA graphs, which have their own copy of prompt
+            and image and their own room to compute in.
     """
 
     precision: Precision = "none"
@@ -111,7 +112,7 @@ def estimate(
     parts |= {
         "context": use.windows * use.branches * _window(config, use.blocks) * size,
         "prompt and image": _keys(config, use.branches) * size * (2 if use.graphs else 1),
-        "computing": _computing(config, size),
+        "computing": _computing(config, size) + (_forward(config, size) if use.graphs else 0),
     }
     if device.type == "cuda":
         parts["libraries"] = _LIBRARIES
@@ -166,23 +167,28 @@ def _keys(config: ModelConfig, branches: int) -> int:
     return config.num_layers * 2 * tokens * config.dim
 
 
-def _computing(config: ModelConfig, size: int) -> int:
-    """Bytes of the largest step's tensors, estimated.
+def _forward(config: ModelConfig, size: int) -> int:
+    """Bytes of the tensors of a refresh and an evaluation in one forward, estimated.
 
-    A refresh and an evaluation in one forward: some ten tensors of all tokens, two of them in
-    float32, and the two of the feed-forward layer; four frames in the VAE's widest layers; or a
-    prompt's scores in float32.
+    Some ten of all tokens, two of them in float32, and the two of the feed-forward layer.
     """
     tail = config.num_action_per_block + config.num_state_per_block
     tokens = 2 * config.num_frame_per_block * config.frame_seqlen + tail
-    forward = tokens * (config.dim * (8 * size + 8) + 2 * config.ffn_dim * size)
+    return tokens * (config.dim * (8 * size + 8) + 2 * config.ffn_dim * size)
+
+
+def _computing(config: ModelConfig, size: int) -> int:
+    """Bytes of the largest step's tensors, estimated.
+
+    A forward, four frames in the VAE's widest layers, or a prompt's scores in float32.
+    """
     height, width = (side * config.vae.spatial_stride for side in config.latent_size)
     pixels = height * width // config.vae.patch_size**2
     channels = max(config.vae.base_dim, config.vae.decoder_base_dim)
     frames = 6 * channels * 4 * pixels * size
     text = config.text
     scores = 3 * text.num_heads * config.text_len**2 * 4 + 4 * config.text_len * text.ffn_dim * size
-    return max(forward, frames, scores)
+    return max(_forward(config, size), frames, scores)
 
 
 def free(device: torch.device | str) -> int:

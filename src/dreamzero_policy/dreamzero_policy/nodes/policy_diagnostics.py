@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dreamzero_msgs.msg import PolicyStatus
 
@@ -24,15 +24,18 @@ _LEVELS = {
 }
 
 
-def policy_diagnoses(status: PolicyStatus, latency_s: Mapping[int, float]) -> list[Diagnosis]:
+def policy_diagnoses(
+    status: PolicyStatus, latency_s: Mapping[int, float], notices: Sequence[str] = ()
+) -> list[Diagnosis]:
     """The policy's parts.
 
     Args:
         status: the newest one.
         latency_s: percentile (50, 90, 99, 100) to seconds from taking an observation to its chunk,
             of the newest calls; empty before the first.
+        notices: what runs slower than the options ask, and why.
     """
-    return [_instruction(status), _weights(status), _latency(status, latency_s)]
+    return [_instruction(status), _weights(status, notices), _latency(status, latency_s)]
 
 
 def _instruction(status: PolicyStatus) -> Diagnosis:
@@ -65,9 +68,9 @@ def _instruction(status: PolicyStatus) -> Diagnosis:
     )
 
 
-def _weights(status: PolicyStatus) -> Diagnosis:
-    """Which model runs; one that nobody trained moves a robot as well as any."""
-    findings = []
+def _weights(status: PolicyStatus, notices: Sequence[str]) -> Diagnosis:
+    """Which model runs and how; one that nobody trained moves a robot as well as any."""
+    findings = [(Level.WARN, notice) for notice in notices]
     if status.untrained:
         findings.append((Level.WARN, f"untrained weights: {status.weights}"))
     level, message = worst(findings, status.weights)

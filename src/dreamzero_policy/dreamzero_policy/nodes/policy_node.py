@@ -341,7 +341,9 @@ class PolicyNode(Node[PolicyParameters]):
         """What the policy does, with which weights, and how fast."""
         loaded = self._loaded
         return policy_diagnoses(
-            self._status, loaded.worker.statistics().latency_s if loaded else {}
+            self._status,
+            loaded.worker.statistics().latency_s if loaded else {},
+            loaded.engine.notices if loaded else (),
         )
 
 

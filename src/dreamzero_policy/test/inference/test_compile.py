@@ -45,7 +45,7 @@ def answers(engine, calls=CALLS):
             session,
             Observation(whole.canvases[seen], whole.stamps_ns[seen], whole.state, whole.prompt),
         )
-        results += [torch.from_numpy(inference.chunk.rows), inference.latents]
+        results += [torch.tensor(inference.chunk.rows), inference.latents]
     return results
 
 

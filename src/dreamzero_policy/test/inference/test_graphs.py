@@ -50,7 +50,7 @@ def answer(engine, session, newest, prompt=None):
     observation = Observation(
         whole.canvases[seen], whole.stamps_ns[seen], whole.state, prompt or whole.prompt
     )
-    return torch.from_numpy(engine.infer(session, observation).chunk.rows)
+    return torch.tensor(engine.infer(session, observation).chunk.rows)
 
 
 def episodes(engine):

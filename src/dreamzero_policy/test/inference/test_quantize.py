@@ -113,7 +113,7 @@ def answers(weights, **options):
         observation = Observation(
             whole.canvases[seen], whole.stamps_ns[seen], whole.state, whole.prompt
         )
-        rows.append(torch.from_numpy(engine.infer(session, observation).chunk.rows))
+        rows.append(torch.tensor(engine.infer(session, observation).chunk.rows))
     rows = torch.cat(rows)
     return rows[:, :7] - torch.from_numpy(whole.state[:7])
 
@@ -130,7 +130,7 @@ def test_int8_on_a_cpu_and_its_error_on_the_actions(record_property):
     assert quantize.precision_of(weights.model.dit) == "int8"
     found = error(converted, exact)
     record_property("int8_relative_error_of_actions", found)
-    assert 0 < found < 0.02
+    assert 0 < found < 0.005
     stored = weights.model.dit.blocks[0].ffn[0].weight
     assert stored.qdata.dtype == torch.int8
     # Another engine of the same weights goes on with them; another precision is refused.
@@ -155,7 +155,7 @@ def test_fp8_where_a_cpu_computes_it_and_its_error_on_the_actions(monkeypatch, r
     kinds = {name: type(dit.get_submodule(f"blocks.0.{name}").weight).__name__ for name in OTHERS}
     assert set(kinds.values()) == {"Float8Tensor"}
     assert all(type(dit.get_submodule(f"blocks.0.{name}").weight) is nn.Parameter for name in QKV)
-    assert narrow < found < 0.25
+    assert narrow < found < 0.02
 
 
 def test_rows_that_are_added_change_nothing():

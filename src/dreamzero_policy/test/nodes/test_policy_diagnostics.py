@@ -8,8 +8,9 @@ from dreamzero_policy.ros.diagnostics import Level
 from dreamzero_policy.ros.messages import duration_message
 
 
-def diagnoses(latency_s=None, **status):
-    return {one.name: one for one in policy_diagnoses(PolicyStatus(**status), latency_s or {})}
+def diagnoses(latency_s=None, notices=(), **status):
+    found = policy_diagnoses(PolicyStatus(**status), latency_s or {}, notices)
+    return {one.name: one for one in found}
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,11 @@ def test_untrained_weights_are_a_warning():
     assert (found.level, found.message) == (Level.WARN, "untrained weights: random:tiny")
     found = diagnoses(weights="/models/droid")["weights"]
     assert (found.level, found.message) == (Level.OK, "/models/droid")
+
+
+def test_what_runs_slower_than_asked_is_a_warning():
+    found = diagnoses(weights="/models/droid", notices=("the network runs uncompiled",))["weights"]
+    assert (found.level, found.message) == (Level.WARN, "the network runs uncompiled")
 
 
 def test_counts_are_shown():
