@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
-from dreamzero_bringup.doctor.machine_checks import GIB, size
+from dreamzero_bringup.doctor.machine_checks import size
 from dreamzero_bringup.doctor.machine_facts import MachineFacts
 from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
 
+if TYPE_CHECKING:  # they import torch, which a robot's host has not
+    from dreamzero_policy.inference.options import EngineOptions
+    from dreamzero_policy.model.config import ModelConfig
+
 _RANDOM = re.compile(r"random:(\w+)(?::\d+)?")
-_WORKING = (GIB // 2, 0.15)  # besides weights and caches: a floor, and a share of the weights
-_BRANCHES = 2  # the video is denoised with and without the prompt, each with a cache of its own
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class CheckpointFacts:
         differences: everything in which it differs from the robot: a sentence each, and what
             differs, the robot's and its own, where there are two sides.
         parameters: how many numbers its weights are.
-        cache: numbers that the attention remembers of a full window, one branch.
+        gpu_bytes: that a GPU needs, as the policy's parameters say that it is to be run.
+        cpu_bytes: that the main memory needs where there is none.
+        run: those parameters, in words.
     """
 
     source: str
@@ -39,35 +44,37 @@ class CheckpointFacts:
     error: str = ""
     differences: tuple[tuple[str, tuple[str, str, str] | None], ...] = ()
     parameters: int = 0
-    cache: int = 0
-
-    def need(self, width: int) -> int:
-        """Memory that inference takes, in bytes, with numbers of ``width`` bytes."""
-        floor, share = _WORKING
-        weights = width * self.parameters
-        return round(weights * (1 + share) + _BRANCHES * width * self.cache + floor)
+    gpu_bytes: int = 0
+    cpu_bytes: int = 0
+    run: str = ""
 
 
-def look(source: str, robot: Embodiment, time_base: TimeBase | None) -> CheckpointFacts:
+def look(
+    source: str,
+    robot: Embodiment,
+    time_base: TimeBase | None,
+    options: EngineOptions | None = None,
+) -> CheckpointFacts:
     """Reads settings and headers, no weights.
 
     Args:
         source: folder or ``random:PRESET``.
         robot: the robot that it should be of.
         time_base: what it should have; None: its own, whatever it is.
+        options: how it is to be run; None: as by default.
 
     Raises:
         ImportError: torch is not installed here.
     """
     try:
         if named := _RANDOM.fullmatch(source):
-            return _random(source, named[1])
-        return _stored(source, robot, time_base)
+            return _random(source, named[1], options)
+        return _stored(source, robot, time_base, options)
     except ValueError as error:
         return CheckpointFacts(source, error=str(error))
 
 
-def _random(source: str, name: str) -> CheckpointFacts:
+def _random(source: str, name: str, options: EngineOptions | None) -> CheckpointFacts:
     from dreamzero_policy.checkpoint.load import build
     from dreamzero_policy.model.config import preset
 
@@ -77,11 +84,16 @@ def _random(source: str, name: str) -> CheckpointFacts:
         description=f"untrained: random weights, preset {name}",
         untrained=True,
         parameters=sum(parameter.numel() for parameter in build(config).parameters()),
-        cache=_cache(config),
+        **_memory(config, options),
     )
 
 
-def _stored(source: str, robot: Embodiment, time_base: TimeBase | None) -> CheckpointFacts:
+def _stored(
+    source: str,
+    robot: Embodiment,
+    time_base: TimeBase | None,
+    options: EngineOptions | None,
+) -> CheckpointFacts:
     from dreamzero_policy.checkpoint.fit import mismatches, sides
     from dreamzero_policy.checkpoint.load import describe
     from dreamzero_policy.checkpoint.robot_facts import Experiment
@@ -105,13 +117,23 @@ def _stored(source: str, robot: Embodiment, time_base: TimeBase | None) -> Check
         untrained=recorded.untrained is not None,
         differences=tuple((text, sides(text)) for text in sentences),
         parameters=sum(prod(tensor.shape) for tensor in contents.tensors.values()),
-        cache=_cache(recorded.model),
+        **_memory(recorded.model, options),
     )
 
 
-def _cache(config: object) -> int:
-    """Keys and values of every layer for a full window."""
-    return 2 * config.num_layers * config.dim * config.frame_seqlen * config.window_frames
+def _memory(config: ModelConfig, options: EngineOptions | None) -> dict[str, object]:
+    """What inference takes, and how it is run."""
+    from dreamzero_policy.inference import memory, prepare
+    from dreamzero_policy.inference.options import EngineOptions
+
+    options = options or EngineOptions()
+    gpu, cpu = (
+        memory.estimate(config, prepare.use(config, options, kind), kind).total
+        for kind in ("cuda", "cpu")
+    )
+    caches = prepare.branches(config, options)
+    words = f"precision {options.precision}, {caches} {'caches' if caches > 1 else 'cache'}"
+    return {"gpu_bytes": gpu, "cpu_bytes": cpu, "run": words}
 
 
 def check(facts: CheckpointFacts, robot: Embodiment) -> Iterator[Finding]:
@@ -148,7 +170,7 @@ def check_memory(facts: CheckpointFacts, machine: MachineFacts) -> Iterator[Find
     if machine.gpus:
         yield _on_gpu(facts, machine)
         return
-    need = facts.need(width=4)
+    need = facts.cpu_bytes
     found = f"no NVIDIA GPU; {size(machine.memory_free)} of main memory free"
     wanted = f"{size(need)} for {facts.parameters / 1e6:,.0f} M parameters in float32"
     fix = "run the policy on a host with a GPU: dreamzero up ... --side policy"
@@ -162,7 +184,7 @@ def check_memory(facts: CheckpointFacts, machine: MachineFacts) -> Iterator[Find
 
 def _on_gpu(facts: CheckpointFacts, machine: MachineFacts) -> Finding:
     """The first GPU, which is what the policy takes."""
-    gpu, need = machine.gpus[0], facts.need(width=2)
+    gpu, need = machine.gpus[0], facts.gpu_bytes
     found = f"{gpu.name}: {size(gpu.free)} free of {size(gpu.total)}, driver {gpu.driver}"
     if machine.cuda_error:
         return failed(
@@ -170,10 +192,10 @@ def _on_gpu(facts: CheckpointFacts, machine: MachineFacts) -> Finding:
             f"{found}; torch cannot use it: {machine.cuda_error}",
             fix="pip install -r requirements/policy.txt, and a driver as new as its CUDA",
         )
-    wanted = f"{size(need)} for {facts.parameters / 1e9:.2f} G parameters in bfloat16, two caches"
+    wanted = f"{size(need)} for {facts.parameters / 1e9:.2f} G parameters: {facts.run}"
     if gpu.free >= need:
         return passed("GPU", f"{found}; needs {wanted}")
     return failed(
         "GPU", found, expected=wanted, fix="nvidia-smi shows who else uses it; end that, or "
-        "policy.guidance_scale=1.0 and a smaller checkpoint",
+        "policy.precision=fp8, policy.text_encoder=cpu, policy.guidance_scale=1.0",
     )  # fmt: skip

@@ -225,11 +225,11 @@ def _checkpoint(gathered: Gathered) -> Iterator[Finding]:
         )
         return
     try:
-        base = policy.time_base(gathered.robot)
+        base, options = policy.time_base(gathered.robot), policy.engine()
     except ValueError as error:
-        yield skipped("checkpoint", f"needs a time base: {error}")
+        yield skipped("checkpoint", f"needs the policy's parameters: {error}")
         return
-    facts = checkpoint.look(policy.checkpoint, gathered.robot, base)
+    facts = checkpoint.look(policy.checkpoint, gathered.robot, base, options)
     yield from checkpoint.check(facts, gathered.robot)
     if gathered.live is not None and gathered.live.policy is not None:
         yield skipped("GPU", "a policy is running and has its memory: what is free says nothing")

@@ -12,7 +12,7 @@ from dreamzero_bringup.doctor.machine_facts import Gpu
 from dreamzero_policy.checkpoint.random_checkpoint import make_random
 from dreamzero_policy.embodiments.droid import DROID
 from dreamzero_policy.embodiments.yam import YAM
-from dreamzero_policy.model.config import preset
+from dreamzero_policy.inference.options import EngineOptions
 
 GIB = 1 << 30
 BASE = DROID.time_base
@@ -77,27 +77,32 @@ def test_a_folder_without_a_checkpoint(tmp_path):
     assert row.level is Level.FAIL
 
 
-def test_the_need_of_the_released_model():
-    """Peers measured 62 GiB for it in bfloat16 with two caches (vLLM-Omni)."""
-    config = preset("droid_14b")
-    cache = 2 * config.num_layers * config.dim * config.frame_seqlen * config.window_frames
-    facts = CheckpointFacts("x", parameters=22_924_172_116, cache=cache)
-    assert facts.need(width=2) / GIB == pytest.approx(62, abs=1.5)
+def test_what_is_needed_depends_on_how_it_is_run():
+    """One estimate, the policy's own; in bfloat16 with guidance some 60 GiB."""
+    plain = look("random:droid_14b", DROID, BASE)
+    assert plain.gpu_bytes / GIB == pytest.approx(60, abs=1.5)
+    assert plain.run == "precision none, 2 caches"
+    small = EngineOptions(precision="fp8", guidance_scale=1.0, text_on_cpu=True)
+    small = look("random:droid_14b", DROID, BASE, small)
+    assert small.gpu_bytes / GIB == pytest.approx(30, abs=1.5)
+    assert small.run == "precision fp8, 1 cache"
 
 
-LARGE = CheckpointFacts("x", parameters=22_924_172_116, cache=3_244_032_000)
+LARGE = CheckpointFacts(
+    "x", parameters=22_924_172_116, gpu_bytes=60 * GIB, cpu_bytes=110 * GIB, run="precision none"
+)
 SMALL = CheckpointFacts("x", parameters=2_000_000)
 
 
 @pytest.mark.parametrize(
     ("facts", "free", "error", "level", "found"),
     [
-        (LARGE, 139, "", Level.PASS, "needs 61.7 GiB"),
+        (LARGE, 139, "", Level.PASS, "needs 60.0 GiB for 22.92 G parameters: precision none"),
         (LARGE, 40, "", Level.FAIL, "40.0 GiB free of 140.0 GiB"),
         (LARGE, 139, "CUDA driver too old", Level.FAIL, "torch cannot use it: CUDA driver"),
         (LARGE, None, "", Level.FAIL, "no NVIDIA GPU"),
         (SMALL, None, "", Level.PASS, "runs without"),
-        (replace(LARGE, parameters=3_000_000_000, cache=0), None, "", Level.WARN, "no NVIDIA"),
+        (replace(LARGE, parameters=3_000_000_000, cpu_bytes=0), None, "", Level.WARN, "no NVIDIA"),
     ],
 )
 def test_memory(machine, facts, free, error, level, found):

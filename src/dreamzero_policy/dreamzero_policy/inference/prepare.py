@@ -40,8 +40,9 @@ def branches(config: ModelConfig, options: EngineOptions) -> int:
     return 1 if options.guidance_scale == 1 or unread else 2
 
 
-def use(config: ModelConfig, options: EngineOptions, device: torch.device) -> memory.Use:
+def use(config: ModelConfig, options: EngineOptions, device: torch.device | str) -> memory.Use:
     """What of the options memory depends on."""
+    device = torch.device(device)
     return memory.Use(
         precision=options.precision,
         branches=branches(config, options),
