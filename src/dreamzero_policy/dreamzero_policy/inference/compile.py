@@ -92,9 +92,16 @@ class Compiled:
 
     def fail(self, error: Exception) -> None:
         """Compiles nothing from now on, and says so."""
-        lines = str(error).strip().splitlines() or [""]
-        self.failure = f"{type(error).__name__}: {lines[0]}"
+        self.failure = in_a_line(error)
         self._say(f"the network runs uncompiled, which is slower: {self.failure}")
+
+
+def in_a_line(error: BaseException) -> str:
+    """What failed in the end, without the story that a compiler tells around it."""
+    while cause := getattr(error, "inner_exception", None) or error.__cause__:
+        error = cause
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
 
 
 def compile_forwards(

@@ -112,7 +112,7 @@ class Contexts:
         lent, self._lent = self._lent, []
         for owner, window in lent:
             user = owner()
-            if user is not None and user.ended:
+            if user is not None and user.ended and user is not session:
                 user.window = user.spare = None
                 user.request_reset()
             held = () if user is None else (user.window, user.spare and user.spare.window)

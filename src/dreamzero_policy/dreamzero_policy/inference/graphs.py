@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from dreamzero_policy.inference.compile import Say
+from dreamzero_policy.inference.compile import Say, in_a_line
 from dreamzero_policy.inference.forwards import Clean, Network, Noisy
 from dreamzero_policy.inference.kv_cache import KVCache
 from dreamzero_policy.model.block import Keys
@@ -149,10 +149,8 @@ class Recorded:
             except Exception as error:  # noqa: BLE001 - drivers raise anything; plain code tells
                 self._failed = True
                 self._slots.clear()
-                lines = str(error).strip().splitlines() or [""]
                 self._say(
-                    "forwards are launched kernel by kernel, which is slower: "
-                    f"{type(error).__name__}: {lines[0]}"
+                    f"forwards are launched kernel by kernel, which is slower: {in_a_line(error)}"
                 )
                 return forward(given, context)
         recording = slot.recordings[key]

@@ -83,6 +83,7 @@ class PolicyNode(Node[PolicyParameters]):
         self._failure = ""
         self._offered_ns = self._reported_ns = self._last_id = self._predicted_ns = 0
         self._shown = -1
+        self._noticed = 0
         self._transit = Transit()
         self._chunks = self.create_publisher(dz.ActionChunk, "action_chunk", qos.CHUNK)
         self._statuses = self.create_publisher(Status, "policy_status", qos.STATUS)
@@ -157,8 +158,6 @@ class PolicyNode(Node[PolicyParameters]):
             f"ready on {self._device}; weights: {engine.description}; chunks of "
             f"{said(engine.time_base)}"
         )
-        for notice in engine.notices:
-            self.get_logger().warning(notice)
         worker.start()
         inputs = PolicyInputs(
             engine.embodiment,
@@ -295,12 +294,20 @@ class PolicyNode(Node[PolicyParameters]):
     def _look_around(self) -> None:
         """Keeps time limits, gives up on a model that fails, and reports once a second."""
         record = self._record
+        self._warn()
         self._actions.check_time(self.now_ns(), record.session_id)
         if record.failures >= _MOST_FAILURES:
             self._actions.end(RunPolicy.Result.FAILED, self._failure)
             record.failures = 0
         if self._state()[0] != self._shown or self.now_ns() - self._reported_ns >= _STATUS_NS:
             self._report()
+
+    def _warn(self) -> None:
+        """Says of the engine, once each, what runs slower than asked and why."""
+        notices = self._loaded.engine.notices if self._loaded is not None else ()
+        for notice in notices[self._noticed :]:
+            self.get_logger().warning(notice)
+        self._noticed = max(self._noticed, len(notices))
 
     def _state(self) -> tuple[int, str]:
         """State and message of the status."""

@@ -79,7 +79,7 @@ def test_what_the_goals_ask_for_fits_what_they_allow():
     assert estimate(DROID_14B, Use(graphs=True)).total < 66 * GB
     small = Use(precision="fp8", branches=1, text_on_cpu=True, graphs=True)
     assert estimate(DROID_14B, small).total < 32 * GB
-    assert estimate(DROID_14B, Use(precision="nvfp4", branches=1)).total < 33 * GB
+    assert estimate(DROID_14B, Use(precision="nvfp4", branches=1)).total < 34 * GB
 
 
 def test_the_context_is_that_of_the_caches():
