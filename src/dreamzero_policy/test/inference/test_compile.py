@@ -85,6 +85,18 @@ def test_compiled_is_plain_and_all_is_compiled_before_it_is_ready(weights, progr
     assert difference(answers(again), plain) < 1e-5
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_converted_weights_compile_as_well(programs):
+    weights = load("random:tiny", get("droid"))
+    options = {"evaluations": 1, "threads": 1, "precision": "int8"}
+    plain = answers(Engine(weights, weights.embodiment, EngineOptions(**options)), [0, 3, 8])
+    options |= {"compile": "always", "compile_cache": str(programs)}
+    engine = Engine(weights, weights.embodiment, EngineOptions(**options))
+    assert difference(answers(engine, [0, 3, 8]), plain) < 1e-5
+    assert engine.notices == ()
+
+
 def refuse(graph, inputs):
     raise RuntimeError("no such compiler\nand a long story")
 
