@@ -73,7 +73,7 @@ class Recorded:
 
     def __init__(self, network: Network, say: Say, recorder: Recorder | None = None) -> None:
         self._network, self._say = network, say
-        self._record = recorder or CudaRecorder()
+        self._record = recorder or CudaRecorder(network.dit.patch_embedding.weight.device)
         self._slots: WeakKeyDictionary[KVCache, _Slot] = WeakKeyDictionary()
         self._failed = False
 
@@ -194,21 +194,27 @@ class Recorded:
 
 
 class CudaRecorder:
-    """Records into CUDA graphs that share one pool of memory: they never run at the same time."""
+    """Records into CUDA graphs that share one pool of memory: they never run at the same time.
 
-    def __init__(self) -> None:
+    Args:
+        device: where the network is.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, call: Callable[[], Outputs]) -> tuple[Graph, Outputs]:
         """Runs a call once, so that everything is compiled and chosen, and records it."""
-        stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
-        stream.wait_stream(current)
-        with torch.cuda.stream(stream):
-            call()
-        current.wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            outputs = call()
+        with torch.cuda.device(self._device):
+            stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
+            stream.wait_stream(current)
+            with torch.cuda.stream(stream):
+                call()
+            current.wait_stream(stream)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+                outputs = call()
         return graph, outputs
 
 
