@@ -41,7 +41,7 @@ ALLOWED = {
 
 ROS = {"rclpy", "std_msgs", "std_srvs", "sensor_msgs", "geometry_msgs", "diagnostic_msgs",
        "builtin_interfaces", "dreamzero_msgs", "cv_bridge", "ament_index_python"}  # fmt: skip
-TORCH = {"torch", "torchvision", "transformers", "diffusers", "accelerate"}
+TORCH = {"torch", "torchao", "torchvision", "transformers", "diffusers", "accelerate"}
 TORCH_FOLDERS = {"weights", "model", "checkpoint", "inference", "training", "golden"}
 # Besides ros/ and nodes/ these speak ROS, through what ros/ gives them; a node nobody imports.
 ROS_PACKAGES = {"dreamzero_bringup"}  # and every driver's package
