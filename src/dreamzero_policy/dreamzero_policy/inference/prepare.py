@@ -134,7 +134,7 @@ def network(model: DreamZero, options: EngineOptions, say: Say) -> Network:
         attention.check(options.attention, device, model.dtype, model.config.head_dim)
     if options.literal:
         return Literal(dit)
-    made = Forwards(dit, options.attention)
+    made = Forwards(dit, attention=options.attention)
     # Here a network is divided among ranks: what is compiled is each rank's share.
     if not compiles(options, device):
         return made
