@@ -11,7 +11,7 @@ import torch
 
 from dreamzero_policy.checkpoint.load import load
 from dreamzero_policy.embodiments import get
-from dreamzero_policy.inference import prepare
+from dreamzero_policy.inference import prepare, quantize
 from dreamzero_policy.inference.engine import Engine
 from dreamzero_policy.inference.forwards import Forwards
 from dreamzero_policy.inference.graphs import Recorded
@@ -99,6 +99,27 @@ def test_recorded_is_plain_and_all_is_recorded_before_it_is_ready(monkeypatch, w
     assert recordings.made == made  # nothing was left to be recorded
     assert recordings.replayed > replayed
     assert engine.notices == ()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("precision", ["none", "fp8"])
+def test_on_a_gpu_compiled_and_recorded_is_plain(tmp_path, precision):
+    """The whole chain; in bfloat16, where a compiled sum may be rounded elsewhere."""
+    robot = get("droid")
+    if precision not in quantize.precisions("cuda"):
+        pytest.skip(f"this GPU has {quantize.precisions('cuda')}")
+    results = []
+    for choice in ("never", "always"):
+        options = EngineOptions(
+            evaluations=2, precision=precision, compile=choice, compile_cache=str(tmp_path)
+        )
+        weights = prepare.load("random:tiny", robot, options, device="cuda")
+        engine = Engine(weights, weights.embodiment, options)
+        engine.warm_up()
+        results.append(torch.stack(episodes(engine)))
+        assert engine.notices == ()
+    assert (results[0] - results[1]).abs().max() < 0.02 * results[0].abs().max()
 
 
 def test_two_sessions_at_a_time_have_recordings_of_their_own(monkeypatch, weights):
