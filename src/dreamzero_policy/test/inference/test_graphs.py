@@ -102,6 +102,7 @@ def test_recorded_is_plain_and_all_is_recorded_before_it_is_ready(monkeypatch, w
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 @pytest.mark.parametrize("precision", ["none", "fp8"])
 def test_on_a_gpu_compiled_and_recorded_is_plain(tmp_path, precision):
