@@ -14,16 +14,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from rich.table import Table
-from rich.text import Text
 from torch import nn
 
 from dreamzero_policy.checkpoint.load import build
 from dreamzero_policy.inference import quantize
 from dreamzero_policy.inference.quantize import Precision
 from dreamzero_policy.model.config import ModelConfig
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _BITS: dict[Precision, float] = {"int8": 8.0, "fp8": 8.0, "nvfp4": 4.5}
 """Per weight; nvfp4 has a factor of 8 bits for every 16 weights."""
@@ -292,6 +294,9 @@ def _where(device: torch.device) -> str:
 
 def table(config: ModelConfig) -> Table:
     """What a GPU needs for a model, by the settings that matter most."""
+    from rich.table import Table
+    from rich.text import Text
+
     made = Table(
         *("precision", "guidance", "text encoder", "GB", "of it weights", "context", "the rest"),
         title=Text("memory of a GPU, estimated"),

@@ -195,6 +195,14 @@ def test_a_cpu_is_asked_as_well(monkeypatch):
         memory.check(DROID_14B, Use(precision="fp8"), "cuda")
 
 
+def test_the_table_is_the_estimate():
+    table = memory.table(DROID_14B)
+    totals = list(table.columns[3].cells)
+    assert totals[0] == f"{estimate(DROID_14B, Use(graphs=True)).total / GB:.2f}"
+    assert float(totals[0]) > float(totals[1]) > float(totals[2]) > float(totals[-1])
+    assert list(table.columns[0].cells)[-1] == "nvfp4"
+
+
 def test_a_container_s_limit_counts(monkeypatch, tmp_path):
     (tmp_path / "memory.max").write_text("1000000000\n")
     (tmp_path / "memory.current").write_text("400000000\n")
