@@ -96,7 +96,8 @@ def run(request, tmp_path_factory):
 def converted(run):
     """The rows of the bag, which must reach over most of the time in which commands were sent."""
     robot, folder = run
-    settings = ConversionSettings(robot.name, keep_idle=True, least_chunks=1.0)
+    # Patient, since cameras in software rendering pause on a busy machine; no value depends on it.
+    settings = ConversionSettings(robot.name, keep_idle=True, least_chunks=1.0, max_age_s=0.5)
     with Episode(folder) as episode:
         rows = resample(episode, settings)
     assert len(rows) > 0.6 * SECONDS * robot.time_base.control_hz
@@ -148,9 +149,7 @@ def test_states_are_equal_to_a_millionth(converted):
     LOG.info(f"{robot.name}: {len(errors)} states, largest error {max(errors):.1e}, {early} early")
     assert len(errors) >= 20
     assert early <= len(errors) / 2
-    # A measurement that never reached the live node, which listens with best effort, is no error
-    # of the conversion; it must stay the exception.
-    assert np.quantile(errors, 0.95) <= 1e-6
+    assert max(errors) <= 1e-6
 
 
 def test_actions_are_the_commands_in_force(converted):

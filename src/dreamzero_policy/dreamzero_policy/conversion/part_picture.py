@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from dreamzero_policy.types import NS_PER_S, Image
 _CANVASES = 6
 _POINTS = 600
 """Points of a line; a longer recording is thinned."""
+_LETTERS = 170
+"""Of an instruction that is written over the whole width."""
 
 
 def draw(
@@ -95,6 +98,7 @@ def _show_instructions(axes: object, rows: Rows, seconds: np.ndarray) -> None:
             continue
         begin, end = float(seconds[first]), float(seconds[min(row, len(texts) - 1)])
         axes.axvspan(begin, end, color=colours[texts[first]], alpha=0.35, lw=0)
-        label = texts[first] if len(texts[first]) < 40 else texts[first][:37] + "..."
+        room = max(8, int(_LETTERS * (end - begin) / max(float(seconds[-1]), 1e-3)))
+        label = textwrap.shorten(texts[first], room, placeholder=" ...")
         axes.text(begin, 0.5, f" {label or 'no instruction'}", va="center", fontsize=7)
         first = row

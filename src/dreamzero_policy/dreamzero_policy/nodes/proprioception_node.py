@@ -100,7 +100,7 @@ class ProprioceptionNode(Node[ProprioceptionParameters]):
         )
         self._topics = {
             source: self.create_subscription(
-                JointState, source, partial(self._take, source), qos.STATE_INPUT
+                JointState, source, partial(self._take, source), qos.MEASUREMENTS
             ).topic_name
             for source in self._state.sources
         }

@@ -13,6 +13,9 @@ STATE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 STATE_INPUT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Joint states and proprioception, for whoever listens: matches any publisher's reliability."""
 
+MEASUREMENTS = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Joint states for whoever interpolates: deep, so that a busy moment overwrites none unread."""
+
 STATE_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Proprioception for whoever looks at it now and then."""
 
