@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from dreamzero_msgs import msg as dz
 from rosgraph_msgs.msg import Clock
@@ -33,6 +36,10 @@ _RIVALS = ("second_publisher", "driver_holds")
 
 _LOOK_S = 0.1
 """How often the controller counts the publishers of commands: ``_STATUS_S`` of its node [s]."""
+
+
+_RANK = "dreamzero_policy.inference.rank_process"
+"""By which a process that shares the model is known."""
 
 
 # When a hold is due
@@ -106,6 +113,33 @@ _EXPECTED: dict[str, Callable[[dz.ActionChunk, dz.ActionChunk], bool]] = {
 
 def _order(node: str, **order: object) -> Callable[[Rig], int]:
     return lambda rig: rig.order(node, **order)
+
+
+def _rank_pids(rig: Rig) -> list[int]:
+    """Processes that share the policy's model."""
+    policy = rig.nodes.pid("policy")
+    found = []
+    for task in Path(f"/proc/{policy}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            if _RANK in Path(f"/proc/{child}/cmdline").read_text():
+                found.append(int(child))
+    return found
+
+
+def _kill_rank(rig: Rig) -> int:
+    (rank,) = _rank_pids(rig)
+    at_ns = time.time_ns()
+    os.kill(rank, signal.SIGKILL)
+    return at_ns
+
+
+def _policy_says_why(rig: Rig, at_ns: int) -> list[str]:
+    """The policy lives on and names the rank, and takes no instruction."""
+    found = [f"{name} died" for name in rig.nodes.died()]
+    said = rig.probe.last("policy_status")
+    if said.state != dz.PolicyStatus.FAILED or "rank 1" not in said.message:
+        found.append(f"the policy says {said.state}: {said.message}")
+    return found
 
 
 def _idle(rig: Rig) -> int:
@@ -380,5 +414,8 @@ FAULTS: tuple[Fault, ...] = (
           ("stale_chunk",), disarms=True, layout="untrained"),
     Fault("SIGSTOP untrained policy for 3 s", "holds", _pause("policy"), _chunk_end, _PAUSE_S,
           ("stale_chunk",), after=_late_chunks_refused, layout="untrained"),
+    Fault("kill -9 a rank of the policy", "holds", _kill_rank, _chunk_end, _CHUNK_S,
+          ("stale_chunk",), check=_policy_says_why, clear=_end("policy"),
+          disarms=True, layout="ranks"),
 )  # fmt: skip
 """Every row, those of one layout together."""

@@ -11,7 +11,7 @@ from dreamzero_bringup.faults.nodes import double
 from dreamzero_bringup.faults.small_disk import SmallDisk
 from dreamzero_bringup.graph import NodeSpec
 
-Layout = Literal["scripted", "relayed", "recorded", "clock", "far", "untrained"]
+Layout = Literal["scripted", "relayed", "recorded", "clock", "far", "untrained", "ranks"]
 """Who plays the policy, and what lies between the nodes:
 
 - scripted: the real robot-side nodes and the scripted policy.
@@ -20,7 +20,11 @@ Layout = Literal["scripted", "relayed", "recorded", "clock", "far", "untrained"]
 - clock: the robot side follows a clock that the test sets.
 - far: the policy on the far side of a lossy link.
 - untrained: the real policy, with random weights.
+- ranks: the same, its model shared by two processes.
 """
+
+REAL: tuple[Layout, ...] = ("untrained", "ranks")
+"""Those with the real policy, which takes no orders."""
 
 
 _STAND_INS = {"relayed": "sensor_relay", "clock": "shifted_clock", "far": "lossy_link"}
@@ -29,7 +33,7 @@ _STAND_INS = {"relayed": "sensor_relay", "clock": "shifted_clock", "far": "lossy
 def orderly(name: Layout) -> list[str]:
     """The nodes of a layout that take orders."""
     return [
-        *([] if name == "untrained" else ["policy"]),
+        *([] if name in REAL else ["policy"]),
         *([_STAND_INS[name]] if name in _STAND_INS else []),
     ]
 
@@ -49,8 +53,11 @@ def layout(
         ValueError: ``recorded`` without a disk.
     """
     specs = dict(graph)
-    if name != "untrained":
+    if name not in REAL:
         specs["policy"] = double("scripted_policy", "policy", robot)
+    if name == "ranks":
+        policy = specs["policy"]
+        specs["policy"] = replace(policy, parameters={**policy.parameters, "ranks": 2})
     if name in _STAND_INS:
         stand_in = _STAND_INS[name]
         specs[stand_in] = double(stand_in, stand_in, robot if name == "relayed" else None)

@@ -21,7 +21,7 @@ from std_msgs.msg import String
 from dreamzero_bringup.console import log_files
 from dreamzero_bringup.faults.commands import speeds
 from dreamzero_bringup.faults.double import ORDERS
-from dreamzero_bringup.faults.layouts import Layout, layout, orderly
+from dreamzero_bringup.faults.layouts import REAL, Layout, layout, orderly
 from dreamzero_bringup.faults.nodes import Nodes
 from dreamzero_bringup.faults.probe import Probe, hurry
 from dreamzero_bringup.faults.scripted_policy import SPEED
@@ -127,7 +127,7 @@ class Rig:
             now = time.time_ns()
         self._hear("joint_states", lambda _: True, _UP_S, now)
         self._hear("controller_status", self._knows_driver, _UP_S, now)
-        if name == "untrained":
+        if name in REAL:
             ready = (dz.PolicyStatus.IDLE, dz.PolicyStatus.RUNNING, dz.PolicyStatus.WAITING)
             since = fresh.get("policy", 0)
             self._hear("policy_status", lambda m: m.state in ready, _READY_S, since)
@@ -198,7 +198,7 @@ class Rig:
         self.ask("disable")
         if self.status().mode == dz.ControllerStatus.ESTOPPED:
             self.ask("reset-estop")
-        if name == "untrained":
+        if name in REAL:
             self.instruct()
         else:
             self.order("policy", mode="stand")
@@ -207,13 +207,13 @@ class Rig:
         self.probe.until(
             "controller_status", lambda m: m.mode == active, _MOVING_S, self.enabled_ns[-1]
         )
-        if name != "untrained":
+        if name not in REAL:
             self.instruct()
         self.wait_until_steady()
 
     def instruct(self) -> None:
         """Makes the policy send good chunks, the way with more room."""
-        if self._layout == "untrained":
+        if self._layout in REAL:
             if self._instructed != self.nodes.pid("policy"):
                 self.operator.start("pick up the red block")
                 self._instructed = self.nodes.pid("policy")
@@ -254,7 +254,7 @@ class Rig:
                 return False
             speed = speeds(recent, self.period_s)[1:]
             self.cruise = float(np.median(speed))
-            if self._layout == "untrained":
+            if self._layout in REAL:
                 return bool(np.all(speed > 1e-3))
             return bool(np.all(np.abs(speed - SPEED) < _STEADY * SPEED))
 
@@ -270,7 +270,7 @@ class Rig:
     @property
     def steady(self) -> bool:
         """Whether commands keep one speed before a fault; the untrained policy's do not."""
-        return self._layout != "untrained"
+        return self._layout not in REAL
 
     # What is asked and heard
 

@@ -16,6 +16,7 @@ from weakref import ref
 import torch
 from torch import Tensor
 
+from dreamzero_policy.inference.cancellation import CancelledError
 from dreamzero_policy.inference.clips import ClipStreams
 from dreamzero_policy.inference.forwards import Network
 from dreamzero_policy.inference.session import Plan, ResetReason, Session, Spare
@@ -36,13 +37,19 @@ class Contexts:
     Args:
         model: encodes canvases.
         network: the same model's transformer, as it is run.
-        branches: prompts that it is run under.
+        new_window: makes an empty window.
         blocks: blocks in a window.
     """
 
-    def __init__(self, model: DreamZero, network: Network, branches: int, blocks: int) -> None:
-        self._model, self._network = model, network
-        self._branches, self._blocks = branches, blocks
+    def __init__(
+        self,
+        model: DreamZero,
+        network: Network,
+        new_window: Callable[[], Window],
+        blocks: int,
+    ) -> None:
+        self._model, self._network, self._new_window = model, network, new_window
+        self._blocks = blocks
         frames = 1 + blocks * model.config.num_frame_per_block * TEMPORAL_STRIDE
         self._num_frames = max(model.config.num_frames, frames)
         self._free: list[Window] = []
@@ -59,18 +66,36 @@ class Contexts:
     ) -> Iterator[Tensor | None]:
         """The context that a call denoises in; a look-ahead is undone at the end.
 
+        A call that is given up (``CancelledError``) leaves window, spare and expectation as they
+        were.
+
         Yields:
             How far the block that ended was predicted to be from what it was (``divergence``); None
             where none ended or it was not predicted.
         """
-        canvases, stamps = observation.canvases, observation.stamps_ns
         if session.window is None:
             session.window = self._window(session)
             session.clips = ClipStreams(self._model)
-        commits = plan.commits
+        with _revocable(session):
+            gone = self._enter(session, plan, observation, texts, stages)
+            with self._looking_ahead(session, observation, plan, texts, stages):
+                with stages("condition"):
+                    session.window.prepare()
+                yield gone
+
+    def _enter(
+        self,
+        session: Session,
+        plan: Plan,
+        observation: Observation,
+        texts: tuple[Side, ...],
+        stages: Stages,
+    ) -> Tensor | None:
+        """Restarts the window and commits what is due; the divergence, as ``standing``."""
+        canvases, stamps = observation.canvases, observation.stamps_ns
+        commits, gone = plan.commits, None
         if plan.reset is not None:
             commits = self._restart_session(session, plan, observation, texts, stages)
-        gone = None
         for positions in commits:
             before = session.window.latents[-1][:, :, -1:]
             latents = self._refresh(session, session.window, canvases, stamps, positions, stages)
@@ -78,10 +103,7 @@ class Contexts:
                 gone = divergence(session.expected[1], latents, before)
         if commits or plan.reset is not None:
             session.expected = None
-        with self._looking_ahead(session, observation, plan, texts, stages):
-            with stages("condition"):
-                session.window.prepare()
-            yield gone
+        return gone
 
     def prepare(self, session: Session, observation: Observation, replan_frames: int) -> None:
         """Does now what a later call would do first.
@@ -124,9 +146,6 @@ class Contexts:
         window = self._free.pop() if self._free else self._new_window()
         self._lent.append((ref(session), window))
         return window
-
-    def _new_window(self) -> Window:
-        return Window(self._network, self._branches, blocks=self._blocks)
 
     def warm_up(
         self,
@@ -249,6 +268,21 @@ class Contexts:
                 stamps = observation.stamps_ns
                 self._refresh(session, window, canvases, stamps, plan.lookahead, stages)
             yield
+
+
+@contextmanager
+def _revocable(session: Session) -> Iterator[None]:
+    """Takes back what was done to a session's context if the call is given up."""
+    kept = session.window, session.spare, session.expected
+    windows = [session.window] + ([] if session.spare is None else [session.spare.window])
+    marks = [window.mark() for window in windows]
+    try:
+        yield
+    except CancelledError:
+        session.window, session.spare, session.expected = kept
+        for window, mark in zip(windows, marks, strict=True):
+            window.undo(mark)
+        raise
 
 
 def divergence(predicted: Tensor, observed: Tensor, before: Tensor) -> Tensor:

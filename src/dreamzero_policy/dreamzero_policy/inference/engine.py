@@ -9,7 +9,9 @@ absolute targets, anchored to the state that went into that very call (design: m
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,16 +20,20 @@ from torch import Tensor
 from dreamzero_policy.checkpoint.load import Loaded
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.inference import prepare
+from dreamzero_policy.inference.cancellation import CancelledError, Superseded, watched
 from dreamzero_policy.inference.context import Contexts
 from dreamzero_policy.inference.continuation import Continuation, Loose, continuation
 from dreamzero_policy.inference.onednn import prefer_onednn
 from dreamzero_policy.inference.options import EngineOptions
+from dreamzero_policy.inference.prediction import Prediction
 from dreamzero_policy.inference.prefix import Prefix
+from dreamzero_policy.inference.ranks import Ranks
 from dreamzero_policy.inference.sampler import Denoised, denoise_block
 from dreamzero_policy.inference.schedule import flow_schedule
 from dreamzero_policy.inference.session import Plan, ResetReason, Session
 from dreamzero_policy.inference.stages import Stages
 from dreamzero_policy.inference.step_cache import step_cache
+from dreamzero_policy.inference.streams import Streams
 from dreamzero_policy.inference.window import Window
 from dreamzero_policy.model.dit import Side
 from dreamzero_policy.normalize import ModelVectors
@@ -75,13 +81,19 @@ class Engine:
         loaded: from ``checkpoint.load``.
         embodiment: the robot as the checkpoint sees it, ``loaded.embodiment``.
         options: how to run it.
+        ranks: processes that share the work, started with the same options; None: this one alone.
 
     Raises:
         ValueError: the checkpoint does not fit the robot, or an option is out of range.
+        RankError: a rank ended or did not come up.
     """
 
     def __init__(
-        self, loaded: Loaded, embodiment: Embodiment, options: EngineOptions | None = None
+        self,
+        loaded: Loaded,
+        embodiment: Embodiment,
+        options: EngineOptions | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         options = EngineOptions() if options is None else options
         self.config, self.time_base = loaded.config, loaded.time_base
@@ -104,10 +116,17 @@ class Engine:
         self._video_schedule = flow_schedule(options.timesteps, options.shift, final)
         self._notices: list[str] = []
         self._compiles = prepare.compiles(options, loaded.model.device)
-        self._network = prepare.network(loaded.model, options, self._notices.append)
         self._blocks = options.window_blocks or loaded.config.max_chunk_size
+        self._ranks, self._streams = ranks, Streams(loaded.model.device)
+        network = partial(prepare.network, loaded.model, options, self._notices.append)
+        if ranks is None:
+            self._network = network()
+            new_window = partial(Window, self._network, self.branches, blocks=self._blocks)
+        else:
+            lead = ranks.join(network, loaded.config, self.branches, self._blocks)
+            self._network, new_window = lead.network, lead.window
         self._warm_blocks = options.warm_blocks if options.restart == "warm" else 0
-        self._contexts = Contexts(loaded.model, self._network, self.branches, self._blocks)
+        self._contexts = Contexts(loaded.model, self._network, new_window, self._blocks)
         self._negative: Side | None = None
         self._drawn: dict[int, tuple[Tensor, Tensor]] = {}
         self._decoder = threading.Lock()  # its causal memory belongs to one clip at a time
@@ -156,7 +175,8 @@ class Engine:
         frames = 2 * self.time_base.frames_per_chunk
         whole = self.embodiment.example(frames=frames)
         if self._compiles:
-            self._warm_up_forwards(whole)
+            with self._answering():
+                self._warm_up_forwards(whole)
         for newest in (0, 1, self.time_base.frames_per_chunk, frames - 1):
             seen = slice(0, newest + 1)
             observation = Observation(
@@ -164,6 +184,8 @@ class Engine:
             )
             self.infer(session, observation)
         session.end()
+        if self._ranks is not None:
+            self._ranks.warm()
 
     @torch.inference_mode()
     def _warm_up_forwards(self, example: Observation) -> None:
@@ -187,18 +209,29 @@ class Engine:
         count = 2 if self.options.restart == "warm" else 1
         self._contexts.warm_up(example.canvases[0], texts, evaluate, count)
 
-    @torch.inference_mode()
-    def infer(self, session: Session, observation: Observation) -> Inference:
+    def infer(
+        self, session: Session, observation: Observation, superseded: Superseded | None = None
+    ) -> Inference:
         """Answers an observation; the session moves on.
 
         Args:
             session: of this engine; calls with it must not overlap.
             observation: with enough canvases for what became due since the last call; whatever is
                 missing restarts the window.
+            superseded: asked between evaluations, from this thread; what it returns ends the call.
 
         Raises:
             ValueError: the observation does not fit the robot; the session is untouched.
+            CancelledError: ``superseded`` gave a reason; the session is as it was before.
+            RankError: a rank ended or hangs; the engine is of no use any more.
         """
+        with self._answering(), self._streams.call():
+            return self._infer(session, observation, superseded)
+
+    @torch.inference_mode()
+    def _infer(
+        self, session: Session, observation: Observation, superseded: Superseded | None
+    ) -> Inference:
         stages = Stages(self._model.device)
         self._check(observation)
         state = self._vectors.state(observation.state)
@@ -212,11 +245,13 @@ class Engine:
             standing = self._contexts.standing(session, plan, observation, texts, stages)
             with standing as divergence:
                 with stages("denoise"):
-                    block = self._denoise(session, state, prefix)
+                    block = self._denoise(session, state, prefix, stages, superseded)
                 context = session.window.latents[-self.options.decode_context :]
             with stages("actions"):
                 rows = block.actions[0].double().cpu().numpy()
                 rows = self._vectors.actions(rows, observation.state)
+        except CancelledError:
+            raise
         except Exception:
             session.request_reset(ResetReason.CALL_FAILED)
             raise
@@ -254,9 +289,23 @@ class Engine:
             observation: the newest; it need not have been answered.
             replan_frames: which observations will be answered, as for ``Session.due``.
         """
-        self._contexts.prepare(session, observation, replan_frames)
+        with self._answering(), self._streams.preparing():
+            self._contexts.prepare(session, observation, replan_frames)
 
-    @torch.inference_mode()
+    @property
+    def failure(self) -> str:
+        """Why no call can be answered any more; empty while calls can."""
+        return "" if self._ranks is None else self._ranks.failure
+
+    def close(self) -> None:
+        """Ends what the engine runs beside this process; of no use afterwards."""
+        if self._ranks is not None:
+            self._ranks.close()
+
+    def _answering(self) -> AbstractContextManager:
+        """Around whatever needs the other ranks."""
+        return nullcontext() if self._ranks is None else self._ranks.answering()
+
     def predicted_frames(self, session: Session, inference: Inference) -> tuple[Int, Image] | None:
         """Decodes what the model expects to see; slow, and never part of ``infer``.
 
@@ -273,6 +322,20 @@ class Engine:
         Raises:
             ValueError: the inference is another session's.
         """
+        prediction = self.begin_prediction(session, inference)
+        return None if prediction is None else (prediction.stamps_ns, prediction.frames())
+
+    @torch.inference_mode()
+    def begin_prediction(self, session: Session, inference: Inference) -> Prediction | None:
+        """As ``predicted_frames``; on a GPU the frames are not waited for, and give way to calls.
+
+        Args:
+            session: the one that the inference came from.
+            inference: any of its results.
+
+        Raises:
+            ValueError: the inference is another session's.
+        """
         chunk = inference.chunk
         if chunk.session != session.started_ns:
             raise ValueError(
@@ -280,14 +343,13 @@ class Engine:
             )
         if inference.latents is None:
             return None
-        dtype = self._model.dtype
-        clip = torch.cat([x.to(dtype) for x in (*inference.context, inference.latents)], dim=2)
-        with self._decoder:
-            frames = self._model.decode(clip)
+        dtype, sources = self._model.dtype, (*inference.context, inference.latents)
         count = self.config.frames_per_block
         steps = np.arange(1, count + 1, dtype=np.int64)
         stamps = chunk.observation_ns + steps * self.time_base.frame_ns
-        return stamps, frames[-count:].cpu().numpy()
+        with self._decoder, self._streams.decoding():
+            frames = self._model.decode(torch.cat([x.to(dtype) for x in sources], dim=2))
+            return Prediction(stamps, frames[-count:], sources)
 
     def _check(self, observation: Observation) -> None:
         """Refuses canvases of another size."""
@@ -336,16 +398,24 @@ class Engine:
         values[: len(known)] = known.clip(-_FARTHEST, _FARTHEST)
         return Prefix.of(values, held.weights, self._model.device)
 
-    def _denoise(self, session: Session, state: np.ndarray, prefix: Prefix | None) -> Denoised:
+    def _denoise(
+        self,
+        session: Session,
+        state: np.ndarray,
+        prefix: Prefix | None,
+        stages: Stages,
+        superseded: Superseded | None,
+    ) -> Denoised:
         """Samples the block behind the context."""
         device, dtype = self._model.device, self._model.dtype
         seed = self.options.seed + (session.sequence if self.options.fresh_noise else 0)
         video, actions = self._noise(seed)
         states = torch.from_numpy(state).to(device, dtype)[None, None]
+        velocity = session.window.velocity(
+            states, self.options.guidance_scale, self.options.predicted_video
+        )
         return denoise_block(
-            session.window.velocity(
-                states, self.options.guidance_scale, self.options.predicted_video
-            ),
+            watched(velocity, stages, superseded),
             video,
             actions,
             self._video_schedule,

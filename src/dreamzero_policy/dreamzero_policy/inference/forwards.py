@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from dreamzero_policy.inference.kv_cache import KVCache
+from dreamzero_policy.inference.split import Tokens, Whole, cut, overlap
 from dreamzero_policy.model.attention import Backend, attend, running
 from dreamzero_policy.model.block import Block, Keys, Run
 from dreamzero_policy.model.dit import CausalDiT, Context
@@ -160,10 +161,9 @@ class _Sequence(NamedTuple):
 
 
 class _Wanted(NamedTuple):
-    """The tokens that leave the last block, with their timesteps."""
+    """The tokens that leave the last block, and how they fall to timesteps."""
 
     tokens: slice
-    rows: slice
     runs: tuple[Run, ...]
 
 
@@ -239,6 +239,7 @@ class Forwards:
     Args:
         dit: the network.
         attention: the kernel that it runs.
+        tokens: how a forward's tokens are divided over processes; None: this one has them all.
 
     Attributes:
         regions: how the parts of a block are run.
@@ -246,10 +247,13 @@ class Forwards:
 
     packs = True
 
-    def __init__(self, dit: CausalDiT, attention: Backend = "auto") -> None:
+    def __init__(
+        self, dit: CausalDiT, attention: Backend = "auto", tokens: Tokens | None = None
+    ) -> None:
         self.dit = dit
         self.regions = Regions()
         self._attention = attention
+        self._tokens = Whole() if tokens is None else tokens
 
     @torch.no_grad()
     def write(self, clean: Clean, context: Context, cache: KVCache) -> None:
@@ -274,7 +278,6 @@ class Forwards:
         block = frames * config.frame_seqlen
         wanted = _Wanted(
             slice(sequence.clean + (0 if video else block), sequence.clean + block + actions),
-            slice(first + (0 if video else frames), first + frames + actions),
             (*([Run(frames, config.frame_seqlen)] if video else []), Run(actions, 1)),
         )
         with running(self._attention):
@@ -338,38 +341,52 @@ class Forwards:
         self, sequence: _Sequence, context: Context, cache: KVCache, wanted: _Wanted | None
     ) -> Tensor:
         """Tokens [B, L, D] through every block; those that are wanted, out of the last."""
-        x, _, modulation, runs, table, clean, tail = sequence
-        alone = 0 if self.dit.config.state_attends_all else self.dit.config.num_state_per_block
-        reach, last = partial(_attend, cache, clean, tail), len(self.dit.blocks) - 1
+        whole, _, modulation, runs, table, clean, tail = sequence
+        count, config = whole.shape[1], self.dit.config
+        states = 0 if config.state_attends_all or not tail else config.num_state_per_block
+        mine = self._tokens.mine(count)
+        x, table, (here, rows) = whole[:, mine], table[mine], cut(runs, mine)
+        times = modulation[:, rows]
+        gather = partial(self._tokens.keys_values, count=count)
+        reach = partial(_attend, cache, gather, clean, tail, states)
+        first = _length(overlap(mine, slice(0, clean)))
+        alone = _length(overlap(mine, slice(count - states, count)))
+        last = len(self.dit.blocks) - 1
         for index, block in enumerate(self.dit.blocks):
-            asking, rows, going = slice(0, x.shape[1]), slice(None), runs
+            asking = slice(0, x.shape[1])
             if index == last:
-                asking, rows, going = wanted or _Wanted(slice(0, 0), slice(0, 0), ())
+                part = overlap(mine, wanted.tokens if wanted else slice(0, 0))
+                asking = slice(part.start - mine.start, part.stop - mine.start)
+                first = alone = 0
             query, key, value = self.regions.project(
-                block, x, modulation, runs, table, asking.start, asking.stop
+                block, x, times, here, table, asking.start, asking.stop
             )
             if query is None:
-                cache.write(index, key, value, cache.position)
+                cache.write(index, *gather(key, value), cache.position)
+                x = x[:, asking]
                 continue
-            first, apart = (clean, alone if tail else 0) if index < last else (0, 0)
-            gathered = reach(index, first, apart, query, key, value)
-            x = self.regions.finish(
-                block,
-                x[:, asking],
-                gathered,
-                modulation[:, rows],
-                going,
-                *context.keys(index, block),
-            )
+            gathered = reach(index, first, alone, query, key, value)
+            if index == last:
+                x, (here, rows) = x[:, asking], cut(runs, part)
+                times = modulation[:, rows]
+            x = self.regions.finish(block, x, gathered, times, here, *context.keys(index, block))
+        if wanted is not None:
+            x = self._tokens.gather(x, count, wanted.tokens)
         if clean:
             cache.advance(clean)
         return x
 
 
+def _length(part: slice) -> int:
+    return part.stop - part.start
+
+
 def _attend(
     cache: KVCache,
+    gather: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     clean: int,
     tail: int,
+    states: int,
     layer: int,
     first: int,
     alone: int,
@@ -381,15 +398,18 @@ def _attend(
 
     Args:
         cache: keys of the sequence go behind what is stored.
+        gather: keys and values of all tokens, of those that this process made.
         clean: clean tokens in front of the sequence.
         tail: action and state tokens at its end.
+        states: tokens, at the very end, that see only one another; 0 where they see everything.
         layer: of the cache.
         first: queries, at the beginning, that are clean.
-        alone: queries, at the end, that see only themselves and one another.
+        alone: queries, at the end, that are such states.
         query: [B, queries, n, d] of some tokens.
-        key: [B, L, n, d] of all.
+        key: [B, made, n, d].
         value: the same.
     """
+    key, value = gather(key, value)
     cache.write(layer, key, value, cache.position)
     stop = query.shape[1] - alone
     pieces = []
@@ -399,5 +419,7 @@ def _attend(
         seen = cache.keys_values(layer, new=key.shape[1] - tail, tail=tail)
         pieces.append(attend(query[:, first:stop], *seen))
     if alone:
-        pieces.append(attend(query[:, stop:], key[:, -alone:], value[:, -alone:]))
+        pieces.append(attend(query[:, stop:], key[:, -states:], value[:, -states:]))
+    if not pieces:
+        return query
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)

@@ -20,6 +20,7 @@ from dreamzero_policy.inference.compile import Say, compile_forwards
 from dreamzero_policy.inference.forwards import Forwards, Literal, Network
 from dreamzero_policy.inference.graphs import Recorded
 from dreamzero_policy.inference.options import EngineOptions
+from dreamzero_policy.inference.split import Tokens
 from dreamzero_policy.inference.step_cache import step_cache
 from dreamzero_policy.model import attention
 from dreamzero_policy.model.config import ModelConfig
@@ -116,13 +117,16 @@ def load(
     return loaded
 
 
-def network(model: DreamZero, options: EngineOptions, say: Say) -> Network:
+def network(
+    model: DreamZero, options: EngineOptions, say: Say, tokens: Tokens | None = None
+) -> Network:
     """The network of a loaded model as it is run.
 
     Args:
         model: with its weights.
         options: how to run it.
         say: told of what could not be done and was replaced by something slower.
+        tokens: how the tokens of a forward are divided among ranks; None: there is one process.
 
     Raises:
         ValueError: options that exclude each other, or that the device cannot do.
@@ -133,11 +137,18 @@ def network(model: DreamZero, options: EngineOptions, say: Say) -> Network:
     if options.attention != "auto":
         attention.check(options.attention, device, model.dtype, model.config.head_dim)
     if options.literal:
+        if tokens is not None:
+            raise ValueError("ranks: expected one process for the literal slow twin, got several")
         return Literal(dit)
-    made = Forwards(dit, attention=options.attention)
-    # Here a network is divided among ranks: what is compiled is each rank's share.
+    made = Forwards(dit, attention=options.attention, tokens=tokens)
+    # Divided among ranks by now: what is compiled is each rank's share.
     if not compiles(options, device):
         return made
     folder = Path(options.compile_cache) if options.compile_cache else None
     compile_forwards(made, cache=folder, say=say)
-    return Recorded(made, say) if device.type == "cuda" else made
+    if device.type != "cuda":
+        return made
+    if tokens is not None and tokens.exchanges:
+        say("ranks that divide tokens launch their forwards kernel by kernel, which is slower")
+        return made
+    return Recorded(made, say)

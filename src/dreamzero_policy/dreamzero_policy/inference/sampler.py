@@ -146,7 +146,7 @@ def guided(
 
     def velocity(x: Tensor, a: Tensor, video_timestep: int, action_timestep: int, final: bool):  # noqa: ANN202
         v, u = positive(x, a, video_timestep, action_timestep, final)
-        if final and last != "guided":
+        if not needs_negative(scale, last, final):
             return v, u
         if negative is None:
             raise ValueError(f"guidance: scale {scale} needs a negative branch, got none")
@@ -154,3 +154,8 @@ def guided(
         return v_negative + scale * (v - v_negative), u
 
     return velocity
+
+
+def needs_negative(scale: float, last: PredictedVideo, final: bool) -> bool:
+    """Whether an evaluation has guidance; ``final``: it is the last one."""
+    return scale != 1 and not (final and last != "guided")

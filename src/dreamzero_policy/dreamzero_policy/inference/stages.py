@@ -23,18 +23,30 @@ class Stages:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Adds the time that the block takes to a stage."""
+        """Adds the time that the block takes to a stage; stages may lie in one another."""
         start = self._now()
         try:
             yield
         finally:
             self._spans.append((name, start, self._now()))
 
+    def catch_up(self, name: str) -> None:
+        """Waits until the device has come to the end of a stage; of one that was not, not at all.
+
+        Args:
+            name: of the stage.
+        """
+        for done, _, end in reversed(self._spans):
+            if done == name and not isinstance(end, float):
+                end.synchronize()
+                return
+
     def done(self) -> dict[str, float]:
         """Every stage, and the total since the beginning."""
         spans = [*self._spans, ("total", self._start, self._now())]
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+        last = spans[-1][2]
+        if not isinstance(last, float):
+            last.synchronize()  # other streams may go on
         seconds: dict[str, float] = {}
         for name, start, end in spans:
             taken = end - start if isinstance(end, float) else start.elapsed_time(end) / 1e3

@@ -5,6 +5,10 @@ A window is its first latent frame and the blocks after it. Four operations chan
 (whatever happens inside is undone bit for bit). When they are called is not decided here: a robot's
 rules are in ``session.py``, the reference's in ``reference.py`` (design: model.md 4).
 
+``mark`` and ``undo`` take back a call that is given up. What was appended since is cut off again. A
+restart overwrites rows that nobody copied, so undoing one leaves the latents of the former context
+to be entered anew, by the next operation that needs them: a call that restarts does not.
+
 A network that packs its forwards is not run for latents that go in: they wait until a branch is
 evaluated for the first time and go through the layers with it, or until somebody needs the caches.
 
@@ -17,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,6 +33,24 @@ from dreamzero_policy.model.dit import Context, Side
 
 Condition = Callable[[int, int], Tensor]
 """(start frame, count) -> the first-frame condition y [B, 4 + C, count, h, w] of these frames."""
+
+
+class Mark(NamedTuple):
+    """A context to go back to.
+
+    Attributes:
+        restarts: of the window until then.
+        frames, latents: as in ``Window``.
+        condition, contexts: what they stand under.
+        waiting: latents that were in no cache, by branch.
+    """
+
+    restarts: int
+    frames: int
+    latents: tuple[Tensor, ...]
+    condition: Condition | None
+    contexts: tuple[Context, ...]
+    waiting: dict[int, Clean]
 
 
 class Window:
@@ -43,6 +66,8 @@ class Window:
         caches: one per branch; latents that still wait are not in them.
         frames: latent frames in the context; where the next block starts.
         latents: the same frames' clean latents, each [B, C, F, h, w], for decoding.
+        block: latent frames K of a block.
+        conditioned: whether the network reads the first-frame condition.
     """
 
     def __init__(
@@ -52,11 +77,11 @@ class Window:
         if blocks is not None:
             config = replace(config, max_chunk_size=blocks)
         self._network = network
-        self._block = config.num_frame_per_block
+        self.block = config.num_frame_per_block
         self._tokens = config.frame_seqlen
         most = config.condition_frames if blocks is None else config.window_frames
         self._most = min(config.window_frames, most)
-        self._conditioned = config.condition_channels > 0
+        self.conditioned = config.condition_channels > 0
         self.caches = tuple(
             KVCache.for_model(config, batch, weight.dtype, weight.device) for _ in range(branches)
         )
@@ -65,6 +90,8 @@ class Window:
         self._condition: Condition | None = None
         self._contexts: tuple[Context, ...] = ()
         self._waiting: dict[int, Clean] = {}  # by branch
+        self._restarts = 0
+        self._lost = False  # whether the context is in no cache any more
 
     def restart(
         self, first: Tensor, condition: Condition, image: Side, texts: Sequence[Side]
@@ -94,6 +121,7 @@ class Window:
         for cache in self.caches:
             cache.reset()
         self.frames, self.latents, self._condition, self._waiting = 0, (), None, {}
+        self._restarts, self._lost = self._restarts + 1, False
         self._contexts = ()
 
     def refresh(self, latents: Tensor) -> None:
@@ -102,17 +130,55 @@ class Window:
         Raises:
             ValueError: another number of latent frames, or nothing to append to.
         """
-        if latents.shape[2] != self._block or not self.frames:
+        if latents.shape[2] != self.block or not self.frames:
             raise ValueError(
-                f"refresh: expected {self._block} latent frames after a first one, got "
+                f"refresh: expected {self.block} latent frames after a first one, got "
                 f"{latents.shape[2]} after {self.frames}"
             )
+        self._recover()
         self._enter(latents)
+
+    def mark(self) -> Mark:
+        """The context as it is, for ``undo``."""
+        return Mark(
+            self._restarts,
+            self.frames,
+            self.latents,
+            self._condition,
+            self._contexts,
+            dict(self._waiting),
+        )
+
+    def undo(self, mark: Mark) -> None:
+        """Goes back to a context of before; not inside ``borrowed``.
+
+        Args:
+            mark: the newest one of this window.
+        """
+        self.frames, self.latents = mark.frames, mark.latents
+        self._condition, self._contexts = mark.condition, mark.contexts
+        self._lost = self._lost or mark.restarts != self._restarts
+        self._waiting = {}
+        for branch, cache in enumerate(self.caches):
+            if self._lost:
+                cache.reset()
+            elif cache.position < mark.frames * self._tokens:
+                self._waiting[branch] = mark.waiting[branch]
+            else:
+                cache.truncate(mark.frames * self._tokens)
+
+    def _recover(self) -> None:
+        """Enters the context anew after a restart was undone."""
+        if self._lost:
+            latents, self._lost = self.latents, False
+            self.frames, self.latents = 0, ()
+            for each in latents:
+                self._enter(each)
 
     def _enter(self, latents: Tensor) -> None:
         """Clean latents behind the context, in every branch."""
         self.settle()
-        clean = Clean(latents, self._y(latents.shape[2]))
+        clean = Clean(latents, self.condition(latents.shape[2]))
         self._waiting = dict.fromkeys(range(len(self.caches)), clean)
         self.frames += latents.shape[2]
         self.latents = (*self.latents, latents)
@@ -121,6 +187,7 @@ class Window:
 
     def settle(self) -> None:
         """Writes latents that still wait into their caches."""
+        self._recover()
         for branch, clean in self._waiting.items():
             self._network.write(clean, self._contexts[branch], self.caches[branch])
         self._waiting = {}
@@ -138,11 +205,18 @@ class Window:
             guidance: 1 reads the first branch only.
             predicted: what the last evaluation gives for the video.
         """
-        y = self._y(self._block)
-        branches = [
-            self._branch(index, state, y, predicted != "none") for index in range(len(self.caches))
-        ]
+        branches = self.velocities(state, predicted)
         return guided(branches[0], branches[1] if len(branches) > 1 else None, guidance, predicted)
+
+    def velocities(
+        self, state: Tensor, predicted: PredictedVideo = "guided"
+    ) -> tuple[Velocity, ...]:
+        """The network under each branch's prompt; arguments as of ``velocity``."""
+        self._recover()
+        y = self.condition(self.block)
+        return tuple(
+            self._branch(index, state, y, predicted != "none") for index in range(len(self.caches))
+        )
 
     def _branch(self, branch: int, state: Tensor, y: Tensor | None, video: bool) -> Velocity:
         """The network under one branch's prompt; ``video`` in the last evaluation, too."""
@@ -172,13 +246,13 @@ class Window:
         Args:
             blocks: how many behind the context.
         """
-        frames = min(blocks * self._block, self._most - self.frames)
+        frames = min(blocks * self.block, self._most - self.frames)
         if self._condition is not None and frames > 0:
-            self._y(frames)
+            self.condition(frames)
 
-    def _y(self, count: int) -> Tensor | None:
+    def condition(self, count: int) -> Tensor | None:
         """The condition of ``count`` latent frames after the context; None if it reads none."""
-        return self._condition(self.frames, count) if self._conditioned else None
+        return self._condition(self.frames, count) if self.conditioned else None
 
     @contextmanager
     def borrowed(self, frames: int) -> Iterator[None]:
@@ -192,7 +266,7 @@ class Window:
         """
         self.settle()
         start = frames * self._tokens
-        kept = self.frames, self.latents, self._condition, self._contexts
+        kept = self.frames, self.latents, self._condition, self._contexts, self._restarts
         snapshots = [cache.snapshot(start) for cache in self.caches]
         try:
             for cache in self.caches:
@@ -207,6 +281,6 @@ class Window:
             yield
         finally:
             self._waiting = {}
-            self.frames, self.latents, self._condition, self._contexts = kept
+            self.frames, self.latents, self._condition, self._contexts, self._restarts = kept
             for cache, snapshot in zip(self.caches, snapshots, strict=True):
                 cache.restore(snapshot)

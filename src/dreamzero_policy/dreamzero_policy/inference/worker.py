@@ -2,9 +2,10 @@
 
 Whoever receives canvases calls ``submit`` at each and returns at once. While a call is running, a
 newer observation takes the waiting one's place; the window of canvases inside the newest one still
-holds every frame that the context needs. Between calls, where nothing is waiting and it will be
-done before the next call is due, the thread does what that call would do first, and then decodes
-what the model expects to see, if somebody wants it.
+holds every frame that the context needs. Whoever makes the running call pointless says so
+(``supersede``), and it ends before its next evaluation. Between calls, where nothing is waiting and
+it will be done before the next call is due, the thread does what that call would do first, and then
+decodes what the model expects to see, if somebody wants it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dreamzero_policy.inference.cancellation import CancelledError
 from dreamzero_policy.inference.engine import Engine, Inference
+from dreamzero_policy.inference.latencies import Latencies, Spread
+from dreamzero_policy.inference.prediction import Prediction
 from dreamzero_policy.inference.session import Session
 from dreamzero_policy.types import NS_PER_S, Image, Int, Observation
 
@@ -33,6 +37,8 @@ _RECORD = 1000
 
 _MOST_OF_A_FRAME, _NEXT_FRAME = 0.6, 1.25
 """Shares of a frame: after the first the next one is worth waiting for, until the second."""
+_LOOK_S = 0.01
+"""How often a prediction that a GPU decodes is looked for."""
 _FORGET = 0.9
 """What is left of the last time that work between calls took, whenever there was no time for it."""
 
@@ -45,18 +51,31 @@ class WorkerStatistics:
         chunks: calls that gave one.
         failures: calls that raised.
         superseded: observations that a newer one replaced before they were looked at.
+        dropped: observations that waited when they became pointless.
         not_due: observations between two replans.
+        cancelled: calls that were given up.
+        cancel_reason: of the newest of these; empty before one.
         predictions: times that predicted frames were decoded.
+        waiting_s: how long the waiting observation has waited; None where none does.
+        running_s: how long the running call has run; None where none does.
         latency_s: percentile (50, 90, 99, 100) to seconds from ``submit`` to the result; empty
             before the first chunk.
+        stages: seconds by stage of the newest calls: ``receive`` (from ``submit`` to the call),
+            the engine's, ``publish`` (the callback) and ``decode`` (predicted frames).
     """
 
     chunks: int
     failures: int
     superseded: int
+    dropped: int
     not_due: int
+    cancelled: int
+    cancel_reason: str
     predictions: int
+    waiting_s: float | None
+    running_s: float | None
     latency_s: dict[int, float]
+    stages: dict[str, Spread]
 
 
 class _Item(NamedTuple):
@@ -109,8 +128,14 @@ class Worker:
         self._changed = threading.Condition()
         self._slot: _Item | None = None
         self._stopping = False
+        self._running: _Item | None = None
+        self._began = 0.0
+        self._reason = self._cancel_reason = ""
         self._latencies: deque[float] = deque(maxlen=_RECORD)
+        self._stages = Latencies()
         self._chunks = self._failures = self._superseded = self._not_due = self._predictions = 0
+        self._dropped = self._cancelled = 0
+        self._pending: tuple[Session, Prediction, float] | None = None
         self._due_at: float | None = None
         self._decode_s = self._prepare_s = 0.0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -135,20 +160,32 @@ class Worker:
     def clear(self) -> None:
         """Drops the waiting observation; a call that is running goes on to its result."""
         with self._changed:
-            self._slot = None
+            self._drop()
+
+    def supersede(self, reason: str) -> None:
+        """Drops the waiting observation and ends the running call before its next evaluation.
+
+        Args:
+            reason: why nobody wants their answers any more, in one word.
+        """
+        with self._changed:
+            self._drop()
+            if self._running is not None and not self._reason:
+                self._reason = reason
 
     def stop(self, timeout: float) -> bool:
-        """Takes no new work and waits for the call that is running.
+        """Takes no new work, gives up the call that is running and waits for its end.
 
         Args:
             timeout: seconds to wait at most.
 
         Returns:
-            Whether the thread has ended; if not it ends after its call, with the process at the
-            latest.
+            Whether the thread has ended; if not it ends after its evaluation, with the process at
+            the latest.
         """
+        self.supersede("stopped")
         with self._changed:
-            self._stopping, self._slot = True, None
+            self._stopping = True
             self._changed.notify()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)
@@ -157,16 +194,28 @@ class Worker:
     def statistics(self) -> WorkerStatistics:
         """Counts and latencies so far."""
         with self._changed:
+            now = time.perf_counter()
             latencies = np.array(self._latencies)
             percentiles = (50, 90, 99, 100) if len(latencies) else ()
             return WorkerStatistics(
                 chunks=self._chunks,
                 failures=self._failures,
                 superseded=self._superseded,
+                dropped=self._dropped,
                 not_due=self._not_due,
+                cancelled=self._cancelled,
+                cancel_reason=self._cancel_reason,
                 predictions=self._predictions,
+                waiting_s=None if self._slot is None else now - self._slot.submitted,
+                running_s=None if self._running is None else now - self._began,
                 latency_s={p: float(np.percentile(latencies, p)) for p in percentiles},
+                stages=self._stages.spreads(),
             )
+
+    def _drop(self) -> None:
+        """Forgets what waits."""
+        self._dropped += self._slot is not None
+        self._slot = None
 
     def _run(self) -> None:
         """The thread: take the newest, answer it, and decode while idle.
@@ -192,39 +241,62 @@ class Worker:
                     self._decode_s = _timed(self._predict, session, decoded)
                 elif newest is not None:
                     self._decode_s *= _FORGET  # one slow time must not end predictions for good
+            except CancelledError as cancelled:
+                with self._changed:
+                    self._cancelled += 1
+                    self._cancel_reason = cancelled.reason
             except Exception as error:  # noqa: BLE001 - reported, and the next call may do better
                 self._fail(item.session, error)
 
     def _take(self) -> _Item | None:
         """Waits for an observation; None to end."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._slot is not None or self._stopping)
-            old = self._slot
-            if old is not None and self._frame_s:
-                waited = time.perf_counter() - old.submitted
-                if waited > _MOST_OF_A_FRAME * self._frame_s:
-                    patience = max(0.0, _NEXT_FRAME * self._frame_s - waited)
-                    self._changed.wait_for(
-                        lambda: self._slot is not old or self._stopping, patience
-                    )
-            item, self._slot = self._slot, None
-            return None if self._stopping else item
+        while True:
+            self._show()
+            with self._changed:
+                patience = None if self._pending is None else _LOOK_S
+                self._changed.wait_for(lambda: self._slot is not None or self._stopping, patience)
+                self._wait_for_the_next()
+                if self._stopping:
+                    return None
+                if self._slot is not None:
+                    self._running, self._slot = self._slot, None
+                    self._began, self._reason = time.perf_counter(), ""
+                    return self._running
+
+    def _wait_for_the_next(self) -> None:
+        """Where the waiting observation is most of a frame old, for a newer one in its place."""
+        old = self._slot
+        if old is not None and self._frame_s:
+            waited = time.perf_counter() - old.submitted
+            if waited > _MOST_OF_A_FRAME * self._frame_s:
+                patience = max(0.0, _NEXT_FRAME * self._frame_s - waited)
+                self._changed.wait_for(lambda: self._slot is not old or self._stopping, patience)
 
     def _answer(self, item: _Item) -> Inference | None:
         """Runs the engine if the observation is due."""
-        if not item.session.due(item.observation, self._replan_frames):
+        try:
+            if not item.session.due(item.observation, self._replan_frames):
+                with self._changed:
+                    self._not_due += 1
+                return None
+            inference = self._engine.infer(item.session, item.observation, lambda: self._reason)
+        finally:
             with self._changed:
-                self._not_due += 1
-            return None
-        inference = self._engine.infer(item.session, item.observation)
+                self._running, reason = None, self._reason
+        if reason:  # too late to end the call, in time for its result
+            raise CancelledError(reason)
+        made = time.perf_counter()
         self._on_result(item.session, inference)
         due_ns = item.session.next_due_ns(self._replan_frames)
         if due_ns is not None:
             ahead_ns = due_ns - item.observation.newest_ns
             self._due_at = item.submitted + ahead_ns / NS_PER_S
         with self._changed:
+            now = time.perf_counter()
             self._chunks += 1
-            self._latencies.append(time.perf_counter() - item.submitted)
+            self._latencies.append(now - item.submitted)
+            received = {"receive": self._began - item.submitted}
+            self._stages.add({**received, **inference.stages, "publish": now - made})
         return inference
 
     def _idle(self, seconds: float = 0.0) -> bool:
@@ -238,17 +310,29 @@ class Worker:
         return self._due_at is None or time.perf_counter() + seconds < self._due_at
 
     def _predict(self, session: Session, inference: Inference) -> None:
-        """Decodes the predicted frames for whoever wants them."""
-        if self._on_prediction is None:
+        """Has the predicted frames decoded for whoever wants them, one prediction at a time."""
+        if self._on_prediction is None or self._pending is not None:
             return
         if self._wants_prediction is not None and not self._wants_prediction():
             return
-        predicted = self._engine.predicted_frames(session, inference)
-        if predicted is None:
+        began = time.perf_counter()
+        prediction = self._engine.begin_prediction(session, inference)
+        if prediction is not None:
+            self._pending = session, prediction, began
+            self._show()
+
+    def _show(self) -> None:
+        """Passes on a prediction that is decoded by now."""
+        if self._pending is None or not self._pending[1].ready():
             return
-        self._on_prediction(session, *predicted)
+        (session, prediction, began), self._pending = self._pending, None
+        try:
+            self._on_prediction(session, prediction.stamps_ns, prediction.frames())
+        except Exception as error:  # noqa: BLE001 - as of a call
+            self._fail(session, error)
         with self._changed:
             self._predictions += 1
+            self._stages.add({"decode": time.perf_counter() - began})
 
     def _fail(self, session: Session, error: Exception) -> None:
         """Reports an error; one in the report itself is only logged."""

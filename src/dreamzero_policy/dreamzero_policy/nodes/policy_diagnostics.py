@@ -25,7 +25,10 @@ _LEVELS = {
 
 
 def policy_diagnoses(
-    status: PolicyStatus, latency_s: Mapping[int, float], notices: Sequence[str] = ()
+    status: PolicyStatus,
+    latency_s: Mapping[int, float],
+    notices: Sequence[str] = (),
+    broken: str = "",
 ) -> list[Diagnosis]:
     """The policy's parts.
 
@@ -34,8 +37,45 @@ def policy_diagnoses(
         latency_s: percentile (50, 90, 99, 100) to seconds from taking an observation to its chunk,
             of the newest calls; empty before the first.
         notices: what runs slower than the options ask, and why.
+        broken: why the processes that share the model are of no use any more; empty while they are.
     """
-    return [_instruction(status), _weights(status, notices), _latency(status, latency_s)]
+    parts = [
+        _instruction(status),
+        _weights(status, notices),
+        _latency(status, latency_s),
+        _queue(status),
+    ]
+    return [*parts, _ranks(status, broken)] if status.ranks > 1 else parts
+
+
+def _queue(status: PolicyStatus) -> Diagnosis:
+    """What waits for the model, and what never reached it."""
+    waits = nanoseconds(status.waiting_age) / NS_PER_S
+    runs = nanoseconds(status.call_age) / NS_PER_S
+    message = f"a call for {runs:.2f} s" if status.call_running else "no call"
+    if status.observation_waiting:
+        message += f", an observation waits for {waits:.2f} s"
+    return Diagnosis(
+        "queue",
+        Level.OK,
+        message,
+        {
+            "call_running": status.call_running,
+            "call_age_s": runs,
+            "observation_waiting": status.observation_waiting,
+            "waiting_age_s": waits,
+            "observations_skipped": status.observations_skipped,
+            "observations_dropped": status.observations_dropped,
+            "calls_cancelled": status.calls_cancelled,
+            "last_cancel_reason": status.last_cancel_reason,
+        },
+    )
+
+
+def _ranks(status: PolicyStatus, broken: str) -> Diagnosis:
+    """The processes that share the model."""
+    level, message = worst([(Level.ERROR, broken)] if broken else [], f"{status.ranks} processes")
+    return Diagnosis("ranks", level, message, {"ranks": status.ranks, "failure": broken})
 
 
 def _instruction(status: PolicyStatus) -> Diagnosis:
@@ -107,5 +147,15 @@ def _latency(status: PolicyStatus, latency_s: Mapping[int, float]) -> Diagnosis:
             "last_s": nanoseconds(status.latency) / NS_PER_S,
             **values,
             **{f"stage {stage}_s": float(seconds) for stage, seconds in stages},
+            **{
+                f"stage {stage} p50/p95/p99_s": " ".join(f"{float(x):.3f}" for x in spread)
+                for stage, *spread in zip(
+                    status.timed_stages,
+                    status.stage_p50,
+                    status.stage_p95,
+                    status.stage_p99,
+                    strict=True,
+                )
+            },
         },
     )

@@ -21,7 +21,8 @@ from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint.fit import said
 from dreamzero_policy.clock_offset import Transit
 from dreamzero_policy.inference import device, prepare
-from dreamzero_policy.inference.engine import Engine, Inference
+from dreamzero_policy.inference.engine import Engine, EngineOptions, Inference
+from dreamzero_policy.inference.ranks import RankError, Ranks, Recipe
 from dreamzero_policy.inference.session import Session
 from dreamzero_policy.inference.worker import Worker
 from dreamzero_policy.nodes.canvas_decoder import CanvasDecoder
@@ -81,6 +82,7 @@ class PolicyNode(Node[PolicyParameters]):
         self._policy_id = self.now_ns() or time.time_ns()
         self._record = PolicyRecord(self._policy_id)
         self._failure = ""
+        self._broken = self._prompt = ""
         self._offered_ns = self._reported_ns = self._last_id = self._predicted_ns = 0
         self._shown = -1
         self._noticed = 0
@@ -121,12 +123,16 @@ class PolicyNode(Node[PolicyParameters]):
         loaded, self._loaded = self._loaded, None
         if loaded is not None and not loaded.worker.stop(STOP_SECONDS):
             self.get_logger().warning("a call of the model is still running")
+        if loaded is not None:
+            loaded.engine.close()
 
     def _load(self) -> None:
         """Loads, warms up and reports ready; runs in its own thread."""
-        settings = self.settings
+        settings, ranks = self.settings, None
         try:
             options = settings.engine()
+            if settings.ranks > 1:
+                ranks = self._ranks(options)
             weights = prepare.load(
                 settings.checkpoint,
                 self._robot,
@@ -134,7 +140,7 @@ class PolicyNode(Node[PolicyParameters]):
                 device=self._device,
                 time_base=settings.time_base(self._robot),
             )
-            engine = Engine(weights, weights.embodiment, options)
+            engine = Engine(weights, weights.embodiment, options, ranks)
             engine.warm_up()
             worker = Worker(
                 engine,
@@ -145,13 +151,18 @@ class PolicyNode(Node[PolicyParameters]):
                 wants_prediction=self._predictions_wanted,
                 frame_s=engine.time_base.frame_ns / NS_PER_S / settings.canvases_per_frame,
             )
-        except ValueError as error:
-            self.fail(str(error), ExitCode.CONFIGURATION)
-            return
-        except Exception:  # noqa: BLE001  # the process must not go on without its model
-            self.fail(f"the model could not be loaded:\n{traceback.format_exc()}")
+        except Exception as error:  # noqa: BLE001  # the process must not go on without its model
+            if ranks is not None:
+                ranks.close()
+            if isinstance(error, ValueError):
+                self.fail(str(error), ExitCode.CONFIGURATION)
+            elif isinstance(error, RankError):
+                self.fail(f"the model could not be loaded: {error}")
+            else:
+                self.fail(f"the model could not be loaded:\n{traceback.format_exc()}")
             return
         if threading.current_thread() is not self._loader:
+            engine.close()
             return
         say = self.get_logger().warning if engine.untrained else self.get_logger().info
         say(
@@ -171,6 +182,18 @@ class PolicyNode(Node[PolicyParameters]):
             complain=self._complain,
         )
         self._loaded = Loaded(engine, worker, inputs)
+
+    def _ranks(self, options: EngineOptions) -> Ranks:
+        """Starts the processes that share the model; they load it meanwhile."""
+        settings = self.settings
+        recipe = Recipe(
+            source=settings.checkpoint,
+            robot=settings.robot,
+            device=self._device,
+            time_base=settings.time_base(self._robot),
+            options=options,
+        )
+        return Ranks(recipe, settings.ranks, answer_s=settings.rank_timeout_s)
 
     # Observations, in the executor's thread
 
@@ -271,11 +294,19 @@ class PolicyNode(Node[PolicyParameters]):
             return "the policy is not active"
         if self._loaded is None:
             return "the model is still being loaded"
+        if self._broken:
+            return self._broken
         return "" if prompt.strip() else "the instruction is empty"
 
     def _instructed(self) -> None:
-        """Begins or ends a session; a changed instruction goes on in the same one."""
-        running, loaded = self._actions.current is not None, self._loaded
+        """Begins or ends a session; a changed instruction goes on in the same one.
+
+        What is being computed for another instruction, or for none, ends before its next evaluation
+        and is not published.
+        """
+        instruction, loaded = self._actions.current, self._loaded
+        running = instruction is not None
+        before, self._prompt = self._prompt, instruction.prompt if running else ""
         with self._lock:
             if not running or loaded is None:
                 if self._session is not None:
@@ -288,13 +319,20 @@ class PolicyNode(Node[PolicyParameters]):
         # The next canvas is offered first: the newest one may be most of a frame old.
         if loaded is not None:
             self._offered_ns = loaded.inputs.newest_canvas_ns
-            loaded.worker.clear()
+            if self._prompt == before:
+                loaded.worker.clear()
+            else:
+                loaded.worker.supersede("prompt_changed" if running else "instruction_ended")
         self._report()
 
     def _look_around(self) -> None:
         """Keeps time limits, gives up on a model that fails, and reports once a second."""
-        record = self._record
+        record, loaded = self._record, self._loaded
         self._warn()
+        if loaded is not None and loaded.engine.failure and not self._broken:
+            self._broken = f"{loaded.engine.failure}; the policy must be started anew"
+            self.get_logger().error(self._broken)
+            self._actions.end(RunPolicy.Result.FAILED, self._broken)
         self._actions.check_time(self.now_ns(), record.session_id)
         if record.failures >= _MOST_FAILURES:
             self._actions.end(RunPolicy.Result.FAILED, self._failure)
@@ -315,6 +353,8 @@ class PolicyNode(Node[PolicyParameters]):
         loaded = self._loaded
         if loaded is None:
             return Status.WARMING_UP, "the model is being loaded and warmed up"
+        if self._broken:
+            return Status.FAILED, self._broken
         if instruction is None:
             ready = "ready" if self.accepting else "ready; not active"
             but = (loaded.inputs.other_rate, *loaded.engine.notices)
@@ -337,7 +377,8 @@ class PolicyNode(Node[PolicyParameters]):
                 weights=loaded.engine.description if loaded else self.settings.checkpoint,
                 untrained=loaded.engine.untrained if loaded else False,
                 prompt=instruction.prompt if instruction else "",
-                skipped=loaded.worker.statistics().superseded if loaded else 0,
+                work=loaded.worker.statistics() if loaded else None,
+                ranks=self.settings.ranks,
                 transit_ns=self._transit.least_ns(now_ns),
                 now_ns=now_ns,
             )
@@ -351,6 +392,7 @@ class PolicyNode(Node[PolicyParameters]):
             self._status,
             loaded.worker.statistics().latency_s if loaded else {},
             loaded.engine.notices if loaded else (),
+            self._broken,
         )
 
 

@@ -55,6 +55,19 @@ class PolicyParameters(NodeParameters):
         "per instruction and leaves 11 GB of a GPU.",
         choices=("device", "cpu"),
     )
+    ranks: int = parameter(
+        1,
+        "Processes that share the model: with guidance 2 for its two branches, 4 to divide the "
+        "tokens of each as well. Each takes a GPU of its own, from the one named in device on.",
+        at_least=1,
+        at_most=64,
+    )
+    rank_timeout_s: float = parameter(
+        30.0,
+        "How long a call may take before processes that share the model are taken for hung [s].",
+        at_least=1.0,
+        at_most=600.0,
+    )
     guidance_scale: float = parameter(
         5.0,
         "How far the video is pushed from the negative prompt; 1 is off and halves the work.",

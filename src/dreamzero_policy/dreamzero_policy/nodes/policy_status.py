@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
+from typing import Any
 
 from dreamzero_msgs import msg as dz
 
 from dreamzero_policy.inference.engine import Inference
 from dreamzero_policy.inference.session import Session
+from dreamzero_policy.inference.worker import WorkerStatistics
 from dreamzero_policy.ros.messages import duration_message, time_message
 from dreamzero_policy.types import NS_PER_S
 
@@ -85,7 +87,8 @@ class PolicyRecord:
         weights: str,
         untrained: bool,
         prompt: str,
-        skipped: int,
+        work: WorkerStatistics | None,
+        ranks: int,
         transit_ns: int | None,
         now_ns: int,
     ) -> dz.PolicyStatus:
@@ -97,7 +100,8 @@ class PolicyRecord:
             weights: which weights run.
             untrained: whether they are random.
             prompt: the instruction in force, empty for none.
-            skipped: observations superseded by newer ones.
+            work: of the worker; None before there is one.
+            ranks: processes that share the model.
             transit_ns: least time that the controller's statuses took; None where none came.
             now_ns: ROS time.
         """
@@ -130,9 +134,29 @@ class PolicyRecord:
             latency=duration_message(self._latency_ns),
             stages=list(last.stages) if last else [],
             stage_seconds=array("f", last.stages.values() if last else ()),
-            observations_skipped=skipped,
+            ranks=ranks,
+            **({} if work is None else _pressure(work)),
             controller_heard=transit_ns is not None,
             controller_transit=duration_message(transit_ns or 0),
         )
         message.header.stamp = time_message(now_ns)
         return message
+
+
+def _pressure(work: WorkerStatistics) -> dict[str, Any]:
+    """What waits, runs, was left out and was given up, and how long each stage takes."""
+    spreads = work.stages.values()
+    return {
+        "observations_skipped": work.superseded,
+        "observations_dropped": work.dropped,
+        "observation_waiting": work.waiting_s is not None,
+        "waiting_age": duration_message(round((work.waiting_s or 0.0) * NS_PER_S)),
+        "call_running": work.running_s is not None,
+        "call_age": duration_message(round((work.running_s or 0.0) * NS_PER_S)),
+        "calls_cancelled": work.cancelled,
+        "last_cancel_reason": work.cancel_reason,
+        "timed_stages": list(work.stages),
+        "stage_p50": array("f", (spread.p50 for spread in spreads)),
+        "stage_p95": array("f", (spread.p95 for spread in spreads)),
+        "stage_p99": array("f", (spread.p99 for spread in spreads)),
+    }

@@ -1,7 +1,10 @@
 """Packed and trimmed forwards against their slow twin, and that sampling reads nothing back."""
 
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -11,6 +14,7 @@ from dreamzero_policy.inference.kv_cache import KVCache
 from dreamzero_policy.inference.prefix import Prefix
 from dreamzero_policy.inference.sampler import denoise_block
 from dreamzero_policy.inference.schedule import flow_schedule
+from dreamzero_policy.inference.split import Shares
 from dreamzero_policy.inference.step_cache import step_cache
 from dreamzero_policy.inference.window import Window
 from dreamzero_policy.model.config import TINY
@@ -315,3 +319,51 @@ def test_a_wrong_call_is_refused_as_the_network_refuses_it():
         with pytest.raises(ValueError, match=message):
             forwards.denoise(replace(good, **change), context, cache)
         assert cache.position == SMALL.frame_seqlen
+
+
+class Threads(Shares):
+    """Shares of threads of this process: what they send goes through a list."""
+
+    def __init__(self, rank, barrier, slots):
+        self._rank, self._size = rank, barrier.parties
+        self._barrier, self._slots = barrier, slots
+
+    def _exchange(self, sent):
+        self._slots[self._rank] = sent
+        self._barrier.wait(30.0)
+        received = torch.cat(self._slots)
+        self._barrier.wait(30.0)
+        return received
+
+
+@pytest.mark.parametrize("shares", [2, 3])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_divided_tokens_are_the_literal_ones(variant, shares):
+    """Every share of a window with a refresh in it; each ends with the whole block and cache."""
+    config = VARIANTS[variant]
+    dit, barrier, slots = network(config), threading.Barrier(shares), [None] * shares
+
+    @torch.inference_mode()
+    def blocks(make):
+        try:
+            window = open_window(make, dit)
+            found = [sample(window, config, guidance=1.0)]
+            window.refresh(latents(config, config.num_frame_per_block, 50))
+            found.append(sample(window, config, guidance=1.0, predicted="none"))
+            return found, window.caches[0].keys_values(config.num_layers - 1)
+        except BaseException:
+            barrier.abort()
+            raise
+
+    expected, keys = blocks(Literal)
+    with ThreadPoolExecutor(shares) as pool:
+        ours = [
+            pool.submit(blocks, partial(Forwards, tokens=Threads(rank, barrier, slots)))
+            for rank in range(shares)
+        ]
+        for got, cached in (each.result() for each in ours):
+            assert difference(got[0].video, expected[0].video) < TOLERANCE
+            for mine, literal in zip(got, expected, strict=True):
+                assert difference(mine.actions, literal.actions) < TOLERANCE
+            for mine, literal in zip(cached, keys, strict=True):
+                assert difference(mine, literal) < TOLERANCE

@@ -2,33 +2,56 @@
 
 import threading
 import time
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
 
+from dreamzero_policy.inference.cancellation import CancelledError
 from dreamzero_policy.inference.worker import Worker
 
 WAIT = 5.0
 
 
+class Chunk(str):
+    """What a call gives."""
+
+    stages = MappingProxyType({"denoise": 0.25, "total": 0.5})
+
+
+class Decoding:
+    """A prediction, decoded once told so."""
+
+    stamps_ns = np.arange(8)
+
+    def __init__(self, inference, decoded):
+        self._inference, self.ready = inference, decoded.is_set
+
+    def frames(self):
+        return self._inference
+
+
 class Engine:
-    """Answers when told to; knows what it was asked."""
+    """Answers when told to, and looks between two evaluations; knows what it was asked."""
 
     def __init__(self):
         self.asked, self.prepared, self.error = [], 0, None
         self.started, self.go = threading.Semaphore(0), threading.Semaphore(0)
+        self.decoded, self.looks = threading.Event(), True
+        self.decoded.set()
 
-    def infer(self, session, observation):
+    def infer(self, session, observation, superseded):
         self.asked.append(observation)
         self.started.release()
         assert self.go.acquire(timeout=WAIT)
         if self.error:
             raise self.error
-        return f"chunk of {observation}"
+        if self.looks and (reason := superseded()):
+            raise CancelledError(reason)
+        return Chunk(f"chunk of {observation}")
 
-    def predicted_frames(self, session, inference):
-        return np.arange(8), inference
+    def begin_prediction(self, session, inference):
+        return Decoding(inference, self.decoded)
 
     def prepare(self, session, observation, replan_frames):
         self.prepared += 1
@@ -273,3 +296,103 @@ def test_a_fresh_one_is_taken_at_once(make):
     busy_until_the_next_has_waited(run, 0.0)
     run.wait(run.engine.started)
     assert run.engine.asked == ["first", "old"]
+
+
+def until(condition):
+    deadline = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize("looks", [True, False], ids=["between evaluations", "after the last"])
+def test_a_superseded_call_gives_nothing(make, looks):
+    run = make()
+    run.engine.looks = looks
+    run.submit("a")
+    run.wait(run.engine.started)
+    run.submit("b")
+    assert run.worker.statistics().running_s > 0
+    run.worker.supersede("prompt_changed")
+    run.worker.supersede("stopped")
+    run.engine.go.release(1)
+    until(lambda: run.worker.statistics().cancelled)
+    run.submit("c")
+    run.engine.go.release(1)
+    run.wait(run.called)
+    assert run.engine.asked == ["a", "c"]
+    assert [inference for _, inference, _ in run.results] == ["chunk of c"]
+    assert not run.errors
+    until(lambda: run.worker.statistics().chunks)
+    statistics = run.worker.statistics()
+    assert (statistics.cancelled, statistics.cancel_reason) == (1, "prompt_changed")
+    assert (statistics.dropped, statistics.superseded, statistics.failures) == (1, 0, 0)
+
+
+def test_superseding_where_nothing_runs_ends_no_later_call(make):
+    run = make()
+    run.worker.supersede("stopped")
+    run.engine.go.release(1)
+    run.submit("a")
+    run.wait(run.called)
+    assert [inference for _, inference, _ in run.results] == ["chunk of a"]
+    until(lambda: run.worker.statistics().chunks)
+    assert run.worker.statistics().cancelled == run.worker.statistics().dropped == 0
+
+
+def test_the_queue_holds_one_and_says_so(make):
+    run = make()
+    idle = run.worker.statistics()
+    assert (idle.waiting_s, idle.running_s) == (None, None)
+    run.submit("a")
+    run.wait(run.engine.started)
+    for index in range(50):
+        run.submit(f"b{index}")
+    time.sleep(0.02)
+    busy = run.worker.statistics()
+    assert busy.superseded == 49
+    assert 0.02 <= busy.waiting_s <= busy.running_s < WAIT
+    run.engine.go.release(2)
+    run.wait(run.called)
+    run.wait(run.called)
+    assert run.engine.asked == ["a", "b49"]
+
+
+def test_stages_have_percentiles(make):
+    run = make(on_prediction=lambda *arguments: run.prediction(*arguments))
+    run.submit("a")
+    run.wait(run.engine.started)
+    run.engine.go.release(1)
+    run.wait(run.called)
+    run.wait(run.called)
+    until(lambda: run.worker.statistics().predictions)
+    stages = run.worker.statistics().stages
+    assert list(stages) == ["receive", "denoise", "total", "publish", "decode"]
+    assert stages["denoise"] == (0.25, 0.25, 0.25)
+    assert stages["receive"].p50 >= 0
+
+
+def test_a_call_does_not_wait_for_a_prediction(make):
+    """One that a GPU decodes is passed on when it is there, in the order in which they came."""
+    run = make(on_prediction=lambda *arguments: run.prediction(*arguments))
+    run.engine.decoded.clear()
+    run.engine.go.release(2)
+    for name in ("a", "b"):
+        run.submit(name)
+        run.wait(run.called)
+    until(lambda: run.worker.statistics().chunks == 2)
+    assert run.predictions == []
+    run.engine.decoded.set()
+    run.wait(run.called)
+    assert run.predictions == ["chunk of a"]
+
+
+def test_an_error_in_showing_a_prediction_is_reported(make):
+    run = make(on_prediction=lambda *arguments: 1 / 0)
+    run.engine.go.release(2)
+    for name in ("a", "b"):
+        run.submit(name)
+        run.wait(run.called)
+        run.wait(run.called)
+    assert [type(error) for error in run.errors] == [ZeroDivisionError] * 2
+    assert len(run.results) == 2

@@ -8,8 +8,8 @@ from dreamzero_policy.ros.diagnostics import Level
 from dreamzero_policy.ros.messages import duration_message
 
 
-def diagnoses(latency_s=None, notices=(), **status):
-    found = policy_diagnoses(PolicyStatus(**status), latency_s or {}, notices)
+def diagnoses(latency_s=None, notices=(), broken="", **status):
+    found = policy_diagnoses(PolicyStatus(**status), latency_s or {}, notices, broken)
     return {one.name: one for one in found}
 
 
@@ -61,6 +61,10 @@ def test_latency_in_all_and_by_stage():
         canvas_age=duration_message(50_000_000),
         stages=["encode", "total"],
         stage_seconds=[0.1, 0.45],
+        timed_stages=["encode"],
+        stage_p50=[0.1],
+        stage_p95=[0.2],
+        stage_p99=[0.25],
     )["latency"]
     assert found.message == "0.40 s, 0.50 s at the 90th percentile"
     assert (found.values["p50_s"], found.values["p100_s"], found.values["last_s"]) == (
@@ -70,3 +74,28 @@ def test_latency_in_all_and_by_stage():
     )
     assert (found.values["delay_s"], found.values["canvas_age_s"]) == (0.6, 0.05)
     assert found.values["stage encode_s"] == pytest.approx(0.1)
+    assert found.values["stage encode p50/p95/p99_s"] == "0.100 0.200 0.250"
+
+
+def test_what_waits_for_the_model():
+    assert diagnoses()["queue"].message == "no call"
+    found = diagnoses(
+        call_running=True,
+        call_age=duration_message(250_000_000),
+        observation_waiting=True,
+        waiting_age=duration_message(120_000_000),
+        calls_cancelled=2,
+        last_cancel_reason="prompt_changed",
+    )["queue"]
+    assert found.message == "a call for 0.25 s, an observation waits for 0.12 s"
+    assert (found.values["calls_cancelled"], found.values["last_cancel_reason"]) == (
+        2,
+        "prompt_changed",
+    )
+
+
+def test_processes_that_share_the_model():
+    assert "ranks" not in diagnoses(ranks=1)
+    assert diagnoses(ranks=4)["ranks"].message == "4 processes"
+    found = diagnoses(ranks=2, broken="rank 1 was killed by SIGKILL")["ranks"]
+    assert (found.level, found.message) == (Level.ERROR, "rank 1 was killed by SIGKILL")

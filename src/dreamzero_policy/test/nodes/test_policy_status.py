@@ -8,8 +8,11 @@ from dreamzero_msgs import msg as dz
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.inference.engine import Inference
+from dreamzero_policy.inference.latencies import Spread
 from dreamzero_policy.inference.session import ResetReason, Session
+from dreamzero_policy.inference.worker import WorkerStatistics
 from dreamzero_policy.nodes.policy_status import PolicyRecord
+from dreamzero_policy.ros.messages import nanoseconds
 from dreamzero_policy.types import ActionChunk
 
 ROBOT = embodiments.get("droid")
@@ -30,14 +33,15 @@ def inference(sequence=0, evaluations=8, divergence=None, reset=None):
     )
 
 
-def status(record):
+def status(record, work=None):
     return record.message(
         state=dz.PolicyStatus.RUNNING,
         text="",
         weights="",
         untrained=True,
         prompt="",
-        skipped=0,
+        work=work,
+        ranks=2,
         transit_ns=None,
         now_ns=0,
     )
@@ -63,3 +67,34 @@ def test_the_newest_divergence_stays_until_the_next():
     record.note(session, inference(), 0)
     said = status(record)
     assert (said.divergence, said.divergence_still) == pytest.approx((0.25, 0.5))
+
+
+def test_what_waits_runs_and_was_left_out():
+    empty = status(PolicyRecord(1, 2))
+    assert not empty.observation_waiting
+    assert not empty.call_running
+    assert list(empty.timed_stages) == []
+    work = WorkerStatistics(
+        chunks=9,
+        failures=0,
+        superseded=7,
+        dropped=2,
+        not_due=30,
+        cancelled=3,
+        cancel_reason="prompt_changed",
+        predictions=1,
+        waiting_s=0.125,
+        running_s=0.25,
+        latency_s={},
+        stages={"receive": Spread(0.1, 0.2, 0.3), "denoise 1": Spread(0.5, 1.0, 2.0)},
+    )
+    said = status(PolicyRecord(1, 2), work)
+    assert (said.observations_skipped, said.observations_dropped) == (7, 2)
+    assert (said.calls_cancelled, said.last_cancel_reason, said.ranks) == (3, "prompt_changed", 2)
+    assert said.observation_waiting
+    assert said.call_running
+    assert nanoseconds(said.waiting_age) == 125_000_000
+    assert nanoseconds(said.call_age) == 250_000_000
+    assert list(said.timed_stages) == ["receive", "denoise 1"]
+    spreads = zip(said.stage_p50, said.stage_p95, said.stage_p99, strict=True)
+    np.testing.assert_allclose(list(spreads), [(0.1, 0.2, 0.3), (0.5, 1.0, 2.0)], rtol=1e-6)
