@@ -39,6 +39,24 @@ def test_simulated_graph_has_driver_first_and_every_node(config):
     assert all(spec.parameters["robot"] == "droid" for spec in graph.values())
 
 
+def test_the_policy_shares_no_process_with_anybody(config):
+    """One executable, and so one process and interpreter, for every node: control's is its own."""
+    graph = nodes(config)
+    executables = [(spec.package, spec.executable) for spec in graph.values()]
+    assert len(set(executables)) == len(executables)
+    assert ("dreamzero_policy", "policy_node") in executables
+    assert ("dreamzero_policy", "controller_node") in executables
+
+
+def test_threads_that_wait_sleep_and_control_has_one(config):
+    """Two processes on two cores must not stall each other by waiting actively."""
+    graph = nodes(config)
+    assert all(spec.environment["OMP_WAIT_POLICY"] == "PASSIVE" for spec in graph.values())
+    assert graph["controller"].environment["OMP_NUM_THREADS"] == "1"
+    assert "OMP_NUM_THREADS" not in graph["policy"].environment  # its own parameter: threads
+    assert graph["policy"].nice > graph["controller"].nice
+
+
 def test_specs_cannot_be_changed(config):
     spec = nodes(config)["policy"]
     with pytest.raises(FrozenInstanceError):

@@ -102,10 +102,22 @@ class DemoRecorder:
                 resets=message.resets,
                 evaluations=message.evaluations,
                 skipped=message.observations_skipped,
+                dropped=message.observations_dropped,
+                cancelled=message.calls_cancelled,
                 reset_reasons=dict(zip(message.reset_reasons, message.reset_counts, strict=False)),
                 canvas_age_s=nanoseconds(message.canvas_age) / NS_PER_S,
                 latency_s=nanoseconds(message.latency) / NS_PER_S,
                 stages=dict(zip(message.stages, map(float, message.stage_seconds), strict=False)),
+                percentiles={
+                    stage: spread
+                    for stage, *spread in zip(
+                        message.timed_stages,
+                        map(float, message.stage_p50),
+                        map(float, message.stage_p95),
+                        map(float, message.stage_p99),
+                        strict=False,
+                    )
+                },
                 weights=message.weights,
                 untrained=message.untrained,
                 message=message.message,

@@ -51,10 +51,13 @@ class PolicyReport:
         received_ns: when it came.
         state: the constant's name, for example RUNNING.
         session: [ns] identity of the session.
-        chunks, replans, kv_refreshes, resets, evaluations, skipped: counts as in the message.
+        chunks, replans, kv_refreshes, resets, evaluations, skipped, dropped, cancelled: counts as
+            in the message.
         reset_reasons: count by reason.
         canvas_age_s, latency_s: of the last inference.
         stages: seconds by stage of the last inference.
+        percentiles: p50, p95 and p99 seconds by stage of the newest inferences, by the policy's own
+            count.
         weights, untrained, message: as in the message.
     """
 
@@ -67,10 +70,13 @@ class PolicyReport:
     resets: int
     evaluations: int
     skipped: int
+    dropped: int
+    cancelled: int
     reset_reasons: dict[str, int]
     canvas_age_s: float
     latency_s: float
     stages: dict[str, float]
+    percentiles: dict[str, tuple[float, float, float]]
     weights: str
     untrained: bool
     message: str

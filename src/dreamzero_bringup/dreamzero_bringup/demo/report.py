@@ -91,11 +91,17 @@ def summarise(recording: Recording, nominal_period_s: float) -> dict[str, object
             "resets": last.resets if last else 0,
             "reset_reasons": last.reset_reasons if last else {},
             "observations_skipped": last.skipped if last else 0,
+            "observations_dropped": last.dropped if last else 0,
+            "calls_cancelled": last.cancelled if last else 0,
             "evaluations": spread(r.evaluations for r in inferences),
             "latency_ms": spread((r.latency_s for r in inferences), 1e3),
             "latency_ms_by_stage": {
                 stage: spread((r.stages[stage] for r in inferences if stage in r.stages), 1e3)
                 for stage in stages
+            },
+            "latency_ms_by_stage_own": {
+                stage: dict(zip(("p50", "p95", "p99"), (_round(x * 1e3) for x in own), strict=True))
+                for stage, own in (last.percentiles.items() if last else ())
             },
             "canvas_age_ms": spread((r.canvas_age_s for r in inferences), 1e3),
         },

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from dreamzero_bringup.demo.recording import Recording
+from dreamzero_bringup.demo.recording import PolicyReport, Recording
 from dreamzero_policy.types import NS_PER_S
 
 _RECENT_NS = 2 * NS_PER_S
@@ -27,7 +27,8 @@ def status_text(recording: Recording, now_ns: int) -> str:
     ):
         parts.append(f"{name} {_count(times, since) * NS_PER_S / _RECENT_NS:.1f} Hz")
     if recording.policy:
-        parts.append(f"latency {recording.policy[-1].latency_s * 1e3:.0f} ms")
+        policy = recording.policy[-1]
+        parts.append(f"latency {policy.latency_s * 1e3:.0f} ms{_stages(policy)}")
     if recording.controller:
         last = recording.controller[-1]
         limited = sum(last.limited_ticks.values())
@@ -35,6 +36,20 @@ def status_text(recording: Recording, now_ns: int) -> str:
         parts.append(f"limits hit {limited} joint ticks")
         parts.append(f"{last.mode.lower()} {last.hold_reason}".strip())
     return ", ".join(parts)
+
+
+def _stages(policy: PolicyReport) -> str:
+    """The 95th percentile of the call and of the stage that takes longest, once there are some."""
+    spreads = {
+        name: p95
+        for name, (_, p95, _) in policy.percentiles.items()
+        if not name.startswith("denoise ")  # which are within denoise
+    }
+    total = spreads.pop("total", None)
+    if total is None or not spreads:
+        return ""
+    slowest = max(spreads, key=spreads.__getitem__)
+    return f" (p95 {total * 1e3:.0f}, {slowest} {spreads[slowest] * 1e3:.0f})"
 
 
 def _count(times: object, since: int) -> int:

@@ -41,6 +41,12 @@ def test_figures_of_a_closed_loop(recording):
     policy = figures["policy"]
     assert policy["latency_ms"]["count"] == 12  # reports that repeat count once
     assert policy["latency_ms_by_stage"]["denoise"]["p99"] == 250.0
+    assert policy["latency_ms_by_stage_own"]["denoise"] == {
+        "p50": 200.0,
+        "p95": 250.0,
+        "p99": 300.0,
+    }
+    assert (policy["observations_dropped"], policy["calls_cancelled"]) == (0, 2)
     assert policy["reset_reasons"] == {"first_call": 1}
     assert figures["chunk_delay_ms"]["p50"] == 400.0
     assert figures["untrained"] is True

@@ -11,7 +11,7 @@ def test_one_line_with_rates_latency_age_and_limits(recording):
     assert "6.0 s" in text
     assert "commands 30.0 Hz" in text
     assert "canvases 5.0 Hz" in text
-    assert "latency 400 ms" in text
+    assert "latency 400 ms (p95 500, denoise 250)" in text
     assert "chunk age 0.40 s" in text
     assert "limits hit 0 joint ticks" in text
     assert "\n" not in text

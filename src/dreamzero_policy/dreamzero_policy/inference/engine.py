@@ -123,7 +123,7 @@ class Engine:
             self._network = network()
             new_window = partial(Window, self._network, self.branches, blocks=self._blocks)
         else:
-            lead = ranks.join(network, loaded.config, self.branches, self._blocks)
+            lead = ranks.join(network, self._blocks)
             self._network, new_window = lead.network, lead.window
         self._warm_blocks = options.warm_blocks if options.restart == "warm" else 0
         self._contexts = Contexts(loaded.model, self._network, new_window, self._blocks)

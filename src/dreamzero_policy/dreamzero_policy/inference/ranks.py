@@ -27,14 +27,15 @@ from typing import NamedTuple
 import torch
 import torch.distributed as dist
 
+from dreamzero_policy.checkpoint import load as checkpoint
 from dreamzero_policy.embodiments.embodiment import TimeBase
 from dreamzero_policy.inference import device as devices
+from dreamzero_policy.inference import prepare
 from dreamzero_policy.inference.cancellation import CancelledError
 from dreamzero_policy.inference.forwards import Network
 from dreamzero_policy.inference.options import EngineOptions
 from dreamzero_policy.inference.parallel import Command, Layout, Lead, Team
 from dreamzero_policy.inference.split import Tokens
-from dreamzero_policy.model.config import ModelConfig
 
 LOOPBACK = "127.0.0.1"
 _NETWORK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
@@ -109,7 +110,7 @@ class _Child:
             numbers = map(str, (rank, os.getpid(), theirs.fileno()))
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", module, *numbers],
-                env={**os.environ, **_NETWORK},
+                env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **_NETWORK},
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
             )
@@ -143,10 +144,12 @@ class Ranks:
         start_s: how long loading, and each call until ``warm``, may take [s].
 
     Attributes:
+        layout: who computes what.
         failure: why they are of no use any more; empty while they work.
 
     Raises:
-        ValueError: fewer than two, or more than there are GPUs.
+        ValueError: fewer than two, or more than there are GPUs or tokens to divide; or there is no
+            such checkpoint.
     """
 
     def __init__(
@@ -154,6 +157,13 @@ class Ranks:
     ) -> None:
         if count < 2:
             raise ValueError(f"ranks: expected at least 2 processes, got {count}")
+        config = checkpoint.sizes(recipe.source)
+        self.layout = Layout.of(count, prepare.branches(config, recipe.options))
+        if self.layout.split > config.frame_seqlen:
+            raise ValueError(
+                f"ranks: expected at most {config.frame_seqlen} to divide the tokens of a frame, "
+                f"got {self.layout.split}"
+            )
         self._recipes = [recipe.of(rank) for rank in range(count)]
         self._answer_s, self._patience = answer_s, start_s
         self._children: list[_Child] = []
@@ -176,36 +186,16 @@ class Ranks:
         """Process ids of the ranks above zero."""
         return tuple(child.popen.pid for child in self._children)
 
-    @property
-    def layout(self) -> Layout | None:
-        """Who computes what; None before ``join``."""
-        return None if self._team is None else self._team.layout
-
-    def join(
-        self,
-        network: Callable[[Tokens], Network],
-        config: ModelConfig,
-        branches: int,
-        blocks: int,
-    ) -> Lead:
+    def join(self, network: Callable[[Tokens], Network], blocks: int) -> Lead:
         """Waits until every rank has loaded and connects them.
 
         Args:
             network: makes rank 0's share.
-            config: of the network.
-            branches: of guidance.
             blocks: blocks in a window.
 
         Raises:
             RankError: a rank ended, or is not there in time.
-            ValueError: more ranks than can share the model.
         """
-        layout = Layout.of(len(self._recipes), branches)
-        if layout.split > config.frame_seqlen:
-            raise ValueError(
-                f"ranks: expected at most {config.frame_seqlen} to divide the tokens of a frame, "
-                f"got {layout.split}"
-            )
         end = time.monotonic() + self._patience
         for child in self._children:
             while not child.link.poll(_LOOK_S) and not self.failure:
@@ -222,8 +212,8 @@ class Ranks:
         if device.type == "cuda":
             torch.cuda.set_device(device)
         with self.answering():
-            self._send(Joining(store.port, layout, blocks))
-            self._team = Team(layout, 0, device, store)
+            self._send(Joining(store.port, self.layout, blocks))
+            self._team = Team(self.layout, 0, device, store)
         return Lead(network(self._team.tokens), self._team, self._send, blocks)
 
     def warm(self) -> None:

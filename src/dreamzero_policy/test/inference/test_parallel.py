@@ -172,9 +172,9 @@ def test_a_rank_that_hangs_is_ended(loaded, whole):
 
 
 def test_a_rank_that_cannot_load_says_why(loaded):
-    recipe = replace(RECIPE, source="/nowhere")
+    recipe = replace(RECIPE, robot="nobody")
     with (
-        pytest.raises(RankError, match=r"rank 1: .*expected a checkpoint's directory"),
+        pytest.raises(RankError, match=r"rank 1: ValueError: .*nobody"),
         engine_of(loaded, 2, recipe),
     ):
         pass
@@ -245,3 +245,7 @@ def test_too_few_processes_or_devices_are_refused():
         Ranks(RECIPE, 1)
     with pytest.raises(ValueError, match="CUDA devices here"):
         Ranks(replace(RECIPE, device="cuda:0"), 2)
+    with pytest.raises(ValueError, match="at most 50 to divide the tokens of a frame, got 51"):
+        Ranks(RECIPE, 51)
+    with pytest.raises(ValueError, match="expected a checkpoint's directory"):
+        Ranks(replace(RECIPE, source="/nowhere"), 2)

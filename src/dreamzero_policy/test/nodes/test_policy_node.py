@@ -1,12 +1,16 @@
 """The policy as a process over DDS, with the untrained tiny model."""
 
+import os
+import signal
 import threading
 import time
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from dreamzero_msgs import msg as dz
 from dreamzero_msgs.action import RunPolicy
 from rclpy.action import ActionClient
@@ -338,3 +342,67 @@ def test_compressed_canvases_are_followed_and_cut_ones_are_waited_out(robot):
     robot.cut = 0
     robot.wait_for_chunks(2)
     assert robot.process.stop() == 0
+
+
+@pytest.mark.timeout(400)
+def test_a_policy_over_two_processes_and_the_end_of_one(start, bench):
+    """Chunks, a changed instruction in a call, a killed rank: said everywhere, and no way on."""
+    process = start("policy_node", robot="droid", evaluations=16, ranks=2, replan_frames=1)
+    robot = Robot(bench)
+    robot.wait_for_state(Status.IDLE, 240.0)
+    assert robot.statuses[-1].ranks == 2
+    health = bench.listen(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
+    assert robot.operator.wait_for_server(20.0)
+    robot.instruct("pick up the red block")
+    robot.wait_for_chunks(2)
+    for index in range(20):  # one of them comes while a call runs
+        if robot.statuses[-1].calls_cancelled:
+            break
+        robot.instruct(f"stack {index} blocks")
+        robot.wait_for_chunks(1)
+        bench.spin(0.13)
+    assert robot.statuses[-1].calls_cancelled
+    assert robot.statuses[-1].last_cancel_reason == "prompt_changed"
+    bench.spin_until(lambda: "publish" in robot.statuses[-1].timed_stages)
+    said = robot.statuses[-1]
+    stages = dict(zip(said.timed_stages, said.stage_p50, strict=True))
+    assert {"receive", "denoise", "denoise 1", "denoise 16", "total", "publish"} <= set(stages)
+    assert stages["denoise 2"] < stages["denoise"] < stages["total"] <= 60.0
+
+    (rank,) = children(process.child.pid)
+    goal = robot.instruct("go on")
+    robot.wait_for_chunks(1)
+    os.kill(rank, signal.SIGKILL)
+    ended = robot.result(goal)
+    assert ended.outcome == Result.FAILED
+    assert f"rank 1 (process {rank}) was killed by SIGKILL" in ended.message
+    robot.wait_for_state(Status.FAILED)
+    assert "rank 1" in robot.statuses[-1].message
+    assert robot.instruct("once more") is None
+    bench.spin_until(
+        lambda: any(
+            "ranks" in each.name and each.level == each.ERROR and "rank 1" in each.message
+            for array in health
+            for each in array.status
+        )
+    )
+    count = len(robot.chunks)
+    bench.spin(1.0)
+    assert len(robot.chunks) == count
+    assert process.stop() == 0, process.log
+
+
+def test_ranks_that_cannot_be_are_refused_in_one_line(start, bench):
+    process = start("policy_node", robot="droid", ranks=64, guidance_scale=1.0)
+    assert process.wait() == 2
+    assert "ranks: expected at most 50" in process.log
+
+
+def children(pid):
+    """Ranks that a process has started."""
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+        if "rank_process" in Path(f"/proc/{child}/cmdline").read_text()
+    ]
