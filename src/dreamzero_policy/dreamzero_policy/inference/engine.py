@@ -175,7 +175,7 @@ class Engine:
         frames = 2 * self.time_base.frames_per_chunk
         whole = self.embodiment.example(frames=frames)
         if self._compiles:
-            with self._answering():
+            with self._answering(), self._streams.call():
                 self._warm_up_forwards(whole)
         for newest in (0, 1, self.time_base.frames_per_chunk, frames - 1):
             seen = slice(0, newest + 1)
