@@ -42,8 +42,10 @@ _NETWORK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 """Ranks are on one machine: their connections must not depend on a cable or a radio."""
 
 _LOOK_S = 0.1
-_END_S = 2.0
-"""How long a rank may take to end when asked, and how long its end may take to be noticed [s]."""
+_NOTICE_S = 2.0
+"""How long it may take until the end of a rank that broke a connection is noticed [s]."""
+_END_S = 0.5
+"""How long a rank may take to end when asked, of the time that a node's stop has [s]."""
 
 
 class RankError(RuntimeError):
@@ -236,7 +238,7 @@ class Ranks:
         except Exception as error:
             if self._told == told:
                 raise  # nothing was begun
-            self._ended.wait(_END_S)
+            self._ended.wait(_NOTICE_S)
             self.fail(f"rank 0 failed: {type(error).__name__}: {error}")
             raise RankError(self.failure) from error
         finally:
@@ -289,7 +291,7 @@ class Ranks:
         try:
             return child.link.recv()
         except EOFError:
-            self._ended.wait(_END_S)
+            self._ended.wait(_NOTICE_S)
             return "it ended while it loaded"
 
     def _check(self) -> None:

@@ -196,14 +196,15 @@ def test_a_failure_of_rank_0_ends_the_others(loaded, whole, monkeypatch):
         wait_until(lambda: gone(ranks.pids[0]))
 
 
-def test_ranks_end_with_rank_0():
-    """Rank 0 is killed while the others wait for it."""
+@pytest.mark.parametrize("loaded", [True, False], ids=["waiting", "loading"])
+def test_ranks_end_with_rank_0(loaded):
+    """Rank 0 is killed while the others wait for it, or before they have loaded."""
     script = (
         "import time\n"
         "from dreamzero_policy.inference.options import EngineOptions\n"
         "from dreamzero_policy.inference.ranks import Ranks, Recipe\n"
         "ranks = Ranks(Recipe('random:tiny', 'droid', EngineOptions()), 3)\n"
-        "[child.link.poll(60.0) for child in ranks._children]\n"
+        f"{'[child.link.poll(60.0) for child in ranks._children]' if loaded else ''}\n"
         "print(*ranks.pids, flush=True)\n"
         "time.sleep(600)\n"
     )
@@ -245,7 +246,7 @@ def test_too_few_processes_or_devices_are_refused():
         Ranks(RECIPE, 1)
     with pytest.raises(ValueError, match="CUDA devices here"):
         Ranks(replace(RECIPE, device="cuda:0"), 2)
-    with pytest.raises(ValueError, match="at most 50 to divide the tokens of a frame, got 51"):
-        Ranks(RECIPE, 51)
+    with pytest.raises(ValueError, match="at most 60 to divide the tokens of a frame, got 61"):
+        Ranks(RECIPE, 61)
     with pytest.raises(ValueError, match="expected a checkpoint's directory"):
         Ranks(replace(RECIPE, source="/nowhere"), 2)

@@ -395,7 +395,7 @@ def test_a_policy_over_two_processes_and_the_end_of_one(start, bench):
 def test_ranks_that_cannot_be_are_refused_in_one_line(start, bench):
     process = start("policy_node", robot="droid", ranks=64, guidance_scale=1.0)
     assert process.wait() == 2
-    assert "ranks: expected at most 50" in process.log
+    assert "ranks: expected at most 60" in process.log
 
 
 def children(pid):
