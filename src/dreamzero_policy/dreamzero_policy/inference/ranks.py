@@ -319,7 +319,8 @@ class Ranks:
             if poll.poll(1e3 * _LOOK_S):
                 time.sleep(_LOOK_S)  # who lost a peer may end first: the one that was killed counts
                 endings = [ending for child in self._children if (ending := child.ending())]
-                self.fail(next((one for one in endings if "killed" in one), endings[0]))
+                killed = [ending for ending in endings if "was killed" in ending]
+                self.fail(next(iter(killed + endings), "a rank ended"))
             deadline = self._deadline
             if deadline is not None and time.monotonic() > deadline:
                 self.fail(f"no answer of the other ranks within {self._patience:g} s")
