@@ -11,7 +11,8 @@ import torch.distributed as dist
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.inference import prepare
-from dreamzero_policy.inference.parallel import Mirror, Team
+from dreamzero_policy.inference.mirror import Mirror
+from dreamzero_policy.inference.parallel import Team
 from dreamzero_policy.inference.ranks import LOOPBACK, Joining, Recipe
 from dreamzero_policy.model.dreamzero import DreamZero
 

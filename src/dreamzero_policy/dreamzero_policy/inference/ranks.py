@@ -33,8 +33,9 @@ from dreamzero_policy.inference import device as devices
 from dreamzero_policy.inference import prepare
 from dreamzero_policy.inference.cancellation import CancelledError
 from dreamzero_policy.inference.forwards import Network
+from dreamzero_policy.inference.lead import Lead
 from dreamzero_policy.inference.options import EngineOptions
-from dreamzero_policy.inference.parallel import Command, Layout, Lead, Team
+from dreamzero_policy.inference.parallel import Command, Layout, Team
 from dreamzero_policy.inference.split import Tokens
 
 LOOPBACK = "127.0.0.1"
