@@ -26,7 +26,7 @@ from dreamzero_policy.model.block import Block
 from dreamzero_policy.model.dit import CausalDiT
 
 
-class Given(NamedTuple):
+class Branch(NamedTuple):
     """What a branch is told beside the samples: [B, text_len, text_dim] and [B, tokens, clip_dim]."""
 
     text: Tensor
@@ -69,7 +69,7 @@ class LiteralForward:
         latents: Tensor,
         tau: Tensor,
         y: Tensor | None,
-        given: Given,
+        branch: Branch,
         caches: list[Tensor],
         start_frame: int,
         vectors: tuple[Tensor, Tensor, Tensor] | None = None,
@@ -80,7 +80,7 @@ class LiteralForward:
             latents: [B, C, F, h, w].
             tau: [B, F] timesteps of the frames.
             y: [B, 4 + C, F, h, w] condition; None where the network reads none.
-            given: prompt and first image.
+            branch: prompt and first image.
             caches: of every block.
             start_frame: absolute latent frame of the first.
             vectors: actions [B, n_a, 32], their timesteps [B, n_a] and states [B, n_s, 64]; None for
@@ -107,8 +107,8 @@ class LiteralForward:
         e = dit.time_embedding(_waves(timestep.flatten(), config.freq_dim).type_as(x))
         e = e.unflatten(0, timestep.shape)
         rows_of = dit.time_projection(e).unflatten(2, (6, config.dim))
-        image = dit.img_emb(given.clip)
-        context = torch.cat([image, dit.text_embedding(given.text)], dim=1)
+        image = dit.img_emb(branch.clip)
+        context = torch.cat([image, dit.text_embedding(branch.text)], dim=1)
         left = []
         for block, cache in zip(dit.blocks, caches, strict=True):
             x, updated = self._block(

@@ -95,11 +95,12 @@ def forward(config: ModelConfig, rates: Rates, frames: int, branches: int = 1) -
 
 
 def chunk(config: ModelConfig, rates: Rates, frames: int, case: Case) -> float:
-    """Seconds of a chunk whose context has so many latent frames; 1: the window has just begun.
+    """Seconds of a chunk whose context has so many latent frames.
 
-    What a window needs beside that when it begins is ``restart``.
+    Where that is 1 the window has just begun, and needs ``restart`` in place of ``encode``, which
+    the design's table counts there, too.
     """
-    seconds = _encode(config, rates, frames, case) + _refresh_alone(config, rates, frames, case)
+    seconds = encode(config, rates, case) + _refresh_alone(config, rates, frames, case)
     for index, branches in enumerate(case.forwards):
         work, moved = counts.denoise(config, frames), _weights(config, rates)
         if case.published:
@@ -142,8 +143,8 @@ def mean(config: ModelConfig, rates: Rates, case: Case) -> float:
     return sum(seconds) / len(seconds)
 
 
-def _encode(config: ModelConfig, rates: Rates, frames: int, case: Case) -> float:
-    """The clip of a block, or its newest group alone; the first frame is counted the same way."""
+def encode(config: ModelConfig, rates: Rates, case: Case) -> float:
+    """Seconds of a block's clip, or of its newest group alone, through the VAE."""
     if not case.encode:
         return 0.0
     groups = 1 if case.pruned else config.num_frame_per_block
