@@ -1,4 +1,4 @@
-"""Rows as bars, with their floors and goals; without matplotlib there is no picture, and it says so."""
+"""Rows as bars, with floors and goals; without matplotlib there is no picture, and it says so."""
 
 from __future__ import annotations
 

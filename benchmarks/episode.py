@@ -167,8 +167,10 @@ class Episode:
         if self._encoders is not None:
             return self._encoders.first()
         y = self._given.y
-        return self._given.clip, lambda start, count: y[:, :, start : start + count], (
-            self._given.first
+        return (
+            self._given.clip,
+            lambda start, count: y[:, :, start : start + count],
+            (self._given.first),
         )
 
     def _latents(self) -> Tensor:
@@ -348,7 +350,9 @@ class OneForward:
         tau = torch.full((batch, count), 833, device=weight.device)
         rows = torch.full((batch, config.num_action_per_block), 833, device=weight.device)
         dtype = weight.dtype
-        self._noisy = Noisy(given.video.to(dtype), tau, given.actions.to(dtype), rows, given.state, y)
+        self._noisy = Noisy(
+            given.video.to(dtype), tau, given.actions.to(dtype), rows, given.state, y
+        )
 
     @torch.inference_mode()
     def __call__(self) -> tuple[Tensor, Tensor]:

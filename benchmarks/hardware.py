@@ -98,7 +98,12 @@ def rates(name: str, device: torch.device, dtype: torch.dtype) -> dict[str, Rate
 
 def _ask(what: str, device: torch.device) -> str:
     """One answer of nvidia-smi; a question mark where there is none."""
-    query = ("nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader", f"-i={device.index or 0}")
+    query = (
+        "nvidia-smi",
+        f"--query-gpu={what}",
+        "--format=csv,noheader",
+        f"-i={device.index or 0}",
+    )
     try:
         answer = subprocess.run(query, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):

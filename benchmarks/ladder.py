@@ -11,8 +11,8 @@ are not encoded, and floors and rows leave that out alike.
     python benchmarks/ladder.py --preset wan22_5b        the small recipe
     python benchmarks/ladder.py --preset tiny --device cpu --row-seconds 2
 
-A run that was cut off, or that ran out of its time, is gone on with by the same command. On a machine
-without this project installed, from a copied folder:
+A run that was cut off, or that ran out of its time, is gone on with by the same command. On a
+machine without this project installed, from a copied folder:
 
     PYTHONPATH=src/dreamzero_policy:src/dreamzero_bringup python3 benchmarks/ladder.py
 """
@@ -46,7 +46,7 @@ from episode import Episode, OneForward, Published, Sampling
 from literal import LiteralForward
 from networks import contexts, given, make
 from results import percentiles
-from rows import NotRun, Rows, add_arguments
+from rows import NotRunError, Rows, add_arguments
 
 PROBE_LAYERS = 2
 """Of the network that errors are measured on: as wide as the real one, and it fits in float32."""
@@ -155,9 +155,7 @@ def rungs() -> list[Rung]:
             goals={"droid_14b": 70.0},
         )
     )
-    rows.append(
-        Rung("Flash shape, one step, NVFP4", "shape only", flash, alone, precision="nvfp4")
-    )
+    rows.append(Rung("Flash shape, one step, NVFP4", "shape only", flash, alone, precision="nvfp4"))
     return rows
 
 
@@ -189,7 +187,7 @@ class Bench:
         """The network in a precision; rows come in an order that never turns back.
 
         Raises:
-            NotRun: the device, or this version, cannot.
+            NotRunError: the device, or this version, cannot.
         """
         if self._dit is None or precision not in ("none", self._precision):
             if self._precision != "none":
@@ -223,7 +221,7 @@ class Bench:
         """The engine's forwards, compiled or not.
 
         Raises:
-            NotRun: there is no compiler here.
+            NotRunError: there is no compiler here.
         """
         if not self.cuda and not self._packed:
             self._packed = pack_linears(dit) > 0  # as the engine does
@@ -249,11 +247,11 @@ def module(name: str):  # noqa: ANN201 - whatever it has
     """A part of the engine that this version may lack.
 
     Raises:
-        NotRun: it does.
+        NotRunError: it does.
     """
     name = f"dreamzero_policy.inference.{name}"
     if find_spec(name) is None:
-        raise NotRun(f"this version has no {name}")
+        raise NotRunError(f"this version has no {name}")
     return import_module(name)
 
 
@@ -261,12 +259,12 @@ def convert(dit: CausalDiT, precision: str) -> None:
     """Quantises a network in place.
 
     Raises:
-        NotRun: the device does not compute in this precision, or the library for it is not here.
+        NotRunError: the device does not compute in this precision, or its library is not here.
     """
     try:
         module("quantize").quantize(dit, precision)
     except (ValueError, ImportError) as error:
-        raise NotRun(str(error)) from error
+        raise NotRunError(str(error)) from error
 
 
 def measure_rung(bench: Bench, rung: Rung) -> dict:
@@ -274,7 +272,7 @@ def measure_rung(bench: Bench, rung: Rung) -> dict:
     said: list[str] = []
     compiled = bench.compiles(rung)
     if rung.name == COMPILED and not compiled:
-        raise NotRun("nothing is compiled on a CPU but with --compile yes")
+        raise NotRunError("a CPU compiles with --compile yes only")
     error = probe(bench, rung)
     dit = bench.dit(rung.precision)
     if bench.cuda:
@@ -505,7 +503,7 @@ def main() -> int:
 
 
 def _not_run(why: str) -> dict:
-    raise NotRun(why)
+    raise NotRunError(why)
 
 
 if __name__ == "__main__":

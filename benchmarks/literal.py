@@ -1,7 +1,7 @@
 """One forward with every cost that the published inference path has: what ours is measured against.
 
-Written from the equations (design: model.md 2 and 4), without a thought for speed, on the weights of
-a ``CausalDiT``. What it does that ours does not, each time, for every branch:
+Written from the equations (design: model.md 2 and 4), without a thought for speed, on the weights
+of a ``CausalDiT``. What it does that ours does not, each time, for every branch:
 
 * projects prompt and first image, and makes every block's cross-attention keys of them;
 * embeds the timestep of every token, and modulates every token by rows of its own;
@@ -9,8 +9,8 @@ a ``CausalDiT``. What it does that ours does not, each time, for every branch:
 * joins stored and new keys, joins action and state keys to these, and stacks what was joined into a
   new cache, also where nobody keeps it.
 
-Shapes as in ``model/dit.py``: B sequences, F latent frames, S tokens per frame, L tokens, D channels,
-n heads of width d.
+Shapes as in ``model/dit.py``: B sequences, F latent frames, S tokens per frame, L tokens, D
+channels, n heads of width d.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dreamzero_policy.model.dit import CausalDiT
 
 
 class Branch(NamedTuple):
-    """What a branch is told beside the samples: [B, text_len, text_dim] and [B, tokens, clip_dim]."""
+    """What a branch is told: a prompt [B, text_len, text_dim], an image [B, tokens, clip_dim]."""
 
     text: Tensor
     clip: Tensor
@@ -83,8 +83,8 @@ class LiteralForward:
             branch: prompt and first image.
             caches: of every block.
             start_frame: absolute latent frame of the first.
-            vectors: actions [B, n_a, 32], their timesteps [B, n_a] and states [B, n_s, 64]; None for
-                clean frames.
+            vectors: actions [B, n_a, 32], their timesteps [B, n_a] and states [B, n_s, 64]; None
+                for clean frames.
         """
         dit, config = self.dit, self.dit.config
         if y is not None and config.condition_channels:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dreamzero_policy.model.dit import CausalDiT
 from literal import Branch, Output
-from rows import NotRun
+from rows import NotRunError
 
 _DIT = "groot.vla.model.dreamzero.modules.wan_video_dit_action_casual_chunk"
 _SUB = "groot.vla.model.dreamzero.modules.wan2_1_submodule"
@@ -29,21 +29,21 @@ class ReferenceForward:
         folder: with ``groot`` in it.
 
     Raises:
-        NotRun: it cannot be imported from there, or does not take these sizes.
+        NotRunError: it cannot be imported from there, or does not take these sizes.
     """
 
     def __init__(self, dit: CausalDiT, folder: Path) -> None:
         config = self._config = dit.config
         if not (folder / "groot").is_dir():
-            raise NotRun(f"--reference: {folder} has no folder 'groot'")
+            raise NotRunError(f"--reference: {folder} has no folder 'groot'")
         if config.image.tokens != 257:
-            raise NotRun(f"the reference takes 257 image tokens, not {config.image.tokens}")
+            raise NotRunError(f"the reference takes 257 image tokens, not {config.image.tokens}")
         sys.path.insert(0, str(folder))
         try:
             network = __import__(_DIT, fromlist=["_"])
             parts = __import__(_SUB, fromlist=["_"])
         except ImportError as error:
-            raise NotRun(f"--reference: {error}") from error
+            raise NotRunError(f"--reference: {error}") from error
         finally:
             sys.path.remove(str(folder))
         if dit.patch_embedding.weight.device.type == "cpu":

@@ -32,9 +32,11 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Prints a table."""
-    print(f"\n{title}\n\n{markdown(columns, rows)}\n")
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Prints a table, and gives it as markdown."""
+    text = f"{title}\n\n{markdown(columns, rows)}\n"
+    print(f"\n{text}")
+    return text
 
 
 def where() -> dict[str, object]:
@@ -48,9 +50,11 @@ def where() -> dict[str, object]:
     }
 
 
-def save(name: str, result: dict, folder: Path = FOLDER) -> None:
-    """Writes ``<name>.json`` with what ``where`` says."""
+def save(name: str, result: dict, folder: Path = FOLDER, tables: Sequence[str] = ()) -> None:
+    """Writes ``<name>.json`` with what ``where`` says, and what ``show`` gave as ``<name>.md``."""
     write(folder / f"{name}.json", json.dumps({**where(), **result}, indent=2) + "\n")
+    if tables:
+        write(folder / f"{name}.md", "\n".join(tables))
 
 
 def write(path: Path, text: str) -> None:

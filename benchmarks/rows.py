@@ -26,7 +26,7 @@ COLUMNS = (
 )
 
 
-class NotRun(Exception):
+class NotRunError(Exception):
     """This machine, or this run, cannot measure a row; the message says why."""
 
 
@@ -102,7 +102,7 @@ class Rows:
         """The row, whatever happens."""
         try:
             return self._row(name, facts, MEASURED, **work())
-        except NotRun as error:
+        except NotRunError as error:
             return self._row(name, facts, NOT_RUN, why=str(error))
         except (RuntimeError, ValueError, ImportError, NotImplementedError) as error:
             words = str(error).strip().splitlines() or [""]

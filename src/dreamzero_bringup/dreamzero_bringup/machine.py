@@ -9,7 +9,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _PACKAGES = (
-    *("ros-rclpy", "numpy", "torch", "torchao", "triton", "diffusers", "transformers", "safetensors"),
+    *(
+        "ros-rclpy",
+        "numpy",
+        "torch",
+        "torchao",
+        "triton",
+        "diffusers",
+        "transformers",
+        "safetensors",
+    ),
     *("mujoco", "ruckig"),
 )
 

@@ -2,14 +2,13 @@
 
 Pure arithmetic on a ``ModelConfig``; a test compares it with the modules themselves, built on the
 meta device. An operation is a multiplication or an addition in a matrix product; elementwise work
-is not counted. ``encoder_counts.py`` does the same for the encoders, ``floor.py`` makes times of it.
-
-Symbols: D token channels, M feed-forward channels, S video tokens per latent frame, K latent frames,
-n_a actions and n_s states per block.
+is not counted. ``encoder_counts.py`` does the same for the encoders, ``floor.py`` makes times of
+it.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple, Self
 
 from dreamzero_policy.model.config import ModelConfig
@@ -150,13 +149,13 @@ def embed_context(config: ModelConfig) -> Work:
 
 
 def block_parameters(config: ModelConfig) -> int:
-    """Weights of one block that every token meets: attention, cross-attention's two, feed-forward."""
+    """Weights of one block that every token meets: those of the image and the prompt left out."""
     return 6 * config.dim**2 + 2 * config.dim * config.ffn_dim
 
 
 def _affine(*widths: int) -> int:
     """Numbers in affine layers one after the other."""
-    return sum((a + 1) * b for a, b in zip(widths, widths[1:]))
+    return sum((a + 1) * b for a, b in pairwise(widths))
 
 
 def _tail(config: ModelConfig) -> int:

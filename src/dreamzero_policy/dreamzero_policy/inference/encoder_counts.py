@@ -7,6 +7,7 @@ group costs does not depend on those before it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from dreamzero_policy.inference.counts import Work
@@ -40,8 +41,13 @@ def image_parameters(config: ImageConfig) -> int:
     d, m = config.dim, config.ffn_dim
     layer = 4 * (d + 1) * d + (d + 1) * m + (m + 1) * d + 4 * d
     patches = 3 * config.patch_size**2 * d
-    return d + patches + config.tokens * d + 4 * d + config.num_layers * layer + (
-        d * config.projection_dim + 1
+    return (
+        d
+        + patches
+        + config.tokens * d
+        + 4 * d
+        + config.num_layers * layer
+        + (d * config.projection_dim + 1)
     )
 
 
@@ -139,7 +145,7 @@ def _encoder(config: VaeConfig) -> Iterator[_Layer]:
     widths = [config.base_dim * mult for mult in (1, *config.dim_mult)]
     frames, last = TEMPORAL_STRIDE, len(config.dim_mult) - 1
     yield _Layer(3 * config.patch_size**2, widths[0], 27, 0, frames)
-    for level, (inputs, outputs) in enumerate(zip(widths, widths[1:])):
+    for level, (inputs, outputs) in enumerate(pairwise(widths)):
         for block in range(config.num_res_blocks):
             yield from _residual(inputs if block == 0 else outputs, outputs, level, frames)
         if level < last:
@@ -155,12 +161,14 @@ def _encoder(config: VaeConfig) -> Iterator[_Layer]:
 
 def _decoder(config: VaeConfig) -> Iterator[_Layer]:
     """Every convolution from a latent to pixels."""
-    widths = [config.decoder_base_dim * mult for mult in (config.dim_mult[-1], *config.dim_mult[::-1])]
+    widths = [
+        config.decoder_base_dim * mult for mult in (config.dim_mult[-1], *config.dim_mult[::-1])
+    ]
     frames, last = 1, len(config.dim_mult) - 1
     yield _Layer(config.z_dim, config.z_dim, 1, last, frames)
     yield _Layer(config.z_dim, widths[0], 27, last, frames)
     yield from _middle(widths[0], last, frames)
-    for step, (inputs, outputs) in enumerate(zip(widths, widths[1:])):
+    for step, (inputs, outputs) in enumerate(pairwise(widths)):
         inputs = inputs if config.residual or step == 0 else inputs // 2
         for block in range(config.num_res_blocks + 1):
             yield from _residual(inputs if block == 0 else outputs, outputs, last - step, frames)

@@ -1,7 +1,7 @@
-"""The least time that a chunk can take on a device: operations over its rates, bytes over its bandwidth.
+"""The least time that a chunk can take on a device: operations over rates, bytes over bandwidth.
 
-No program is faster than this by the operations that are counted (``counts.py``), so a measured time
-is given as a share of it. The device's rates come from outside: a data sheet's, or those that the
+No program that does what is counted (``counts.py``) is faster, so a measured time is given as a
+share of it. The device's rates come from outside: a data sheet's, or those that the
 benchmark measured on it in the same run.
 
 A chunk at a boundary is: the newest frames encoded, put into the cache of every branch (refresh),

@@ -46,7 +46,8 @@ def test_the_image_encoder(name):
     every = encoder_counts.image(config)
     layers = config.num_layers
     whole = every._replace(
-        linear=every.linear * layers / (layers - 1), attention=every.attention * layers / (layers - 1)
+        linear=every.linear * layers / (layers - 1),
+        attention=every.attention * layers / (layers - 1),
     )
     assert whole.total == pytest.approx(found, rel=1e-9)
 
