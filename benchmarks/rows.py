@@ -123,13 +123,19 @@ class Rows:
         self._write()
         table = markdown(COLUMNS, [cells for row in self.rows.values() for cells in lines(row)])
         print(f"\n{self._title}\n\n{table}\n")
-        for key, value in self.setup.items():
-            print(f"{key}: {value}")
-        about = "\n".join(f"* {key}: {value}" for key, value in self.setup.items())
+        about = "\n".join(f"* {key}: {value}" for key, value in self._about().items())
+        print(about)
         path = self._args.out / f"{self._name}.md"
         write(path, f"# {self._title}\n\n{about}\n\n{table}\n")
         draw(path.with_suffix(".png"), self._title, list(self.rows.values()))
         return int(any(row["state"] == "failed" for row in self.rows.values()))
+
+    def _about(self) -> dict[str, object]:
+        """What to know beside the figures."""
+        here = where()
+        machine = ", ".join(f"{key} {value}" for key, value in here["machine"].items())
+        versions = ", ".join(f"{key} {value}" for key, value in here["versions"].items())
+        return {**self.setup, "machine": machine, "versions": versions, "commit": here["commit"]}
 
     def _write(self) -> None:
         """The file, whole."""
