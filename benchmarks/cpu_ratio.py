@@ -80,7 +80,7 @@ class Pair:
         if reference is not None and config.image.tokens == 257:
             made = import_module("reference").ReferenceForward(slow, reference)
             self.published, self.name = made, "the reference"
-        pack_linears(self._fast)
+        pack_linears(self._fast, limit=8 << 30)
         self.encoders: Encoders | None = None
         if config.vae is not None:
             self.encoders = import_module("encoders").RandomEncoders(config, CPU, torch.float32)

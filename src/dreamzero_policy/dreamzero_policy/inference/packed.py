@@ -8,15 +8,13 @@ second time, and later changes of a weight are not seen.
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 
 NARROWEST = 256
 """Width from which a layout of its own pays; below, only what ends in a GELU gains."""
 
-LIMIT = 4 << 30
+LIMIT = 1 << 30
 """Bytes of weights above which nothing is laid out: the copy would be as large."""
 
 
@@ -24,8 +22,8 @@ def pack_linears(model: nn.Module, limit: int = LIMIT) -> int:
     """Has the plain linear layers of ``model`` computed by oneDNN where that can be done and pays.
 
     Nothing changes where oneDNN is not built in, nor for weights on another device or in another
-    dtype than float32, nor while gradients are on. Layers that were replaced before, by quantised
-    ones for instance, stay as they are.
+    dtype than float32, nor while gradients are on or a compiler looks. Layers that were replaced
+    before, by quantised ones for instance, stay as they are.
 
     Args:
         model: finished; what is done to its weights otherwise comes before this.
@@ -44,12 +42,12 @@ def pack_linears(model: nn.Module, limit: int = LIMIT) -> int:
             continue
         first, gelu, second = parts
         if gelu.approximate == "tanh" and _fits(first) and _fits(second):
-            module.forward = partial(_feed_forward, module, _laid_out(first), _laid_out(second))
+            module.forward = _FeedForward(module)
             count += 2
             layers = {name: each for name, each in layers.items() if each not in (first, second)}
     for layer in layers.values():
         if min(layer.weight.shape) >= NARROWEST:
-            layer.forward = partial(_linear, layer, _laid_out(layer))
+            layer.forward = _Linear(layer)
             count += 1
     return count
 
@@ -70,17 +68,44 @@ def _laid_out(layer: nn.Linear) -> Tensor:
     return torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach())
 
 
-def _linear(layer: nn.Linear, weight: Tensor, x: Tensor) -> Tensor:
-    """What ``nn.Linear`` computes."""
-    if torch.is_grad_enabled() or x.dtype != torch.float32:
-        return nn.Linear.forward(layer, x)
-    return torch.ops.mkldnn._linear_pointwise(x, weight, layer.bias, "none", [], "")
+class _Linear:
+    """What ``nn.Linear`` computes.
+
+    Args:
+        layer: the layer.
+    """
+
+    def __init__(self, layer: nn.Linear) -> None:
+        self._layer, self._weight = layer, _laid_out(layer)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """[..., in] to [..., out]."""
+        if _usual(x):
+            return nn.Linear.forward(self._layer, x)
+        return torch.ops.mkldnn._linear_pointwise(x, self._weight, self._layer.bias, "none", [], "")
 
 
-def _feed_forward(module: nn.Sequential, first: Tensor, second: Tensor, x: Tensor) -> Tensor:
-    """What a linear layer, a GELU and another linear layer compute one after the other."""
-    if torch.is_grad_enabled() or x.dtype != torch.float32:
-        return nn.Sequential.forward(module, x)
-    linear, _, out = module
-    h = torch.ops.mkldnn._linear_pointwise(x, first, linear.bias, "gelu", [], "tanh")
-    return torch.ops.mkldnn._linear_pointwise(h, second, out.bias, "none", [], "")
+class _FeedForward:
+    """What a linear layer, a GELU and another linear layer compute one after the other.
+
+    Args:
+        layers: these three.
+    """
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        self._layers, (first, _, second) = layers, layers
+        self._first, self._second = _laid_out(first), _laid_out(second)
+        self._biases = first.bias, second.bias
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """[..., D] to [..., D]."""
+        if _usual(x):
+            return nn.Sequential.forward(self._layers, x)
+        first, second = self._biases
+        h = torch.ops.mkldnn._linear_pointwise(x, self._first, first, "gelu", [], "tanh")
+        return torch.ops.mkldnn._linear_pointwise(h, self._second, second, "none", [], "")
+
+
+def _usual(x: Tensor) -> bool:
+    """Whether the plain layers are to compute: a compiler lays weights out for itself."""
+    return torch.is_grad_enabled() or torch.compiler.is_compiling() or x.dtype != torch.float32

@@ -90,3 +90,13 @@ def test_what_it_leaves_alone(change):
     }[change]()
     assert pack_linears(model, **({"limit": 1000} if change == "limit" else {})) == 0
     assert not any("forward" in vars(module) for module in model.modules())
+
+
+def test_a_compiler_sees_plain_layers():
+    torch.manual_seed(0)
+    model, x = pair()["feed_forward"], torch.randn(1, 7, NARROWEST)
+    with torch.no_grad():
+        wanted = model(x)
+        pack_linears(model)
+        compiled = torch.compile(model, fullgraph=True, backend="eager")
+        assert torch.allclose(compiled(x), wanted, rtol=1e-5, atol=1e-6)
