@@ -29,6 +29,7 @@ from torch import Tensor
 import hardware
 import networks
 from dreamzero_policy.inference import floor
+from dreamzero_policy.inference.compile import compile_forwards
 from dreamzero_policy.inference.floor import Case, Rates
 from dreamzero_policy.inference.forwards import Forwards
 from dreamzero_policy.inference.onednn import prefer_onednn
@@ -125,17 +126,16 @@ class Pair:
     def _network(self, compiled: bool) -> Forwards:
         made = Forwards(self._fast)
         if compiled:
-            try:
-                compiling = import_module("dreamzero_policy.inference.compile")
-            except ImportError as error:
-                raise NotRunError("this version does not compile") from error
-            said: list[str] = []
-            compiling.compile_forwards(made, say=said.append)
-            made.said = said
+            compile_forwards(made, say=_fail)
         return made
 
 
-def compare(before: Work, after: Work, budget: float, each: int = 1) -> dict:
+def _fail(why: str) -> None:
+    """A row that says compiled is."""
+    raise NotRunError(why)
+
+
+def compare(before: Work, after: Work, budget: float, each: int = 1, warm_up: bool = False) -> dict:
     """Both by turns, compared first; milliseconds per ``each``-th part of the work.
 
     Raises:
@@ -143,6 +143,8 @@ def compare(before: Work, after: Work, budget: float, each: int = 1) -> dict:
     """
     taken: tuple[list[float], list[float]] = [], []
     with torch.inference_mode():
+        if warm_up:
+            after()
         end = time.perf_counter() + budget
         while len(taken[1]) < 1 or time.perf_counter() < end:
             outputs = []
@@ -173,7 +175,7 @@ def measure(pair: Pair, what: str, rates: Rates, args: argparse.Namespace) -> di
         works, each = pair.chunks(sampling), window
         case = Case(1 if what == "one-step chunk" else 16, packed=True)
         least = floor.mean(config, rates, replace(case, encode=pair.encoders is not None))
-    found = compare(*works, args.row_seconds, each)
+    found = compare(*works, args.row_seconds, each, warm_up=what.startswith("forward"))
     before = f"{found['published_ms']['p50']:.3g} ms by {pair.name}"
     return found | {"how": f"{found['ratio']:.2f} x ({before})", "floor_ms": 1e3 * least}
 

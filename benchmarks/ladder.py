@@ -35,11 +35,14 @@ from torch import Tensor
 
 import hardware
 from dreamzero_policy.inference import floor
+from dreamzero_policy.inference.compile import compile_forwards
 from dreamzero_policy.inference.device import find
 from dreamzero_policy.inference.floor import Case, Rates
 from dreamzero_policy.inference.forwards import Forwards, Literal, Network
+from dreamzero_policy.inference.graphs import Recorded
 from dreamzero_policy.inference.onednn import prefer_onednn
 from dreamzero_policy.inference.packed import pack_linears
+from dreamzero_policy.inference.quantize import quantize
 from dreamzero_policy.model.config import PRESETS, ModelConfig, preset
 from dreamzero_policy.model.dit import CausalDiT
 from episode import Episode, OneForward, Published, Sampling
@@ -218,18 +221,14 @@ class Bench:
             torch.cuda.empty_cache()
 
     def network(self, dit: CausalDiT, compiled: bool, say: Callable[[str], None]) -> Network:
-        """The engine's forwards, compiled or not.
-
-        Raises:
-            NotRunError: there is no compiler here.
-        """
+        """The engine's forwards, compiled or not."""
         if not self.cuda and not self._packed:
             self._packed = pack_linears(dit) > 0  # as the engine does
         made = Forwards(dit)
         if compiled:
-            module("compile").compile_forwards(made, say=say)
-            if self.device.type == "cuda":
-                return module("graphs").Recorded(made, say)
+            compile_forwards(made, say=say)
+            if self.cuda:
+                return Recorded(made, say)
         return made
 
     def compiles(self, rung: Rung) -> bool:
@@ -243,18 +242,6 @@ class Bench:
         return self.device.type == "cuda"
 
 
-def module(name: str):  # noqa: ANN201 - whatever it has
-    """A part of the engine that this version may lack.
-
-    Raises:
-        NotRunError: it does.
-    """
-    name = f"dreamzero_policy.inference.{name}"
-    if find_spec(name) is None:
-        raise NotRunError(f"this version has no {name}")
-    return import_module(name)
-
-
 def convert(dit: CausalDiT, precision: str) -> None:
     """Quantises a network in place.
 
@@ -262,7 +249,7 @@ def convert(dit: CausalDiT, precision: str) -> None:
         NotRunError: the device does not compute in this precision, or its library is not here.
     """
     try:
-        module("quantize").quantize(dit, precision)
+        quantize(dit, precision)
     except (ValueError, ImportError) as error:
         raise NotRunError(str(error)) from error
 

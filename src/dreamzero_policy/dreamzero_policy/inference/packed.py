@@ -56,6 +56,8 @@ def _fits(module: nn.Module) -> bool:
     """Whether a module is a linear layer that oneDNN can take over."""
     if type(module) is not nn.Linear or module.bias is None:
         return False
+    if type(module.weight) is not nn.Parameter:  # a quantised weight is a tensor of its own kind
+        return False
     return module.weight.device.type == "cpu" and module.weight.dtype == torch.float32
 
 

@@ -77,12 +77,18 @@ def test_gradients_go_the_usual_way():
     assert model["alone"].weight.grad is not None
 
 
-@pytest.mark.parametrize("change", ["dtype", "limit", "device", "kind"])
+@pytest.mark.parametrize("change", ["dtype", "limit", "device", "kind", "quantised"])
 def test_what_it_leaves_alone(change):
     class Other(nn.Linear):
         """Any other kind of layer."""
 
+    class Weight(torch.Tensor):
+        """As a quantised one says its dtype is that of what it stands for."""
+
+    quantised = nn.ModuleDict({"a": nn.Linear(NARROWEST, NARROWEST)})
+    quantised["a"].weight = nn.Parameter(torch.randn(NARROWEST, NARROWEST).as_subclass(Weight))
     model = {
+        "quantised": lambda: quantised,
         "dtype": lambda: pair().to(torch.bfloat16),
         "limit": pair,
         "device": lambda: pair().to("meta"),
