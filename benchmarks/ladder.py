@@ -26,7 +26,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean
 
@@ -180,7 +179,7 @@ class Bench:
             self.config = replace(self.config, num_layers=args.layers)
         self.rates = hardware.rates(args.rates, self.device, self.dtype)
         self.given = given(self.config, self.device, self.dtype)
-        self.encodes = find_spec("diffusers") is not None and not args.no_encoders
+        self.encodes = not args.no_encoders and _encoders() is not None
         self.encoders = None
         self._dit: CausalDiT | None = None
         self._precision, self._packed = "none", False
@@ -209,9 +208,7 @@ class Bench:
             self._free()
             return self.dit(precision)
         if self.encodes and self.encoders is None:
-            self.encoders = import_module("encoders").RandomEncoders(
-                self.config, self.device, self.dtype
-            )
+            self.encoders = _encoders()(self.config, self.device, self.dtype)
             prefer_onednn(self.encoders.vae)
         return self._dit
 
@@ -240,6 +237,14 @@ class Bench:
     def cuda(self) -> bool:
         """Whether this is a GPU."""
         return self.device.type == "cuda"
+
+
+def _encoders() -> type | None:
+    """What encodes canvases; None where a library for it is missing."""
+    try:
+        return import_module("encoders").RandomEncoders
+    except ImportError:
+        return None
 
 
 def convert(dit: CausalDiT, precision: str) -> None:
