@@ -11,11 +11,12 @@ import argparse
 import multiprocessing
 from collections import defaultdict
 
+from bars import draw
 from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint.load import load
 from dreamzero_policy.inference.engine import Engine, EngineOptions
 from dreamzero_policy.types import Observation
-from results import percentiles, save, show
+from results import FOLDER, percentiles, save, show
 
 GOAL_S = 0.3
 """A chunk at 4 evaluations with guidance, on one core."""
@@ -64,7 +65,7 @@ def beside(arguments: tuple, count: int = 2) -> list[dict]:
 
 
 def main() -> None:
-    """Measures, prints a table and writes benchmarks/results/chunk_latency.json."""
+    """Measures, prints the tables and writes JSON, tables and picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--robot", default="droid")
     parser.add_argument("--windows", type=int, default=6, help="windows of four chunks to run")
@@ -79,7 +80,7 @@ def main() -> None:
         for stage, p in stages.items()
     ]
     title = f"one chunk at {args.evaluations} evaluations, {result['weights']}"
-    show(title, ("call", "stage", "n", "p50 ms", "p99 ms"), rows)
+    tables = [show(title, ("call", "stage", "n", "p50 ms", "p99 ms"), rows)]
     result["two_at_once"] = [
         {kind: stages["total"] for kind, stages in each["seconds"].items()}
         for each in beside(arguments)
@@ -89,8 +90,18 @@ def main() -> None:
         for alone in ({kind: stages["total"] for kind, stages in result["seconds"].items()},)
         for kind in alone
     ]
-    show("two processes at once, p50 ms", ("call", "alone", "first", "second"), rows)
-    save("chunk_latency", result)
+    tables.append(show("two processes at once, p50 ms", ("call", "alone", "first", "second"), rows))
+    save("chunk_latency", result, tables=tables)
+    bars = [
+        {
+            "row": kind,
+            "kind": "exact",
+            "ms": {"p50": 1e3 * stages["total"]["p50"]},
+            "goal_ms": 1e3 * GOAL_S,
+        }
+        for kind, stages in result["seconds"].items()
+    ]
+    draw(FOLDER / "chunk_latency.png", title, bars)
 
 
 if __name__ == "__main__":

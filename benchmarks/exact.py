@@ -20,6 +20,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
+from bars import draw
 from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint.key_maps import layout
 from dreamzero_policy.checkpoint.load import Loaded, assign, build, finish, load
@@ -36,7 +37,7 @@ from dreamzero_policy.model.config import TINY
 from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.types import Observation
 from dreamzero_policy.weights.random_weights import random_tensor
-from results import save, show
+from results import FOLDER, save, show
 
 SMALL = replace(
     TINY,
@@ -452,8 +453,23 @@ def model_of(name: str, robot: embodiments.Embodiment) -> Loaded:
     return replace(loaded, model=finish(model, "cpu"), config=config)
 
 
+def _bars(result: dict[str, list[dict]]) -> list[dict]:
+    """Rows as the picture takes them: what was before stands where a goal would."""
+    return [
+        {
+            "row": f"{name}: {row['row']} ({row['of']})",
+            "kind": "exact" if row["exact"] else "approximate",
+            "ms": {"p50": row["after_ms"]},
+            "goal_ms": row["before_ms"],
+        }
+        for name, rows in result.items()
+        for row in rows
+        if row["ratio"]
+    ]
+
+
 def main() -> None:
-    """Measures, prints a table per model and writes benchmarks/results/exact.json."""
+    """Measures, prints a table per model and writes JSON, tables and picture."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -463,14 +479,14 @@ def main() -> None:
     parser.add_argument("--no-file", action="store_true", help="print the tables alone")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    robot, result = embodiments.get("droid"), {}
+    robot, result, tables = embodiments.get("droid"), {}, []
     for name in args.models:
         bench = Bench(model_of(name, robot), robot)
         with torch.inference_mode():
             rows = [*forwards(bench), *encoders(bench), *blocks(bench), *whole_calls(bench)]
             rows = [measure(row, args.seconds) for row in rows if args.only in row.name]
         result[name] = rows
-        show(
+        table = show(
             f"{name}, untrained, float32, one thread",
             ("saving", "of", "exact", "before ms", "after ms", "ratio", "error"),
             [
@@ -486,8 +502,10 @@ def main() -> None:
                 for row in rows
             ],
         )
+        tables.append(table)
     if not args.no_file:
-        save("exact", {"threads": 1, "dtype": "float32", "models": result})
+        save("exact", {"threads": 1, "dtype": "float32", "models": result}, tables=tables)
+        draw(FOLDER / "exact.png", "each saving, after (bar) and before (dotted)", _bars(result))
 
 
 if __name__ == "__main__":

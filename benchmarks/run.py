@@ -14,13 +14,19 @@ from pathlib import Path
 from results import FOLDER
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("canvas", "control_tick", "chunk_latency", "exact", "seams", "convert")
+PARTS = (
+    *("canvas", "control_tick", "chunk_latency", "exact", "cpu_ratio", "scaling", "pipeline"),
+    *("seams", "convert"),
+)
 
 
 def main() -> int:
     """Runs each in a process of its own, so that none warms up or slows down another."""
-    for part in PARTS:
-        code = subprocess.run([sys.executable, HERE / f"{part}.py"], check=False).returncode
+    commands = [[part] for part in PARTS]
+    commands.insert(PARTS.index("cpu_ratio"), ["ladder", "--preset", "tiny", "--device", "cpu"])
+    for part, *arguments in commands:
+        command = [sys.executable, HERE / f"{part}.py", *arguments]
+        code = subprocess.run(command, check=False).returncode
         if code:
             return code
     dreamzero = Path(sys.executable).with_name("dreamzero")

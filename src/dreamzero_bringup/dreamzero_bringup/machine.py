@@ -8,9 +8,19 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import psutil
-
-_PACKAGES = ("ros-rclpy", "numpy", "torch", "diffusers", "transformers", "mujoco", "ruckig")
+_PACKAGES = (
+    *(
+        "ros-rclpy",
+        "numpy",
+        "torch",
+        "torchao",
+        "triton",
+        "diffusers",
+        "transformers",
+        "safetensors",
+    ),
+    *("mujoco", "ruckig"),
+)
 
 
 def describe() -> dict[str, object]:
@@ -18,7 +28,7 @@ def describe() -> dict[str, object]:
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "load_average": [round(load, 2) for load in os.getloadavg()],
     }

@@ -43,15 +43,15 @@ class Run:
 
 
 def spread(
-    x: torch.Tensor,
+    x: torch.Tensor | tuple[torch.Tensor, ...],
     runs: tuple[Run, ...],
     combine: Callable[..., torch.Tensor],
     *rows: torch.Tensor,
 ) -> torch.Tensor:
-    """Applies ``combine(x, *rows)`` where every row of a timestep meets all of its tokens.
+    """Applies ``combine(*x, *rows)`` where every row of a timestep meets all of its tokens.
 
     Args:
-        x: [B, L, D].
+        x: [B, L, D], one or several.
         runs: how the L tokens fall to the R timesteps.
         combine: elementwise.
         rows: [B, R, D] each.
@@ -59,18 +59,19 @@ def spread(
     Returns:
         [B, L, D].
     """
+    tokens = x if isinstance(x, tuple) else (x,)
     pieces, token, row = [], 0, 0
     for run in runs:
-        count = run.rows * run.tokens
-        piece = x[:, token : token + count].unflatten(1, (run.rows, run.tokens))
+        count, shape = run.rows * run.tokens, (run.rows, run.tokens)
+        piece = (each[:, token : token + count].unflatten(1, shape) for each in tokens)
         mine = (each[:, row : row + run.rows, None] for each in rows)
-        pieces.append(combine(piece, *mine).flatten(1, 2))
+        pieces.append(combine(*piece, *mine).flatten(1, 2))
         token, row = token + count, row + run.rows
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
 
 
 def _modulate(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    return x * (1 + scale) + shift
+    return torch.addcmul(shift, x, 1 + scale)
 
 
 class RMSNorm(nn.Module):
@@ -224,10 +225,10 @@ class Block(nn.Module):
     ) -> torch.Tensor:
         """All that follows self-attention, each token for itself: any of them may be left out."""
         gate_a, shift, scale, gate_f = (self.modulation[:, 2:] + times[:, :, 2:]).unbind(2)
-        x = x + spread(gathered, runs, torch.mul, gate_a)
+        x = spread((x, gathered), runs, torch.addcmul, gate_a)
         x = x + self.cross_attn(self.norm3(x), text, image)
         h = spread(F.layer_norm(x, x.shape[-1:], eps=self.eps), runs, _modulate, shift, scale)
-        return x + spread(self.ffn(h), runs, torch.mul, gate_f)
+        return spread((x, self.ffn(h)), runs, torch.addcmul, gate_f)
 
 
 class Head(nn.Module):

@@ -23,7 +23,11 @@ _PIECE = 1 << 24
 
 
 def random_tensor(
-    name: str, shape: tuple[int, ...], seed: int, dtype: torch.dtype = torch.float32
+    name: str,
+    shape: tuple[int, ...],
+    seed: int,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
 ) -> Tensor:
     """One tensor of an untrained checkpoint.
 
@@ -32,18 +36,20 @@ def random_tensor(
         shape: in the checkpoint.
         seed: of the whole checkpoint.
         dtype: of the result; the numbers are drawn in float32 and rounded.
+        device: where they are drawn; other kinds of device draw other numbers.
 
     Returns:
-        A tensor on the CPU.
+        A tensor on that device.
     """
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    generator = torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "little") >> 1)
     mean, std = _distribution(name, shape)
     if std == 0.0:
-        return torch.full(shape, mean, dtype=dtype)
-    tensor = torch.empty(shape, dtype=dtype)
+        return torch.full(shape, mean, dtype=dtype, device=device)
+    tensor = torch.empty(shape, dtype=dtype, device=device)
     for piece in tensor.view(-1).split(_PIECE):
-        piece.copy_(torch.empty(len(piece)).normal_(mean, std, generator=generator))
+        drawn = torch.empty(len(piece), device=device).normal_(mean, std, generator=generator)
+        piece.copy_(drawn)
     return tensor
 
 
