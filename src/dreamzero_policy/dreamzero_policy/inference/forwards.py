@@ -269,7 +269,7 @@ class Forwards:
         *blocks, last = self.dit.blocks
         for index, block in enumerate(blocks):
             attention = partial(reach, index, clean, alone if tail else 0)
-            x = block(x, modulation, runs, table, attention, *context.keys(index, block))
+            x = block(x, modulation, runs, table, attention, *context.sides(index))
         h = last.enter(x, modulation, runs)
         key, value = last.self_attn.keys_values(h, table)
         if wanted is None:
@@ -282,7 +282,7 @@ class Forwards:
                 last.self_attn.o(gathered.flatten(2)),
                 modulation[:, wanted.rows],
                 wanted.runs,
-                *context.keys(len(blocks), last),
+                *context.sides(len(blocks)),
             )
         if clean:
             cache.advance(clean)

@@ -155,8 +155,12 @@ class CrossAttention(nn.Module):
             self.v_img(image).unflatten(-1, split),
         )
 
-    def forward(self, x: torch.Tensor, text: Keys, image: Keys) -> torch.Tensor:
-        """[B, L, D] to [B, L, D]."""
+    def forward(
+        self, x: torch.Tensor, text: Keys | torch.Tensor, image: Keys | torch.Tensor
+    ) -> torch.Tensor:
+        """[B, L, D] to [B, L, D]; of tokens the keys are made here."""
+        text = text if isinstance(text, Keys) else self.text_keys(text)
+        image = image if isinstance(image, Keys) else self.image_keys(image)
         query = self.norm_q(self.q(x)).unflatten(-1, (self.heads, -1))
         return self.o((attend(query, *text) + attend(query, *image)).flatten(2))
 
@@ -188,8 +192,8 @@ class Block(nn.Module):
         runs: tuple[Run, ...],
         table: torch.Tensor,
         attention: Attention,
-        text: Keys,
-        image: Keys,
+        text: Keys | torch.Tensor,
+        image: Keys | torch.Tensor,
     ) -> torch.Tensor:
         """One step through the depth.
 
@@ -199,7 +203,9 @@ class Block(nn.Module):
             runs: how the L tokens fall to the R timesteps.
             table: complex64 [L, d/2] rotation of every token.
             attention: self-attention, given queries, keys and values.
-            text: keys and values of the cross-attention to the prompt.
+            text: keys and values of the cross-attention to the prompt, or the prompt's tokens
+                [B, tokens, D], of which the block makes them: with its weights in place, wherever
+                they are kept between calls.
             image: the same of the first image.
 
         Returns:
@@ -219,8 +225,8 @@ class Block(nn.Module):
         gathered: torch.Tensor,
         times: torch.Tensor,
         runs: tuple[Run, ...],
-        text: Keys,
-        image: Keys,
+        text: Keys | torch.Tensor,
+        image: Keys | torch.Tensor,
     ) -> torch.Tensor:
         """All that follows self-attention, each token for itself: any of them may be left out."""
         gate_a, shift, scale, gate_f = (self.modulation[:, 2:] + times[:, :, 2:]).unbind(2)

@@ -80,12 +80,11 @@ class Context:
         """Sequences B."""
         return self.text.tokens.shape[0]
 
-    def keys(self, index: int, block: Block) -> tuple[Keys, Keys]:
-        """Text and image keys of one block, the ``index``-th."""
-        text = self.text.keys, block.cross_attn.text_keys, self.text.tokens
-        image = self.image.keys, block.cross_attn.image_keys, self.image.tokens
+    def sides(self, index: int) -> tuple[Keys | torch.Tensor, Keys | torch.Tensor]:
+        """Text and image as the ``index``-th block takes them: its keys, or what they are made of."""
         return tuple(
-            make(tokens) if made is None else made[index] for made, make, tokens in (text, image)
+            side.tokens if side.keys is None else side.keys[index]
+            for side in (self.text, self.image)
         )
 
     def recomputed(self) -> Context:
@@ -398,7 +397,7 @@ class CausalDiT(nn.Module):
         """Tokens [B, L, D] through every block; also the time embeddings [B, R, D] of ``tau``."""
         times, modulation = self.modulation(tau)
         for index, block in enumerate(self.blocks):
-            x = block(x, modulation, runs, table, calls[index], *context.keys(index, block))
+            x = block(x, modulation, runs, table, calls[index], *context.sides(index))
         return x, times
 
     def _attend_cached(
