@@ -59,13 +59,14 @@ def spread(
     Returns:
         [B, L, D].
     """
-    pieces, token, row = [], 0, 0
-    for run in runs:
-        count = run.rows * run.tokens
-        piece = x[:, token : token + count].unflatten(1, (run.rows, run.tokens))
-        mine = (each[:, row : row + run.rows, None] for each in rows)
+    # Split, not sliced: the gradient of a slice is a whole tensor of zeros around it.
+    tokens = x.split([run.rows * run.tokens for run in runs], dim=1)
+    each_row = [each.split([run.rows for run in runs], dim=1) for each in rows]
+    pieces = []
+    for at, run in enumerate(runs):
+        piece = tokens[at].unflatten(1, (run.rows, run.tokens))
+        mine = (each[at][:, :, None] for each in each_row)
         pieces.append(combine(piece, *mine).flatten(1, 2))
-        token, row = token + count, row + run.rows
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
 
 

@@ -49,9 +49,8 @@ class Estimate:
     def table(self) -> str:
         """For people."""
         whole, trained = self.parameters
-        lines = [
-            f"memory per process, of {whole / 1e6:.1f} M parameters {trained / 1e6:.1f} M train"
-        ]
+        millions = f"{trained / 1e6:.1f} of {whole / 1e6:.1f} M parameters train"
+        lines = [f"memory per process; {millions}"]
         lines += [f"  {name:<34} {size / GIB:8.2f} GiB" for name, size in self.parts.items()]
         lines.append(f"  {'together':<34} {self.total / GIB:8.2f} GiB")
         return "\n".join(lines)

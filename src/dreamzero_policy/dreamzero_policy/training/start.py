@@ -15,7 +15,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from dreamzero_policy.checkpoint.fit import fitted, view_size
 from dreamzero_policy.checkpoint.key_maps import DIT, layout
 from dreamzero_policy.checkpoint.load import assign, build
-from dreamzero_policy.checkpoint.random_checkpoint import changed
+from dreamzero_policy.checkpoint.random_checkpoint import changed, without_download
 from dreamzero_policy.checkpoint.robot_facts import Experiment, RobotFacts
 from dreamzero_policy.checkpoint.stored_weights import Weight, check_layout, weights
 from dreamzero_policy.checkpoint.upstream_config import read_config
@@ -81,8 +81,8 @@ class Start:
         """
         tokenizer = None
         if self.directory is not None:
-            folders = self.directory / "tokenizer", self.directory
-            tokenizer = load_tokenizer(self.config.text.tokenizer, folders)
+            folders, text = (self.directory / "tokenizer", self.directory), self.config.text
+            tokenizer = load_tokenizer(text.tokenizer, folders, text.vocab_size)
         model = build(self.config, tokenizer)
         found = self.stored() if self.directory is not None else None
         for name, slot in layout(model).items():
@@ -127,7 +127,7 @@ def start_of(source: str, changes: Sequence[str] = (), chunk_rows: int = 0) -> S
         config = changed(preset(match[1]), changes)
         if chunk_rows:
             config = replace(config, num_action_per_block=chunk_rows)
-        config = replace(config, text=replace(config.text, tokenizer="bytes"))
+        config = replace(config, text=without_download(config.text))
         return Start(source, config, None, int(match[2] or 0), True, {})
     directory = Path(source).expanduser()
     if not directory.is_dir():
