@@ -24,8 +24,8 @@ class TextEncoder(nn.Module):
         config: sizes of the encoder.
         text_len: positions of every embedding.
         tokenizer: prompt to ids; None takes bytes or words where ``config`` says so and otherwise
-            fails at the first prompt, which lets weights be loaded and inspected without the tokenizer's
-            file.
+            fails at the first prompt, which lets weights be loaded and inspected without the
+            tokenizer's file.
     """
 
     def __init__(

@@ -33,8 +33,8 @@ def byte_tokens(prompt: str) -> list[int]:
 def word_tokens(vocab_size: int) -> Tokenizer:
     """Whole words, each by itself and once more with the two before it, hashed into a vocabulary.
 
-    For a small frozen encoder that nobody trained: what attends to its tokens sees no order, so "the
-    red block into the blue bowl" and "the blue block into the red bowl" have to differ as sets.
+    For a small frozen encoder that nobody trained: what attends to its tokens sees no order, so
+    "the red block into the blue bowl" and its opposite have to differ as sets.
 
     Args:
         vocab_size: ids, the special ones among them.

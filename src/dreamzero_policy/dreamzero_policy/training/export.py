@@ -129,7 +129,7 @@ def export(
         pass
     world.agree(None if error is None else _failed(path, error))
     if world.first:
-        _swap(making, path)
+        swap(making, path)
     world.wait()
 
 
@@ -227,7 +227,7 @@ def _failed(path: Path, error: Exception) -> TrainingError:
     )
 
 
-def _swap(making: Path, path: Path) -> None:
+def swap(making: Path, path: Path) -> None:
     """Gives a new folder its name in place of the old one."""
     old = path.with_name(f"{path.name}.previous")
     shutil.rmtree(old, ignore_errors=True)

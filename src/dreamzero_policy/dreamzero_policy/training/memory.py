@@ -68,8 +68,8 @@ class Estimate:
         if self.total > room:
             raise TrainingError(
                 f"memory: expected to fit {room / GIB:.1f} GiB of {device}, the run takes about "
-                f"{self.total / GIB:.1f} GiB per process: take more processes, --set micro_batch=1, "
-                "--set checkpointing=true, or --set mode=lora"
+                f"{self.total / GIB:.1f} GiB per process: take more processes, "
+                "--set micro_batch=1, --set checkpointing=true, or --set mode=lora"
             )
 
 

@@ -14,6 +14,9 @@ import json
 import os
 import re
 import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +73,8 @@ class States:
             shutil.rmtree(making, ignore_errors=True)
         self._world.wait()
         try:
-            dcp.save(tensors, checkpoint_id=making, no_dist=self._world.mesh is None)
+            with _alone_quietly():
+                dcp.save(tensors, checkpoint_id=making, no_dist=self._world.mesh is None)
             if self._world.first:
                 _write_json(making / _STATE, {"step": step, **about})
         except Exception as caught:  # noqa: BLE001 - DCP wraps whatever a disk raises
@@ -104,7 +108,8 @@ class States:
         path = self._path(step)
         error: Exception | None = None
         try:
-            dcp.load(tensors, checkpoint_id=path, no_dist=self._world.mesh is None)
+            with _alone_quietly():
+                dcp.load(tensors, checkpoint_id=path, no_dist=self._world.mesh is None)
         except Exception as caught:  # noqa: BLE001 - DCP wraps whatever goes wrong
             others = [known for known in self.steps() if known != step]
             hint = (
@@ -141,6 +146,14 @@ def tensors_of(
             for moment in ("exp_avg", "exp_avg_sq"):
                 found[f"{moment}/{name}"] = optimizer.state[parameter][moment]
     return found | {f"ema/{name}": tensor for name, tensor in ema.items()}
+
+
+@contextmanager
+def _alone_quietly() -> Iterator[None]:
+    """Without the remark that a process alone is alone."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        yield
 
 
 def _cause(error: BaseException) -> str:
