@@ -7,7 +7,7 @@ from pathlib import Path
 
 _EXAMPLES = """examples:
   dreamzero train-vae out/vae --data out/kitchen
-  dreamzero train-vae out/vae --data out/droid --data out/yam --steps 6000
+  dreamzero train-vae out/vae --data out/droid --data out/yam --steps 4000
   dreamzero train out/run --data out/kitchen --preset tiny --init out/vae/checkpoint
 """
 
@@ -25,8 +25,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--data", action="append", required=True, help="a dataset, as for train")
     parser.add_argument("--init", default="random:tiny", help="random:PRESET (random:tiny)")
     parser.add_argument("--model", action="append", default=[], metavar="NAME=NUMBER", help="size")
-    parser.add_argument("--steps", type=int, default=3000, help="optimizer steps (3000)")
-    parser.add_argument("--batch", type=int, default=4, help="clips per step (4)")
+    parser.add_argument("--steps", type=int, default=2000, help="optimizer steps (2000)")
+    parser.add_argument("--batch", type=int, default=2, help="clips per step (2)")
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (0.002)")
     parser.add_argument("--clips", type=int, default=600, help="clips held in memory (600)")
     parser.add_argument("--chunk-rows", type=int, default=0, help="rows of a chunk, as for train")

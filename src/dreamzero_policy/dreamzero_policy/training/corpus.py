@@ -76,14 +76,16 @@ class Sampler:
         self._seed = seed
         self._buckets = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
         shares = np.array([weights[bucket].sum() for bucket in self._buckets])
-        self._share = shares / shares.sum()
-        self._within = [weights[bucket] / weights[bucket].sum() for bucket in self._buckets]
+        self._share = np.cumsum(shares / shares.sum())
+        self._within = [np.cumsum(weights[b] / weights[b].sum()) for b in self._buckets]
 
     def step(self, step: int, count: int) -> list[int]:
         """Numbers of the ``count`` windows of a step."""
         rng = np.random.default_rng((self._seed, step))
-        bucket = rng.choice(len(self._buckets), p=self._share)
-        return rng.choice(self._buckets[bucket], size=count, p=self._within[bucket]).tolist()
+        bucket = min(int(np.searchsorted(self._share, rng.random(), "right")), len(self._share) - 1)
+        numbers = self._buckets[bucket]
+        places = np.searchsorted(self._within[bucket], rng.random(count), "right")
+        return numbers[np.minimum(places, len(numbers) - 1)].tolist()
 
     def rng(self, step: int, place: int) -> np.random.Generator:
         """For everything else that is random about the window at a place of a step."""

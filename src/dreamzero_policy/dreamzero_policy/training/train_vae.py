@@ -74,10 +74,10 @@ class VaeRun:
     datasets: tuple[DatasetSpec, ...]
     init: str = "random:tiny"
     model_changes: tuple[str, ...] = ()
-    steps: int = 3000
-    batch: int = 4
+    steps: int = 2000
+    batch: int = 2
     learning_rate: float = 2e-3
-    crop: tuple[int, int] = (64, 80)
+    crop: tuple[int, int] = (48, 64)
     clips: int = 600
     divergence: float = 1e-4
     save_every: int = 500
