@@ -14,7 +14,10 @@ from pathlib import Path
 from results import FOLDER
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("canvas", "control_tick", "chunk_latency", "exact", "seams", "convert")
+PARTS = (
+    *("canvas", "control_tick", "chunk_latency", "exact", "seams", "convert"),
+    "train_throughput",
+)
 
 
 def main() -> int:

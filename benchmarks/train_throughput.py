@@ -187,7 +187,7 @@ def on_gpu(repeat: int, peak: float | None) -> list[dict[str, object]]:
 def main() -> None:
     """Measures, prints and saves."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeat", type=int, default=5, help="steps of which the median counts")
+    parser.add_argument("--repeat", type=int, default=3, help="steps of which the median counts")
     parser.add_argument("--peak", type=float, help="bfloat16 FLOP/s of the GPU, if it is not known")
     parser.add_argument("--threads", type=int, help="of the CPU (all)")
     args = parser.parse_args()

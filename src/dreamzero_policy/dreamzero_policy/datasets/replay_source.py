@@ -186,6 +186,10 @@ def _parts(key: Key, slices: Mapping[str, dict]) -> list[dict]:
 
 
 def _matrix(table: pa.Table, column: str) -> Float:
+    if column not in table.column_names:
+        raise DatasetMismatchError(
+            f"expected a column {column}, got {', '.join(table.column_names)}"
+        )
     values = table[column].combine_chunks()
     while pa.types.is_list(values.type) or pa.types.is_fixed_size_list(values.type):
         values = values.flatten()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from av.error import FFmpegError
 
 from dreamzero_policy.datasets.errors import DatasetError
 from dreamzero_policy.observation.views import Tiler, resize
@@ -71,7 +72,7 @@ class _Frames:
         where = f"{self._source.spec.path}: episode {self._episode}: view {view}"
         try:
             picture = next(self._videos[view], None)
-        except OSError as error:  # also what PyAV raises
+        except (OSError, FFmpegError) as error:
             raise DatasetError(f"{where}: frame {self._next} cannot be decoded: {error}") from error
         if picture is None:
             raise DatasetError(f"{where}: the video ends before frame {self._next}")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from av.error import FFmpegError
 
 from dreamzero_policy.datasets.errors import DatasetError
 from dreamzero_policy.datasets.files import read_json, read_lines
@@ -225,7 +226,7 @@ def _check_video(path: Path, view: str, rows: int) -> None:
     """Refuses a video that cannot be opened or has fewer frames than there are rows."""
     try:
         count = frame_count(path)
-    except OSError as error:  # also what PyAV raises
+    except (OSError, FFmpegError) as error:
         raise DatasetError(f"{path}: view {view}: cannot be opened: {error}") from error
     if count < rows:
         raise DatasetError(f"{path}: view {view}: expected {rows} frames, got {count}")
