@@ -52,7 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains, and says what became of it."""
+    """Trains; the first process says what becomes of it."""
     from dataclasses import replace
 
     from dreamzero_policy.conversion.progress import progress
@@ -74,7 +74,5 @@ def run(args: argparse.Namespace) -> int:
         check_only=args.check,
     )
     with progress() as tell:
-        done = train(asked, say=print, tell=tell)
-    if done.checkpoint is not None:
-        print(f"{done.steps} steps: {done.checkpoint}")
+        train(asked, say=print, tell=tell)
     return 0

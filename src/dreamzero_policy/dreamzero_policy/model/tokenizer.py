@@ -44,7 +44,7 @@ def word_tokens(vocab_size: int) -> Tokenizer:
         words = re.findall(r"\w+|[^\w\s]", prompt.lower())
         ids = []
         for at in range(len(words)):
-            for phrase in (words[at : at + 1], words[max(at - 2, 0) : at + 1]):
+            for phrase in (words[at : at + 1], words[max(at - 2, 0) : at + 1])[: 1 + bool(at)]:
                 hashed = zlib.crc32(" ".join(phrase).encode("utf-8"))
                 ids.append(SPECIAL_TOKENS + hashed % (vocab_size - SPECIAL_TOKENS))
         return [*ids, END]

@@ -23,6 +23,7 @@ from typing import Any
 import torch
 import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
+from torch.distributed.checkpoint.api import CheckpointException
 
 from dreamzero_policy.training.distributed import World
 from dreamzero_policy.training.errors import TrainingError
@@ -77,7 +78,7 @@ class States:
                 dcp.save(tensors, checkpoint_id=making, no_dist=self._world.mesh is None)
             if self._world.first:
                 _write_json(making / _STATE, {"step": step, **about})
-        except Exception as caught:  # noqa: BLE001 - DCP wraps whatever a disk raises
+        except (Exception, CheckpointException) as caught:  # noqa: BLE001 - whatever a disk raises
             error = self._failed(step, caught)
         try:
             self._world.agree(error)
@@ -110,7 +111,7 @@ class States:
         try:
             with _alone_quietly():
                 dcp.load(tensors, checkpoint_id=path, no_dist=self._world.mesh is None)
-        except Exception as caught:  # noqa: BLE001 - DCP wraps whatever goes wrong
+        except (Exception, CheckpointException) as caught:  # noqa: BLE001 - whatever goes wrong
             others = [known for known in self.steps() if known != step]
             hint = (
                 f"; remove the folder to go on from step {others[-1]}"
@@ -120,7 +121,7 @@ class States:
             error = TrainingError(f"{path}: cannot be resumed from: {_cause(caught)}{hint}")
         self._world.agree(error)
 
-    def _failed(self, step: int, caught: Exception) -> TrainingError:
+    def _failed(self, step: int, caught: BaseException) -> TrainingError:
         """What went wrong in writing, and what there still is."""
         known = self.steps()
         last = f"the last good state is step {known[-1]}" if known else "there is no earlier state"

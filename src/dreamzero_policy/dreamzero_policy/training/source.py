@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from av.error import FFmpegError
 
-from dreamzero_policy.datasets.errors import DatasetError
+from dreamzero_policy.datasets.errors import DatasetError, NotADatasetError
 from dreamzero_policy.datasets.files import read_json, read_lines
 from dreamzero_policy.datasets.layout import ANNOTATION
 from dreamzero_policy.datasets.lerobot_reader import LeRobotDataset
@@ -115,6 +115,8 @@ def robot_of(spec: DatasetSpec) -> str:
     if spec.robot:
         return spec.robot
     meta = spec.path.expanduser() / "meta"
+    if not meta.is_dir():
+        raise NotADatasetError(f"{spec.path}: expected a LeRobot dataset, got no folder meta in it")
     for name in ("embodiment.json", "info.json"):
         if (meta / name).is_file():
             found = read_json(meta / name).get("robot_type")

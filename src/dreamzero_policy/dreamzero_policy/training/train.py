@@ -168,7 +168,9 @@ def _train(run: Run, world: World, say: Say, tell: Tell) -> Outcome:
     if learner.step_number < config.steps:
         say(f"stopped after step {learner.step_number}: the same command goes on")
         return Outcome(None, learner.step_number, figures)
-    return Outcome(_export(run, start, material, learner, world), learner.step_number, figures)
+    checkpoint = _export(run, start, material, learner, world)
+    say(f"{learner.step_number} steps: {checkpoint}")
+    return Outcome(checkpoint, learner.step_number, figures)
 
 
 def _resume(learner: Learner, states: States, config: TrainConfig, say: Say) -> bool:

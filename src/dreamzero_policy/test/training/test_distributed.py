@@ -74,7 +74,8 @@ def test_a_batch_that_does_not_divide_is_refused(run_of):
         train(replace(run, config=replace(run.config, micro_batch=3)))
 
 
-def test_bfloat16_alone_runs_in_a_mesh_of_one(run_of, log_of):
-    run = run_of(steps=3, precision="bfloat16", checkpointing=True)
+@pytest.mark.parametrize("mode", ["full", "lora"])
+def test_bfloat16_alone_runs_in_a_mesh_of_one(run_of, log_of, mode):
+    run = run_of(steps=3, precision="bfloat16", checkpointing=True, mode=mode)
     train(run)
     assert all(line["loss"] > 0 for line in log_of(run))

@@ -14,6 +14,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.distributed.checkpoint.api import CheckpointException
 
 from dreamzero_policy.checkpoint.load import load
 from dreamzero_policy.inference.engine import Engine
@@ -118,7 +119,8 @@ def test_no_space_for_a_state_leaves_the_last_good_one(run_of, monkeypatch):
     def full(tensors, checkpoint_id, **more):
         if "00000004" in str(checkpoint_id):
             checkpoint_id.mkdir()
-            raise OSError(errno.ENOSPC, "No space left on device")
+            error = OSError(errno.ENOSPC, "No space left on device")
+            raise CheckpointException("write", {0: (error, None)})  # as it wraps what a disk raises
         return real(tensors, checkpoint_id=checkpoint_id, **more)
 
     monkeypatch.setattr(saving.dcp, "save", full)
