@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch.distributed.checkpoint.api import CheckpointException
 
 from dreamzero_policy.checkpoint.load import load
+from dreamzero_policy.cli.main import main
 from dreamzero_policy.inference.engine import Engine
 from dreamzero_policy.inference.options import EngineOptions
 from dreamzero_policy.training import saving
@@ -188,3 +189,24 @@ def test_adapters_train_on_a_checkpoint_and_a_mixture_with_video_alone(run_of, d
     assert about["mode"] == "lora"
     with pytest.raises(TrainingError, match="expected none beside a checkpoint"):
         train(replace(run, folder=run.folder.parent / "third", model_changes=("dim=32",)))
+
+
+def test_the_command_checks_and_stops_or_says_what_is_wrong(
+    run_of, dataset, cache, tmp_path, capsys
+):
+    sizes = [part for size in run_of().model_changes for part in ("--model", size)]
+    asked = ["train", str(tmp_path / "run"), "--data", str(dataset), "--cache", str(cache), *sizes]
+    settings = ["chunks=1", "base_stride=6", "batch=2", "smoke_steps=2", "held_out=0"]
+    settings = [part for setting in settings for part in ("--set", setting)]
+    assert main([*asked, "--preset", "tiny", *settings, "--check"]) == 0
+    said = capsys.readouterr().out
+    assert "droid, 3 episodes" in said
+    assert "one batch, 2 steps" in said
+    assert not (tmp_path / "run" / "checkpoint").exists()
+    assert main([*asked, "--preset", "huge"]) == 2
+    assert "no preset 'huge'" in capsys.readouterr().err
+    assert main([*asked, "--preset", "posttrain"]) == 2
+    assert "--init FOLDER" in capsys.readouterr().err
+    asked[3] = str(tmp_path / "nothing")
+    assert main([*asked, "--preset", "tiny"]) == 2
+    assert "expected a LeRobot dataset" in capsys.readouterr().err
