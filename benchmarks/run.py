@@ -16,7 +16,7 @@ from results import FOLDER
 HERE = Path(__file__).resolve().parent
 PARTS = (
     *("canvas", "control_tick", "chunk_latency", "exact", "cpu_ratio", "scaling", "pipeline"),
-    *("seams", "convert"),
+    *("seams", "convert", "train_throughput"),
 )
 
 

@@ -113,7 +113,8 @@ def load(
     recorded = read_config(directory)
     facts = _facts(directory, recorded.model, embodiment, time_base)
     folders = (Path(tokenizer),) if tokenizer else (directory / "tokenizer", directory)
-    tokens = load_tokenizer(recorded.model.text.tokenizer, folders)
+    text = recorded.model.text
+    tokens = load_tokenizer(text.tokenizer, folders, text.vocab_size)
     found, _ = weights(directory, recorded, Path(base) if base else None)
     model = build(recorded.model, tokens)
     slots = layout(model)

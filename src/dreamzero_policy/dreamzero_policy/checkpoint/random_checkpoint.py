@@ -25,7 +25,7 @@ from dreamzero_policy.checkpoint.load import build
 from dreamzero_policy.checkpoint.robot_facts import CONF, METADATA, RobotFacts, experiment_files
 from dreamzero_policy.checkpoint.upstream_config import CONFIG, config_json
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.model.config import ModelConfig, preset
+from dreamzero_policy.model.config import ModelConfig, TextConfig, preset
 from dreamzero_policy.weights import untrained
 from dreamzero_policy.weights.errors import CheckpointError
 from dreamzero_policy.weights.random_weights import random_tensor
@@ -77,8 +77,7 @@ def make_random(
         raise CheckpointError(f"shard_bytes: expected at least 1, got {shard_bytes}")
     config = changed(preset(name), changes)
     config = replace(config, num_action_per_block=embodiment.time_base.rows_per_chunk)
-    # Bytes as tokens: random weights need no download to run.
-    config = replace(config, text=replace(config.text, tokenizer="bytes"))
+    config = replace(config, text=without_download(config.text))
     slots = layout(build(config))
     sizes = ", ".join([f"preset {name}", *changes, f"seed {seed}"])
     path.mkdir(parents=True, exist_ok=True)
@@ -95,6 +94,11 @@ def make_random(
                     bar.update(tensor.nbytes)
     write_index(path, shards, total)
     return config
+
+
+def without_download(text: TextConfig) -> TextConfig:
+    """Bytes as tokens where umT5's would have to be downloaded: random weights need none."""
+    return replace(text, tokenizer="bytes") if text.tokenizer == "umt5" else text
 
 
 def changed(config: ModelConfig, changes: Sequence[str]) -> ModelConfig:

@@ -79,6 +79,7 @@ class LeRobotDataset:
             raise DatasetError(
                 f"{self.folder / 'meta'}: cannot read its lists: {error!r}"
             ) from error
+        self._entries = {entry.index: entry for entry in self.episodes}
 
     def episode(self, index: int) -> EpisodeEntry:
         """The entry of an episode.
@@ -86,9 +87,8 @@ class LeRobotDataset:
         Raises:
             DatasetError: there is none of that number.
         """
-        for entry in self.episodes:
-            if entry.index == index:
-                return entry
+        if index in self._entries:
+            return self._entries[index]
         raise DatasetError(
             f"{self.folder}: expected an episode of 0 to {len(self.episodes) - 1}, got {index}"
         )

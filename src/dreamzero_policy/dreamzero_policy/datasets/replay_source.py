@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from dreamzero_policy.datasets.droid_raw import is_raw_droid, read_raw_droid
-from dreamzero_policy.datasets.errors import DatasetMismatchError
+from dreamzero_policy.datasets.errors import DatasetError, DatasetMismatchError
 from dreamzero_policy.datasets.layout import ACTION, PICTURES, STATE
 from dreamzero_policy.datasets.lerobot_reader import LeRobotDataset
 from dreamzero_policy.embodiments.embodiment import Embodiment, Key
@@ -89,11 +89,11 @@ def open_episode(
         )
     data = LeRobotDataset(folder)
     entry, table = data.episode(index), data.table(index)
-    columns = _camera_columns(data, robot, cameras or {})
+    columns = camera_columns(data, robot, cameras or {})
     return ReplayEpisode(
         name=f"{folder.name}, episode {entry.index}",
         fps=data.fps,
-        states=_vectors(data, table, "state", robot.state_keys, robot.state_joints),
+        states=vectors(data, table, "state", robot.state_keys, robot.state_joints),
         actions=_actions(data, table, robot),
         instructions=data.instructions(index),
         pictures={
@@ -104,12 +104,12 @@ def open_episode(
 
 def _actions(data: LeRobotDataset, table: pa.Table, robot: Embodiment) -> Float | None:
     try:
-        return _vectors(data, table, "action", robot.action_keys, robot.action_joints)
+        return vectors(data, table, "action", robot.action_keys, robot.action_joints)
     except DatasetMismatchError:
         return None  # a replay needs none: they are shown beside what the policy says
 
 
-def _camera_columns(
+def camera_columns(
     data: LeRobotDataset, robot: Embodiment, given: Mapping[str, str]
 ) -> dict[str, str]:
     """The dataset's column of every view.
@@ -131,7 +131,7 @@ def _camera_columns(
     return found
 
 
-def _vectors(
+def vectors(
     data: LeRobotDataset,
     table: pa.Table,
     what: str,
@@ -140,8 +140,16 @@ def _vectors(
 ) -> Float:
     """[L, joints] in model order, in model units.
 
+    Args:
+        data: the dataset.
+        table: rows of one of its episodes.
+        what: ``state`` or ``action``.
+        keys: the checkpoint's, in order.
+        joints: the robot's names of their columns.
+
     Raises:
         DatasetMismatchError: it is not known which columns they are.
+        DatasetError: a value is not finite.
     """
     slices = (data.modality or {}).get(what, {})
     column = {"state": STATE, "action": ACTION}[what]
@@ -156,7 +164,8 @@ def _vectors(
     if isinstance(names, dict):  # older datasets group them
         names = [name for group in names.values() for name in group]
     if names and set(joints) <= set(names):
-        return _matrix(table, column)[:, [names.index(joint) for joint in joints]]
+        columns = [names.index(joint) for joint in joints]
+        return _checked(_matrix(table, column)[:, columns], what, joints, data)
     alone = [f"{column}.{key.name}" for key in keys]
     if all(name in table.column_names for name in alone):
         parts = [_matrix(table, name) for name in alone]
@@ -177,14 +186,31 @@ def _parts(key: Key, slices: Mapping[str, dict]) -> list[dict]:
 
 
 def _matrix(table: pa.Table, column: str) -> Float:
-    values = np.array(table[column].to_pylist(), dtype=np.float64)
+    if column not in table.column_names:
+        raise DatasetMismatchError(
+            f"expected a column {column}, got {', '.join(table.column_names)}"
+        )
+    values = table[column].combine_chunks()
+    while pa.types.is_list(values.type) or pa.types.is_fixed_size_list(values.type):
+        values = values.flatten()
+    values = values.to_numpy(zero_copy_only=False).astype(np.float64)
+    if not table.num_rows or len(values) % table.num_rows:
+        raise DatasetError(
+            f"{column}: expected as many values in each of {table.num_rows} rows, got "
+            f"{len(values)} in total"
+        )
     return values.reshape(table.num_rows, -1)
 
 
 def _checked(values: Float, what: str, joints: Sequence[str], data: LeRobotDataset) -> Float:
-    if values.shape[1] != len(joints) or not np.isfinite(values).all():
+    if values.shape[1] != len(joints):
         raise DatasetMismatchError(
-            f"{data.folder}: {what}: expected finite values of {len(joints)} joints, got "
-            f"{values.shape[1]} columns"
+            f"{data.folder}: {what}: expected {len(joints)} joints, got {values.shape[1]} columns"
+        )
+    if not np.isfinite(values).all():
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        raise DatasetError(
+            f"{data.folder}: {what}: expected finite values, got {values[row, column]} of "
+            f"{joints[column]} in row {row}"
         )
     return values

@@ -369,7 +369,7 @@ class Forwards:
             if index == last:
                 x, (here, rows) = x[:, asking], cut(runs, part)
                 times = modulation[:, rows]
-            x = self.regions.finish(block, x, gathered, times, here, *context.keys(index, block))
+            x = self.regions.finish(block, x, gathered, times, here, *context.sides(index))
         if wanted is not None:
             x = self._tokens.gather(x, count, wanted.tokens)
         if clean:

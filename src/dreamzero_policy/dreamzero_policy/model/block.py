@@ -59,14 +59,15 @@ def spread(
     Returns:
         [B, L, D].
     """
-    tokens = x if isinstance(x, tuple) else (x,)
-    pieces, token, row = [], 0, 0
-    for run in runs:
-        count, shape = run.rows * run.tokens, (run.rows, run.tokens)
-        piece = (each[:, token : token + count].unflatten(1, shape) for each in tokens)
-        mine = (each[:, row : row + run.rows, None] for each in rows)
+    # Split, not sliced: the gradient of a slice is a whole tensor of zeros around it.
+    lengths, counts = [run.rows * run.tokens for run in runs], [run.rows for run in runs]
+    tokens = [each.split(lengths, dim=1) for each in (x if isinstance(x, tuple) else (x,))]
+    each_row = [each.split(counts, dim=1) for each in rows]
+    pieces = []
+    for at, run in enumerate(runs):
+        piece = (each[at].unflatten(1, (run.rows, run.tokens)) for each in tokens)
+        mine = (each[at][:, :, None] for each in each_row)
         pieces.append(combine(*piece, *mine).flatten(1, 2))
-        token, row = token + count, row + run.rows
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
 
 
@@ -156,8 +157,12 @@ class CrossAttention(nn.Module):
             self.v_img(image).unflatten(-1, split),
         )
 
-    def forward(self, x: torch.Tensor, text: Keys, image: Keys) -> torch.Tensor:
-        """[B, L, D] to [B, L, D]."""
+    def forward(
+        self, x: torch.Tensor, text: Keys | torch.Tensor, image: Keys | torch.Tensor
+    ) -> torch.Tensor:
+        """[B, L, D] to [B, L, D]; of tokens the keys are made here."""
+        text = text if isinstance(text, Keys) else self.text_keys(text)
+        image = image if isinstance(image, Keys) else self.image_keys(image)
         query = self.norm_q(self.q(x)).unflatten(-1, (self.heads, -1))
         return self.o((attend(query, *text) + attend(query, *image)).flatten(2))
 
@@ -189,8 +194,8 @@ class Block(nn.Module):
         runs: tuple[Run, ...],
         table: torch.Tensor,
         attention: Attention,
-        text: Keys,
-        image: Keys,
+        text: Keys | torch.Tensor,
+        image: Keys | torch.Tensor,
     ) -> torch.Tensor:
         """One step through the depth.
 
@@ -200,7 +205,9 @@ class Block(nn.Module):
             runs: how the L tokens fall to the R timesteps.
             table: complex64 [L, d/2] rotation of every token.
             attention: self-attention, given queries, keys and values.
-            text: keys and values of the cross-attention to the prompt.
+            text: keys and values of the cross-attention to the prompt, or the prompt's tokens
+                [B, tokens, D], of which the block makes them: with its weights in place, wherever
+                they are kept between calls.
             image: the same of the first image.
 
         Returns:
@@ -220,8 +227,8 @@ class Block(nn.Module):
         gathered: torch.Tensor,
         times: torch.Tensor,
         runs: tuple[Run, ...],
-        text: Keys,
-        image: Keys,
+        text: Keys | torch.Tensor,
+        image: Keys | torch.Tensor,
     ) -> torch.Tensor:
         """All that follows self-attention, each token for itself: any of them may be left out."""
         gate_a, shift, scale, gate_f = (self.modulation[:, 2:] + times[:, :, 2:]).unbind(2)

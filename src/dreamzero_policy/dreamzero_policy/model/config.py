@@ -364,8 +364,8 @@ TINY = ModelConfig(
         latents_std=(1.0,) * 16,
     ),
     text=TextConfig(
-        tokenizer="bytes",
-        vocab_size=259,
+        tokenizer="words",
+        vocab_size=8192,
         dim=64,
         head_dim=16,
         ffn_dim=128,

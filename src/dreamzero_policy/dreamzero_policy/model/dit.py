@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Protocol
 
 import torch
@@ -80,12 +81,11 @@ class Context:
         """Sequences B."""
         return self.text.tokens.shape[0]
 
-    def keys(self, index: int, block: Block) -> tuple[Keys, Keys]:
-        """Text and image keys of one block, the ``index``-th."""
-        text = self.text.keys, block.cross_attn.text_keys, self.text.tokens
-        image = self.image.keys, block.cross_attn.image_keys, self.image.tokens
+    def sides(self, index: int) -> tuple[Keys | torch.Tensor, Keys | torch.Tensor]:
+        """Text and image as the ``index``-th block takes them: keys, or what they are made of."""
         return tuple(
-            make(tokens) if made is None else made[index] for made, make, tokens in (text, image)
+            side.tokens if side.keys is None else side.keys[index]
+            for side in (self.text, self.image)
         )
 
     def recomputed(self) -> Context:
@@ -398,7 +398,7 @@ class CausalDiT(nn.Module):
         """Tokens [B, L, D] through every block; also the time embeddings [B, R, D] of ``tau``."""
         times, modulation = self.modulation(tau)
         for index, block in enumerate(self.blocks):
-            x = block(x, modulation, runs, table, calls[index], *context.keys(index, block))
+            x = block(x, modulation, runs, table, calls[index], *context.sides(index))
         return x, times
 
     def _attend_cached(
@@ -529,13 +529,20 @@ def _attend_teacher_forcing(
     value: torch.Tensor,
 ) -> torch.Tensor:
     """The attention of a training sequence as dense calls, their results in the order of tokens."""
+    runs = [run for call in calls for run in (*call.queries, *call.keys)]
+    edges = sorted({edge for run in runs for edge in (run.start, run.stop)})
+    lengths = [stop - start for start, stop in pairwise(edges)]
+    # Split once, not sliced by every call: the gradient of a slice is a whole tensor of zeros.
+    parts = [dict(zip(edges, x.split(lengths, dim=1), strict=False)) for x in (query, key, value)]
 
-    def join(x: torch.Tensor, runs: tuple[slice, ...]) -> torch.Tensor:
-        return torch.cat([x[:, run] for run in runs], dim=1)
+    def join(part: dict[int, torch.Tensor], runs: tuple[slice, ...]) -> torch.Tensor:
+        inside = [part[at] for run in runs for at in edges if run.start <= at < run.stop]
+        return inside[0] if len(inside) == 1 else torch.cat(inside, dim=1)
 
     pieces: list[tuple[int, torch.Tensor]] = []
+    queries, keys, values = parts
     for call in calls:
-        out = attend(join(query, call.queries), join(key, call.keys), join(value, call.keys))
+        out = attend(join(queries, call.queries), join(keys, call.keys), join(values, call.keys))
         lengths = [run.stop - run.start for run in call.queries]
         starts = [run.start for run in call.queries]
         pieces += zip(starts, out.split(lengths, dim=1), strict=True)

@@ -90,15 +90,15 @@ class TextConfig:
     """Sizes of the umT5 encoder and which tokens it reads (design: model.md 7.1).
 
     Attributes:
-        tokenizer: "umt5" (sentencepiece, from a local folder) or "bytes" (3 special tokens and the
-            256 bytes).
+        tokenizer: "umt5" (sentencepiece, from a local folder), "bytes" (3 special tokens and the
+            256 bytes) or "words" (hashed).
         vocab_size: rows of the token table.
         dim, head_dim, ffn_dim, num_heads, num_layers: the transformer.
         num_buckets, max_distance: of the relative position bias.
         eps: of the norms.
     """
 
-    tokenizer: Literal["umt5", "bytes"]
+    tokenizer: Literal["umt5", "bytes", "words"]
     vocab_size: int
     dim: int
     head_dim: int

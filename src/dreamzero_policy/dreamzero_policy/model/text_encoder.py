@@ -23,9 +23,9 @@ class TextEncoder(nn.Module):
     Args:
         config: sizes of the encoder.
         text_len: positions of every embedding.
-        tokenizer: prompt to ids; None takes bytes where ``config`` says so and otherwise fails at
-            the first prompt, which lets weights be loaded and inspected without the tokenizer's
-            file.
+        tokenizer: prompt to ids; None takes bytes or words where ``config`` says so and otherwise
+            fails at the first prompt, which lets weights be loaded and inspected without the
+            tokenizer's file.
     """
 
     def __init__(
@@ -36,7 +36,8 @@ class TextEncoder(nn.Module):
         self.text_len = text_len
         self.tokenizer = tokenizer
         if tokenizer is None:
-            self.tokenizer = load("bytes") if config.tokenizer == "bytes" else _absent
+            own = config.tokenizer != "umt5"
+            self.tokenizer = load(config.tokenizer, (), config.vocab_size) if own else _absent
         self.net = UMT5EncoderModel(
             UMT5Config(
                 vocab_size=config.vocab_size,

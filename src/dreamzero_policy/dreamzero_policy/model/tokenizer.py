@@ -1,4 +1,4 @@
-"""Prompts to token ids: umT5's sentencepiece model from a local folder, or plain bytes.
+"""Prompts to token ids: umT5's sentencepiece model from a local folder, plain bytes, or words.
 
 Nothing is downloaded here. Whoever runs a released checkpoint puts ``spiece.model`` of
 google/umt5-xxl beside it; the error says where.
@@ -6,6 +6,8 @@ google/umt5-xxl beside it; the error says where.
 
 from __future__ import annotations
 
+import re
+import zlib
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -26,6 +28,28 @@ class Tokenizer(Protocol):
 def byte_tokens(prompt: str) -> list[int]:
     """UTF-8 bytes as token ids 3 to 258 and the closing token, as ByT5 numbers them."""
     return [SPECIAL_TOKENS + byte for byte in prompt.encode("utf-8")] + [END]
+
+
+def word_tokens(vocab_size: int) -> Tokenizer:
+    """Whole words, each by itself and once more with the two before it, hashed into a vocabulary.
+
+    For a small frozen encoder that nobody trained: what attends to its tokens sees no order, so
+    "the red block into the blue bowl" and its opposite have to differ as sets.
+
+    Args:
+        vocab_size: ids, the special ones among them.
+    """
+
+    def tokens(prompt: str) -> list[int]:
+        words = re.findall(r"\w+|[^\w\s]", prompt.lower())
+        ids = []
+        for at in range(len(words)):
+            for phrase in (words[at : at + 1], words[max(at - 2, 0) : at + 1])[: 1 + bool(at)]:
+                hashed = zlib.crc32(" ".join(phrase).encode("utf-8"))
+                ids.append(SPECIAL_TOKENS + hashed % (vocab_size - SPECIAL_TOKENS))
+        return [*ids, END]
+
+    return tokens
 
 
 class SentencePieceTokenizer:
@@ -58,18 +82,23 @@ class SentencePieceTokenizer:
         return [*self._model.encode(prompt), END]
 
 
-def load(kind: Literal["umt5", "bytes"], folders: tuple[Path, ...] = ()) -> Tokenizer:
+def load(
+    kind: Literal["umt5", "bytes", "words"], folders: tuple[Path, ...] = (), vocab_size: int = 259
+) -> Tokenizer:
     """The tokenizer of a text encoder.
 
     Args:
         kind: as in ``TextConfig.tokenizer``.
         folders: where to look for ``spiece.model``, first match wins.
+        vocab_size: as in ``TextConfig``; of words alone.
 
     Raises:
         CheckpointError: no folder has the file; the message says what to download where.
     """
     if kind == "bytes":
         return byte_tokens
+    if kind == "words":
+        return word_tokens(vocab_size)
     for folder in folders:
         if (folder / "spiece.model").is_file():
             return SentencePieceTokenizer(folder / "spiece.model")

@@ -11,8 +11,9 @@ blocks (n_a per block), D_a padded action width.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -58,8 +59,12 @@ class NoiseTable:
 
     def add_noise(self, clean: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """Samples at the levels of ``timesteps``, whose axes are the first axes of ``clean``."""
-        sigma = self.sigmas[self.nearest(timesteps)].to(clean.dtype)
-        sigma = sigma.reshape(*timesteps.shape, *(1,) * (clean.ndim - timesteps.ndim))
+        return self.at(clean, noise, self.nearest(timesteps))
+
+    def at(self, clean: Tensor, noise: Tensor, levels: Tensor) -> Tensor:
+        """Samples at table indices ``levels``, whose axes are the first axes of ``clean``."""
+        sigma = self.sigmas[levels].to(clean.dtype)
+        sigma = sigma.reshape(*levels.shape, *(1,) * (clean.ndim - levels.ndim))
         return (1 - sigma) * clean + sigma * noise
 
 
@@ -108,43 +113,43 @@ def indices_of_ratios(ratios: Tensor) -> Tensor:
 
 def draw_levels(
     mode: NoiseMode,
-    batch: int,
     frames: int,
     block_frames: int,
     block_actions: int,
+    rng: np.random.Generator,
     alpha: float = 3.0,
     beta: float = 1.0,
 ) -> Levels:
-    """Draws the levels of a batch of windows from torch's global generator.
+    """Draws the levels of one window, as a batch of 1.
 
     Args:
         mode: ``standard`` draws evenly; ``high_noise`` biased towards noise; ``decoupled`` draws
             video biased and every action evenly, by itself.
-        batch: B.
         frames: F.
         block_frames: K.
         block_actions: n_a.
+        rng: a window's own, so that its levels do not depend on what else is in the batch.
         alpha: of the Beta distribution of the biased modes.
         beta: the same.
 
     Raises:
         ValueError: an unknown mode, or frames that are not 1 and whole blocks.
     """
-    if mode not in ("standard", "high_noise", "decoupled"):
-        raise ValueError(f"mode: expected standard, high_noise or decoupled, got {mode!r}")
+    if mode not in get_args(NoiseMode):
+        raise ValueError(f"mode: expected one of {get_args(NoiseMode)}, got {mode!r}")
     actions = None
     if mode == "standard":
-        video = torch.randint(0, LEVELS, (batch, frames))
+        video = torch.from_numpy(rng.integers(0, LEVELS, (1, frames)))
     else:
-        video = indices_of_ratios(torch.distributions.Beta(alpha, beta).sample((batch, frames)))
+        video = indices_of_ratios(torch.from_numpy(rng.beta(alpha, beta, (1, frames))))
     if mode == "decoupled":
         count = (frames - 1) // block_frames * block_actions
-        actions = torch.randint(0, LEVELS, (batch, count))
+        actions = torch.from_numpy(rng.integers(0, LEVELS, (1, count)))
     return levels_of_draws(video, actions, block_frames, block_actions)
 
 
 class Losses(NamedTuple):
-    """Scalars; ``total`` is their sum."""
+    """Scalars; ``total`` is their weighted sum."""
 
     total: Tensor
     video: Tensor
@@ -160,11 +165,14 @@ def flow_matching_loss(
     action_target: Tensor,
     action_mask: Tensor,
     has_real_action: Tensor,
+    video_weight: float = 1.0,
+    action_weight: float = 1.0,
 ) -> Losses:
     """Weighted squared errors, in float32.
 
     Actions are averaged over the padded width, so few real columns weigh little; that is what the
-    released checkpoints were trained with.
+    released checkpoints were trained with. A window counts the same whatever stands beside it: the
+    loss of a batch is the mean of those of its windows.
 
     Args:
         table: the levels.
@@ -175,10 +183,20 @@ def flow_matching_loss(
         action_target: noise minus clean actions.
         action_mask: [B, A, D_a] bool, true on real columns.
         has_real_action: [B] bool, whether a sample's actions count at all.
+        video_weight: of the video's loss in ``total``; 1 as released.
+        action_weight: the same of the actions'.
+
+    Raises:
+        ValueError: ``has_real_action`` is not one per sample.
     """
+    if has_real_action.shape != action_velocity.shape[:1]:
+        raise ValueError(
+            f"has_real_action: expected [{len(action_velocity)}], one per sample, got "
+            f"{list(has_real_action.shape)}"
+        )
     error = (video_velocity.float() - video_target.float()).square().mean(dim=(1, 3, 4))
     video = (table.weights[levels.video] * error).mean()
     error = (action_velocity.float() - action_target.float()).square()
     error = (error * action_mask * has_real_action.reshape(-1, 1, 1)).mean(dim=2)
     actions = (table.weights[levels.actions] * error).mean()
-    return Losses(video + actions, video, actions)
+    return Losses(video_weight * video + action_weight * actions, video, actions)

@@ -1,5 +1,7 @@
 """Prompts to ids."""
 
+from itertools import permutations
+
 import pytest
 import sentencepiece
 
@@ -23,6 +25,24 @@ def train(folder, **special):
 def test_bytes_and_a_closing_token():
     assert byte_tokens("aé") == [3 + 97, 3 + 0xC3, 3 + 0xA9, 1]
     assert load("bytes")("") == [1]
+
+
+def test_words_tell_roles_apart_though_nobody_sees_their_order():
+    tokens = load("words", (), 8192)
+    assert tokens("open") == tokens("OPEN")
+    assert len(tokens("open it")) == 4  # two words, one of them with the one before it, and the end
+    colours = ("red", "green", "blue", "yellow", "orange", "purple", "white", "black")
+    seen = {}
+    for thing, place in permutations(colours, 2):
+        for said in (
+            f"put the {thing} block into the {place} bowl",
+            f"put the {thing} block on the {place} block",
+            f"push the {thing} puck onto the {place} goal",
+            f"wipe the {place} stain with the {thing} sponge",
+        ):
+            assert seen.setdefault(frozenset(tokens(said)), said) == said
+    words = {word for said in seen.values() for word in said.split()}
+    assert len({tokens(word)[0] for word in words}) == len(words)
 
 
 def test_a_local_sentencepiece_model(tmp_path):

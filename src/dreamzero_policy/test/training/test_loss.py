@@ -1,5 +1,6 @@
 """The loss against the golden numbers and its definition."""
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -53,14 +54,17 @@ def test_ratios_near_one_are_noise():
 
 @pytest.mark.parametrize("mode", ["standard", "high_noise", "decoupled"])
 def test_drawn_levels_have_the_mode_s_shape(mode):
-    torch.manual_seed(0)
-    levels = draw_levels(mode, 64, 9, 2, 24)
+    rng = np.random.default_rng(0)
+    drawn = [draw_levels(mode, 9, 2, 24, rng) for _ in range(64)]
+    levels = Levels(*(torch.cat(parts) for parts in zip(*drawn)))
     assert levels.video.shape == (64, 9)
     assert levels.actions.shape == (64, 96)
     coupled = torch.equal(levels.actions[:, ::24], levels.video[:, 1::2])
     assert coupled == (mode != "decoupled")
     mean = float(levels.video[:, 0].double().mean())
     assert (mean < 350) == (mode != "standard")
+    if mode == "decoupled":
+        assert 480 < float(levels.actions.double().mean()) < 520
 
 
 def test_masked_columns_and_unreal_actions_do_not_count():
@@ -81,7 +85,7 @@ def test_masked_columns_and_unreal_actions_do_not_count():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: draw_levels("other", 1, 9, 2, 24), "mode"),
+        (lambda: draw_levels("other", 9, 2, 24, np.random.default_rng()), "mode"),
         (lambda: levels_of_draws(torch.zeros(1, 4), None, 2, 3), "whole blocks"),
         (lambda: levels_of_draws(torch.zeros(1, 5), torch.zeros(1, 5), 2, 3), "6 per window"),
     ],

@@ -1,0 +1,106 @@
+"""Which windows an episode has: runs of chunks around every row (design: data.md 3.1).
+
+From a base row chunks are collected backwards and forwards by turns, ``i, i - H, i + H, i - 2H,
+...``, and a direction ends for good where the episode or the instruction does. That is the
+reference's sampling. Different from it: a chunk whose instruction changes in its middle is not
+taken, episodes that are too short have no windows instead of ending the run, and the same window
+found from several bases is kept once, with its count as weight.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+
+from dreamzero_policy.embodiments.embodiment import TimeBase
+from dreamzero_policy.types import Int
+
+
+class Window(NamedTuple):
+    """Chunks in a row of one episode.
+
+    Attributes:
+        start: row of the first frame, which is the first chunk's anchor.
+        chunks: how many.
+        bases: from how many base rows it was found; its weight in sampling.
+    """
+
+    start: int
+    chunks: int
+    bases: int
+
+    def anchors(self, base: TimeBase) -> Int:
+        """[chunks] rows at which the chunks begin: the rows of the states."""
+        return self.start + base.rows_per_chunk * np.arange(self.chunks)
+
+    def frame_rows(self, base: TimeBase) -> Int:
+        """[8 chunks + 1] rows of the frames, the closing one last."""
+        return self.start + base.frame_stride * np.arange(self.chunks * base.frames_per_chunk + 1)
+
+    def rows(self, base: TimeBase) -> slice:
+        """Rows of the actions."""
+        return slice(self.start, self.start + self.chunks * base.rows_per_chunk)
+
+
+def windows(
+    labels: Int,
+    base: TimeBase,
+    most: int,
+    *,
+    stride: int = 1,
+    excluded: Collection[int] = (),
+    idle: Collection[int] = (),
+    most_idle: float = 1.0,
+) -> list[Window]:
+    """Every window of an episode, in the order of their first rows.
+
+    Args:
+        labels: [L] what the instruction of each row is, as a number.
+        base: rows and frames of a chunk.
+        most: chunks in a window at most.
+        stride: every how many rows there is a base; 1 as the reference has it.
+        excluded: rows that are no base (``step_filter.jsonl``); a window may contain them.
+        idle: rows in which nothing moves.
+        most_idle: share of idle rows above which a window is left out.
+    """
+    bounds = np.flatnonzero(np.diff(labels)) + 1
+    starts, ends = np.r_[0, bounds], np.r_[bounds, len(labels)]
+    left_out, still = frozenset(excluded), np.isin(np.arange(len(labels)), list(idle))
+    found: Counter[tuple[int, int]] = Counter()
+    for first, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        for row in range(first, end):
+            if row % stride == 0 and row not in left_out:
+                window = _around(row, first, end, len(labels), base, most)
+                if window is not None:
+                    found[window] += 1
+    whole = (Window(start, chunks, bases) for (start, chunks), bases in sorted(found.items()))
+    return [one for one in whole if still[one.rows(base)].mean() <= most_idle]
+
+
+def _around(
+    row: int, first: int, end: int, length: int, base: TimeBase, most: int
+) -> tuple[int, int] | None:
+    """(start, chunks) of the window of a base row within a run of one instruction.
+
+    The frame that closes a window stands behind its last chunk. Where the episode has none there,
+    the last chunk is left out.
+    """
+    horizon = base.rows_per_chunk
+    if row + horizon > end:
+        return None
+    back = ahead = 0
+    may_go_back = may_go_ahead = True
+    while 1 + back + ahead < most and (may_go_back or may_go_ahead):
+        if may_go_back:
+            may_go_back = row - (back + 1) * horizon >= first
+            back += may_go_back
+        if may_go_ahead and 1 + back + ahead < most:
+            may_go_ahead = row + (ahead + 2) * horizon <= end
+            ahead += may_go_ahead
+    start, chunks = row - back * horizon, 1 + back + ahead
+    if start + chunks * horizon >= length:
+        chunks -= 1
+    return (start, chunks) if chunks else None
