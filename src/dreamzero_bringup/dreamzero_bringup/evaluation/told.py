@@ -111,9 +111,7 @@ class RecordedPolicy:
         with Episode(self._found[key]) as episode:
             rows = resample(episode, ConversionSettings(robot=self.embodiment.name))
         known = np.isfinite(rows.actions).all(axis=1)
-        return _Replaying(
-            self.embodiment, started_ns, rows.instants_ns[known], rows.actions[known]
-        )
+        return _Replaying(self.embodiment, started_ns, rows.instants_ns[known], rows.actions[known])
 
 
 class _Replaying(Paced):

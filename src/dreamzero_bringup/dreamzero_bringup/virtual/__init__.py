@@ -1,2 +1,1 @@
-"""The graph without its processes: gate, cameras, policy and recorder around a simulated robot,
-on a clock that only this moves."""
+"""The graph without processes: gate, policy and recorder around a robot in virtual time."""

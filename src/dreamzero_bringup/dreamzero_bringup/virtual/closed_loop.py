@@ -40,7 +40,7 @@ class LoopSettings:
     """
 
     latency_s: float = 0.2
-    replan_frames: int = 8
+    replan_frames: int = 3
     time_limit_s: float | None = None
 
     def __post_init__(self) -> None:

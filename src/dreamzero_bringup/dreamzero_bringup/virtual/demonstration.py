@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from dreamzero_bringup.installed import package_prefix
+from dreamzero_bringup.virtual.encoding import Encoder
 from dreamzero_bringup.virtual.rig import Rig
 from dreamzero_bringup.virtual.streams import Streams
 from dreamzero_policy import embodiments
@@ -26,14 +28,15 @@ from dreamzero_policy.data.recorder import Recorder, RecorderSettings, Source
 from dreamzero_policy.data.rosbag2_layout import METADATA, Qos
 from dreamzero_policy.observation.sync import Grid
 from dreamzero_policy.ros.definitions import message_text
-from dreamzero_policy.types import NS_PER_S
+from dreamzero_policy.types import NS_PER_S, Float
 
 _LAG_S = 0.3  # of the gate: the expert rests so much longer before it looks again
 _BEFORE_NS = NS_PER_S  # streams run so long before an episode begins: their rates are known then
 _AFTER_S = 0.8  # what was let go of comes to rest, and the judge looks on
 _LOOK_TICKS = 15
 _FULL = 0.25  # of the recorder's queue: then virtual time waits for the disk
-_MAKING = ".making"
+MAKING = ".making"
+"""Where recordings are while they are made."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def make(order: Order) -> Made:
         OSError: the folder cannot be written to.
     """
     began = time.perf_counter()
-    making = order.out / _MAKING / order.name
+    making = order.out / MAKING / order.name
     shutil.rmtree(making, ignore_errors=True)
     store = EpisodeStore(making)
     store.acquire()
@@ -149,7 +152,9 @@ def make(order: Order) -> Made:
 
 def _perform(rig: Rig, recorder: Recorder, order: Order) -> str:
     """The expert's whole script, recorded; why it gave up, if it did."""
-    streams, cameras = Streams(rig, recorder), Grid(order.camera_hz)
+    definitions = _definitions(order.robot).values()
+    streams = Streams(rig, recorder, Encoder(definitions))
+    cameras = Grid(order.camera_hz)
     if not rig.grid.contains(cameras):
         raise ValueError(
             f"camera rate: expected one that divides {float(rig.grid.hz):g} Hz, "
@@ -226,17 +231,20 @@ def _keep_pace(recorder: Recorder, rig: Rig) -> None:
 
 def _recorder(robot: str, store: EpisodeStore) -> Recorder:
     layout = embodiments.get(robot)
-    streams = streams_of(layout)
-    definitions = {
-        name: _definition(name) for name in {COMPRESSED, *(stream.msgtype for stream in streams)}
-    }
     settings = RecorderSettings(disk_start_bytes=2 << 30, disk_stop_bytes=1 << 30)
-    return Recorder(layout, streams, definitions, store, settings)
+    return Recorder(layout, streams_of(layout), _definitions(robot), store, settings)
 
 
-@lru_cache(maxsize=64)
-def _definition(msgtype: str) -> Definition:
-    return define(msgtype, message_text)
+@lru_cache(maxsize=8)
+def _definitions(robot: str) -> dict[str, Definition]:
+    """By type, of everything that is recorded of a robot."""
+    types = {COMPRESSED, *(stream.msgtype for stream in streams_of(embodiments.get(robot)))}
+    return {name: define(name, _text) for name in sorted(types)}
+
+
+def _text(msgtype: str) -> str:
+    package_prefix(msgtype.split("/")[0])  # finds it also where no workspace was sourced
+    return message_text(msgtype)
 
 
 def _sources(robot: str) -> dict[str, Source]:

@@ -1,14 +1,15 @@
-"""Many demonstrations in several processes, resumable one by one: what ``dreamzero demonstrate`` does."""
+"""What ``dreamzero demonstrate`` does: many demonstrations, in several processes, resumable."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
-from dreamzero_bringup.virtual.demonstration import Made, Order, is_made, make
+from dreamzero_bringup.virtual.demonstration import MAKING, Made, Order, is_made, make
 from dreamzero_policy import embodiments
 from dreamzero_policy.conversion.workers import Workers
 from dreamzero_policy.types import NS_PER_S
@@ -121,6 +122,8 @@ def demonstrate(
         for _, one in processes.run(make, missing):
             made.append(one)
             tell("episodes", there + len(made), len(asked))
+    with suppress(OSError):  # another command may be making some in it
+        (out / MAKING).rmdir()
     return made, there
 
 

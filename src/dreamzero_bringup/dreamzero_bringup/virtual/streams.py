@@ -1,4 +1,4 @@
-"""What the live graph would publish, said to a recorder by name: serialised, stamped in virtual time.
+"""What the live graph would publish, said to a recorder by name, stamped in virtual time.
 
 The streams are those of a teleoperated run: cameras, joints, commands, proprioception, the human's
 targets, who leads, and the driver. ``controller_status`` is left out: it tells of processes and
@@ -10,9 +10,9 @@ from __future__ import annotations
 from array import array
 
 from dreamzero_msgs import msg as dz
-from rclpy.serialization import serialize_message
 from sensor_msgs.msg import JointState
 
+from dreamzero_bringup.virtual.encoding import Encoder
 from dreamzero_bringup.virtual.rig import Rig
 from dreamzero_policy.control.report import Authority, DriverMode, Tick
 from dreamzero_policy.data.recorder import Recorder
@@ -35,10 +35,11 @@ class Streams:
     Args:
         rig: whose streams they are.
         recorder: that takes them.
+        encode: to bytes.
     """
 
-    def __init__(self, rig: Rig, recorder: Recorder) -> None:
-        self._rig, self._recorder = rig, recorder
+    def __init__(self, rig: Rig, recorder: Recorder, encode: Encoder) -> None:
+        self._rig, self._recorder, self._encode = rig, recorder, encode
         self._session = rig.now_ns
         self._ticks = self._commands = 0
         self._leader: Authority | None = None
@@ -77,7 +78,7 @@ class Streams:
         self._say("teleop/joint_commands", message, self._rig.now_ns)
 
     def decided(self, tick: Tick, now_ns: int) -> None:
-        """What the controller decided at an instant: the command, who leads, what the driver does."""
+        """What the controller decided: the command, who leads, what the driver does."""
         robot = self._rig.robot
         if tick.command is not None:
             command = command_message(robot, now_ns, tick.command, self._session)
@@ -107,4 +108,4 @@ class Streams:
         self._say("driver_status", driver, now_ns)
 
     def _say(self, name: str, message: object, now_ns: int) -> None:
-        self._recorder.take(name, serialize_message(message), now_ns, now_ns)
+        self._recorder.take(name, self._encode(message), now_ns, now_ns)

@@ -31,7 +31,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--tasks", nargs="+", required=True, help="as of `dreamzero sim-tasks`")
     parser.add_argument("--episodes", type=int, required=True, help="how many in all")
     parser.add_argument("--seed", type=int, default=0, help="of the first scene (default: 0)")
-    parser.add_argument("--split", default="seen", help="seen (default), unseen or all instructions")
+    parser.add_argument(
+        "--split", default="seen", help="seen (default), unseen or all instructions"
+    )
     parser.add_argument(
         "--picture-width", type=int, default=0, help="pixels (default: as the cameras have)"
     )
@@ -73,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
     seconds, took = (sum(getattr(one, name) for one in made) for name in ("seconds", "took_s"))
     print(f"{len(made)} recorded now, {there} were there; {failed} of the new ones failed")
     if took:
-        print(f"{seconds:.0f} s of demonstrations at {seconds / took:.1f} times real time a process")
+        print(
+            f"{seconds:.0f} s of demonstrations at {seconds / took:.1f} times real time a process"
+        )
     print(f"next: dreamzero convert {args.out} DATASET --robot {args.robot}")
     return 1 if failed else 0
