@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from dreamzero_bringup.evaluation import open_loop_page
@@ -107,9 +106,7 @@ def _one_time_base(
         raise ValueError("policies: expected checkpoints that divide time alike, got several")
     robot = next(opened[s.label].embodiment for s in specs if s.kind == "model")
     fitted = {
-        spec.label: opened[spec.label]
-        if spec.kind == "model"
-        else open_policy(spec, replace(robot))
+        spec.label: opened[spec.label] if spec.kind == "model" else open_policy(spec, robot)
         for spec in specs
     }
     return fitted, models

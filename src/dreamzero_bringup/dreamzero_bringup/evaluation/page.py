@@ -37,7 +37,6 @@ def write(
     wanted: Wanted,
     rows: Sequence[Row],
     policies: Mapping[str, str],
-    untrained: Sequence[str],
     missing: int,
 ) -> list[Cell]:
     """Writes ``summary.json``, ``success.png`` and ``index.html``; earlier ones are replaced.
@@ -47,13 +46,13 @@ def write(
         wanted: what was asked for.
         rows: every rollout there is.
         policies: what each label stands for.
-        untrained: labels of policies with random weights.
         missing: rollouts that are still to come.
 
     Returns:
         The figures.
     """
     found = cells(rows)
+    untrained = [label for label, what in policies.items() if what.startswith("untrained")]
     summary = {
         "robot": wanted.robot,
         "through": wanted.through,

@@ -146,6 +146,7 @@ class Store:
 
     Attributes:
         folder: as given.
+        policies: description by label, with those of earlier runs.
         rows: that are there.
 
     Raises:
@@ -154,7 +155,7 @@ class Store:
 
     def __init__(self, folder: Path, wanted: Wanted, policies: dict[str, str]) -> None:
         self.folder = folder
-        self._claim(wanted, policies)
+        self.policies = self._claim(wanted, policies)
         self.rows = list(_read(folder / ROWS))
 
     def missing(self, wanted: Iterable[Try]) -> list[Try]:
@@ -174,7 +175,7 @@ class Store:
             os.fsync(file.fileno())
         self.rows.append(row)
 
-    def _claim(self, wanted: Wanted, policies: dict[str, str]) -> None:
+    def _claim(self, wanted: Wanted, policies: dict[str, str]) -> dict[str, str]:
         """Writes down what the folder is for, or checks that it is for this."""
         path = self.folder / SETTINGS
         plain = json.loads(json.dumps(asdict(wanted)))
@@ -206,6 +207,7 @@ class Store:
         new = path.with_suffix(".new")
         new.write_text(json.dumps({"wanted": plain, "policies": policies}, indent=2) + "\n")
         os.replace(new, path)
+        return policies
 
 
 def _read(path: Path) -> Iterable[Row]:

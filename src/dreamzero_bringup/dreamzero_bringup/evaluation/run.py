@@ -49,12 +49,13 @@ def evaluate(
         raise ValueError(f"policies: expected each label once, got {', '.join(labels)}")
     if not specs:
         raise ValueError("policies: expected at least one, got none")
+    if workers > 1 and any(spec.kind == "remote" for spec in specs):
+        raise ValueError("workers: a server answers one attempt at a time: expected 1 with ws://")
     folder = folder.expanduser().resolve()
     robot = embodiments.get(wanted.robot)
     wanted_tries = tries(wanted, labels)
     opened = {spec.label: open_policy(spec, robot) for spec in specs}  # what is wrong shows now
     described = {label: policy.description for label, policy in opened.items()}
-    untrained = [label for label, policy in opened.items() if policy.untrained]
     del opened
     store = Store(folder, wanted, described)
     missing = store.missing(wanted_tries)
@@ -84,7 +85,7 @@ def evaluate(
             tell("rollouts", there, total)
     finally:
         rows = _ordered(store.rows, wanted_tries)
-        found = page.write(folder, wanted, rows, described, untrained, total - there)
+        found = page.write(folder, wanted, rows, store.policies, total - there)
     return found, folder / page.PAGE
 
 

@@ -1,4 +1,4 @@
-"""Attempts through the real nodes: the graph of ``dreamzero up --sim``, over DDS, on the wall clock.
+"""Attempts through the real nodes: the graph of ``dreamzero up --sim``, on the wall clock.
 
 One graph per policy; each attempt sets up its scene, gives the instruction, enables motion and
 watches what the simulator's judge says. ``hold`` enables motion and gives no instruction; the
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from dreamzero_msgs import msg as dz
@@ -178,11 +179,10 @@ class _Stage:
             accepted = lambda: heard.controller.chunks_accepted != before  # noqa: E731
             self._until(accepted, _MOTION_S, "the first chunk")
         self._enable()
-        trouble = ""
-        path = self._folder / (name or "unused.mp4")
-        path.parent.mkdir(exist_ok=True)
-        with Film(path, self._robot.time_base.frame_hz) as writer:
-            trouble = self._watch(one, writer if film else None)
+        (self._folder / FILMS).mkdir(exist_ok=True)
+        hz = self._robot.time_base.frame_hz
+        with Film(self._folder / name, hz) if film else nullcontext() as to:
+            trouble = self._watch(one, to)
         status, controller = heard.task, heard.controller
         if self._expert is not None:
             self._expert.stand()

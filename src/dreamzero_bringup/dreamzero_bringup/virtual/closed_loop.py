@@ -192,8 +192,10 @@ def run(
         now_ns = rig.now_ns
         if canvases.is_instant(now_ns):
             window.add_state(now_ns, rig.state)
-            canvas = tiler.canvas(rig.scene.see())
+            pictures = rig.scene.see()
+            canvas = tiler.canvas(pictures)
             window.add_canvas(now_ns, canvas)
+            attempt.saw(now_ns, pictures)
             worker.submit(window.observation(done.instruction))
             if watcher is not None:
                 watcher.saw(now_ns, canvas, verdict.progress)

@@ -155,7 +155,8 @@ def _show(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> No
         table.add_column(head, justify="left" if number < 2 else "right")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=160)).print(table)
 
 
 def _engine(texts: list[str]) -> dict[str, Any]:

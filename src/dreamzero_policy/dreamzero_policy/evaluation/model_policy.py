@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from dreamzero_policy.inference import device as devices
 from dreamzero_policy.inference.engine import Engine
 from dreamzero_policy.inference.options import EngineOptions
 from dreamzero_policy.inference.session import Session
-from dreamzero_policy.types import ActionChunk, Observation
+from dreamzero_policy.types import ActionChunk, Image, Observation
 
 
 class ModelPolicy:
@@ -62,10 +63,15 @@ class _Running:
     def __init__(self, engine: Engine, session: Session) -> None:
         self._engine, self._session = engine, session
 
+    def saw(self, stamp_ns: int, pictures: Mapping[str, Image]) -> None:
+        """As ``Attempt.saw``: canvases are enough."""
+
     def due(self, observation: Observation, replan_frames: int) -> bool:
+        """As ``Attempt.due``: the session's rule."""
         return self._session.due(observation, replan_frames)
 
     def answer(self, observation: Observation) -> Answer:
+        """As ``Attempt.answer``: a call of the engine."""
         inference = self._engine.infer(self._session, observation)
         return Answer(
             inference.chunk,
@@ -76,6 +82,7 @@ class _Running:
         )
 
     def published(self, chunk: ActionChunk, now_ns: int) -> None:
+        """As ``Attempt.published``: the next chunk may go on from it."""
         self._session.note_published(chunk, now_ns)
 
 

@@ -160,11 +160,13 @@ def score(
     attempt = policy.begin(_START_NS + index)
     found, pictures = Scores.empty(robot), _Pictures(base.frames_per_chunk)
     first, before = rows_grid.index_at(_START_NS), None
-    for row, canvas in _canvases(episode, robot, base.frame_stride // per_frame):
-        now_ns = rows_grid.instant(first + row)
+    tiler = Tiler(robot)
+    for row, images in _images(episode, base.frame_stride // per_frame):
+        now_ns, canvas = rows_grid.instant(first + row), tiler.canvas(images)
         assert canvas_grid.is_instant(now_ns), (row, now_ns)
         window.add_state(now_ns, episode.states[row])
         window.add_canvas(now_ns, canvas)
+        attempt.saw(now_ns, images)
         pictures.compare(now_ns, canvas, found)
         if watch is not None:
             watch(now_ns, canvas, pictures.expected(now_ns))
@@ -205,11 +207,8 @@ def _check(episode: ReplayEpisode, policy: Policy) -> None:
         )
 
 
-def _canvases(
-    episode: ReplayEpisode, robot: Embodiment, stride: int
-) -> Iterator[tuple[int, Image]]:
-    """Every ``stride``-th row and its canvas."""
-    tiler = Tiler(robot)
+def _images(episode: ReplayEpisode, stride: int) -> Iterator[tuple[int, dict[str, Image]]]:
+    """Every ``stride``-th row and its picture of every view."""
     views = {name: begin() for name, begin in episode.pictures.items()}
     for row in range(len(episode)):
         images = {}
@@ -221,7 +220,7 @@ def _canvases(
                 )
             images[name] = image
         if row % stride == 0:
-            yield row, tiler.canvas(images)
+            yield row, images
 
 
 def _compare(

@@ -6,7 +6,7 @@ the same way, so that their figures stand beside each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,6 +45,9 @@ class Answer:
 
 class Attempt(Protocol):
     """One episode of a policy."""
+
+    def saw(self, stamp_ns: int, pictures: Mapping[str, Image]) -> None:
+        """Notes the views that a canvas was made of, each [H, W, 3] uint8 RGB, before it comes."""
 
     def due(self, observation: Observation, replan_frames: int) -> bool:
         """Whether a caller that replans every so many canvases should ask now."""
@@ -102,6 +105,9 @@ class Paced:
         self._first_ns: int | None = None
         self._last = 0
         self._sequence = 0
+
+    def saw(self, stamp_ns: int, pictures: Mapping[str, Image]) -> None:
+        """Changes nothing."""
 
     def due(self, observation: Observation, replan_frames: int) -> bool:
         """As ``Attempt.due``: every ``replan_frames`` canvases, every chunk at the latest."""
