@@ -181,9 +181,7 @@ def _perform(rig: Rig, recorder: Recorder, order: Order) -> str:
     )
     recorder.begin(facts, _sources(order.robot), rig.now_ns)
     expert, began_ns = rig.scene.expert(order.expert_seed, _LAG_S), rig.now_ns
-    allowed, why = rig.controller.enable(rig.now_ns)
-    if not allowed:
-        raise ValueError(f"the simulated robot cannot be enabled: {why}")
+    rig.enable()
     over_ns = 0
     limit_ns = round(rig.scene.verdict.time_limit_s * NS_PER_S)
     while not over_ns or rig.now_ns < over_ns:

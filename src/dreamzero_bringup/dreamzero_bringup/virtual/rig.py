@@ -68,7 +68,7 @@ class Rig:
             robot, task, seed, choice, rate_hz=rate_hz, picture_size=picture_size
         )
         self.grid = Grid(Fraction(rate_hz).limit_denominator(100))
-        self._index = self.grid.index_at(start_ns)
+        self._index, self._ticks = self.grid.index_at(start_ns), 0
         self._assembler = StateAssembler(self.robot, max_age_ns=NS_PER_S)
         self._targets = [joint.name for joint in self.robot.joints if joint.kind != "base"]
         self._columns = [self.robot.action_joints.index(name) for name in self._targets]
@@ -91,12 +91,12 @@ class Rig:
         return np.array([known.get(name, 0.0) for name in self.robot.action_joints])
 
     def enable(self) -> None:
-        """Allows motion, as an operator does.
+        """Allows motion, as an operator does, once the controller knows the pose.
 
         Raises:
             ValueError: the controller refuses, in its words.
         """
-        for _ in range(_FIRST_TICKS):
+        while self._ticks < _FIRST_TICKS:
             self.tick()
         allowed, why = self.controller.enable(self.now_ns)
         if not allowed:
@@ -120,6 +120,7 @@ class Rig:
         decided = controller.tick(now_ns)
         self.scene.step(decided.command)
         self._index += 1
+        self._ticks += 1
         self._measure()
         return decided
 
