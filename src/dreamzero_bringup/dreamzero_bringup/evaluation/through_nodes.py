@@ -219,6 +219,7 @@ class _Stage:
                 (heard.task.task, heard.task.seed, heard.task.choice)
                 == (one.task, one.seed, one.choice)
                 and heard.driver.session_id != session
+                and (self._expert is None or getattr(self._expert.task, "seed", None) == one.seed)
             ),
             _ANSWER_S,
             "the new scene",
@@ -265,10 +266,12 @@ class _Stage:
             # Hold sends the pose it has, and sends nothing before; its time is the wall clock's.
             if status.success or max(status.elapsed, time.monotonic() - began - 2.0) >= limit:
                 return ""
-            if heard.controller.enabled:
+            over = self._expert is not None and self._expert.finished
+            if heard.controller.enabled and not over:
                 stopped = None
             elif stopped is None:
                 stopped = time.monotonic()
             elif time.monotonic() - stopped > _STOPPED_S:
-                return f"motion ended: {heard.controller.message}"
+                ended = f"motion ended: {heard.controller.message}"
+                return (self._expert.trouble or "the expert's script was over") if over else ended
             time.sleep(_LOOK_S)

@@ -113,7 +113,8 @@ def test_motion_is_the_chunks_inside_the_limits(rig):
     done = closed_loop.run(rig, Waver(forward), LoopSettings(0.1, 8, 3.0))
     assert done.refused == 0
     assert 0.15 < rig.state[0] - start < 0.5
-    assert done.held.total() == done.held["no_chunk"] <= 9  # until a canvas, a call, a tick
+    assert done.held["no_chunk"] <= 9  # until a canvas, a call, a tick
+    assert done.held.total() < 0.2 * done.ticks
 
 
 def test_a_bad_chunk_is_refused_and_held_against(rig):
