@@ -73,8 +73,11 @@ def evaluate(
         for index in chosen:
             film = f"{FILMS}/{label}_{index}.mp4" if chosen.index(index) < films else ""
             if (label, index) not in rows:
-                one = _score(policy, dataset, index, video, folder, film, label)
-                _add(folder / ROWS, label, index, one)
+                try:
+                    one = _score(policy, dataset, index, video, folder, film, label)
+                    _add(folder / ROWS, label, index, one)
+                except OSError as error:
+                    raise ValueError(f"{folder}: {error}; what was made is kept") from error
                 rows[label, index] = one
             if film and (folder / film).is_file():
                 shown.append(film)

@@ -83,6 +83,8 @@ def evaluate(
             store.add(row)
             there += 1
             tell("rollouts", there, total)
+    except OSError as error:
+        raise ValueError(f"{folder}: {error}; what was made before is kept") from error
     finally:
         rows = _ordered(store.rows, wanted_tries)
         found = page.write(folder, wanted, rows, store.policies, total - there)

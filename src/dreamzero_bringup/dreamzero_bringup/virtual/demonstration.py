@@ -22,6 +22,7 @@ from dreamzero_policy import embodiments
 from dreamzero_policy.data.definitions import Definition, define
 from dreamzero_policy.data.episode_facts import EpisodeFacts
 from dreamzero_policy.data.episode_store import EpisodeStore
+from dreamzero_policy.data.errors import BagError
 from dreamzero_policy.data.jpeg import COMPRESSED
 from dreamzero_policy.data.recorded_streams import streams_of
 from dreamzero_policy.data.recorder import Recorder, RecorderSettings, Source
@@ -107,8 +108,8 @@ def make(order: Order) -> Made:
     """Makes a demonstration; its folder appears when it is complete.
 
     Raises:
-        ValueError: an unknown robot, task or choice, or a disk that is full.
-        OSError: the folder cannot be written to.
+        ValueError: an unknown robot, task or choice.
+        BagError: a disk that is full, or a folder that cannot be written to.
     """
     began = time.perf_counter()
     making = order.out / MAKING / order.name
@@ -134,7 +135,7 @@ def make(order: Order) -> Made:
             notes=f"progress {verdict.progress:.2f}",
         )
         if not ended.written_whole or ended.dropped:
-            raise OSError(ended.message)
+            raise BagError(ended.message)
     finally:
         rig.close()
         store.release()
@@ -221,7 +222,7 @@ def _keep_pace(recorder: Recorder, rig: Rig) -> None:
     while True:
         look = recorder.look(rig.now_ns)
         if look.must_end:
-            raise OSError(look.must_end)
+            raise BagError(look.must_end)
         if look.progress is None or look.progress.queued < _FULL:
             return
         time.sleep(0.01)
