@@ -65,7 +65,8 @@ def evaluate(
     if len(bases) > 1:
         opened, bases = _one_time_base(specs, opened)
     described = {label: policy.description for label, policy in opened.items()}
-    _claim(folder, {"robot": robot_name, "dataset": str(dataset), "video": video}, described)
+    sources = {spec.label: spec.identity for spec in specs}
+    _claim(folder, {"robot": robot_name, "dataset": str(dataset), "video": video}, sources)
     rows = _read(folder / ROWS)
     total, done = len(chosen) * len(specs), 0
     shown: list[str] = []
@@ -133,7 +134,7 @@ def _score(
         return score(policy, dataset, index, video=video, watch=watch)
 
 
-def _claim(folder: Path, plain: dict[str, object], policies: dict[str, str]) -> None:
+def _claim(folder: Path, plain: dict[str, object], sources: dict[str, str]) -> None:
     """Writes down what the folder is for, or checks that it is for this.
 
     Raises:
@@ -143,19 +144,19 @@ def _claim(folder: Path, plain: dict[str, object], policies: dict[str, str]) -> 
     if path.exists():
         try:
             known = json.loads(path.read_text())
-            before, named = known["wanted"], known["policies"]
+            before, given = known["wanted"], known["sources"]
         except (ValueError, KeyError) as error:
             raise ValueError(f"{path}: expected an evaluation's settings, got {error!r}") from error
-        clash = [label for label, what in policies.items() if named.get(label, what) != what]
+        clash = [label for label, what in sources.items() if given.get(label, what) != what]
         if before != plain or clash:
             raise ValueError(
-                f"{folder} holds another evaluation ({before}, {named}): take another folder"
+                f"{folder} holds another evaluation ({before}, {given}): take another folder"
             )
-        policies = {**named, **policies}
+        sources = {**given, **sources}
     elif folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder}: expected a new folder or one of an open-loop evaluation")
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"wanted": plain, "policies": policies}, indent=2) + "\n")
+    path.write_text(json.dumps({"wanted": plain, "sources": sources}, indent=2) + "\n")
 
 
 def _add(path: Path, label: str, index: int, one: Scores) -> None:

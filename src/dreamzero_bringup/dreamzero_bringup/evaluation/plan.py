@@ -143,6 +143,7 @@ class Store:
         folder: of the evaluation; made where it is not there.
         wanted: what is evaluated; more rollouts, tasks, splits and policies may be added later.
         policies: description by label.
+        sources: by label, what decides how the policy acts.
 
     Attributes:
         folder: as given.
@@ -153,9 +154,11 @@ class Store:
         ValueError: the folder holds another evaluation, something else, or a damaged row.
     """
 
-    def __init__(self, folder: Path, wanted: Wanted, policies: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, wanted: Wanted, policies: dict[str, str], sources: dict[str, str]
+    ) -> None:
         self.folder = folder
-        self.policies = self._claim(wanted, policies)
+        self.policies = self._claim(wanted, policies, sources)
         self.rows = list(_read(folder / ROWS))
 
     def missing(self, wanted: Iterable[Try]) -> list[Try]:
@@ -175,14 +178,16 @@ class Store:
             os.fsync(file.fileno())
         self.rows.append(row)
 
-    def _claim(self, wanted: Wanted, policies: dict[str, str]) -> dict[str, str]:
+    def _claim(
+        self, wanted: Wanted, policies: dict[str, str], sources: dict[str, str]
+    ) -> dict[str, str]:
         """Writes down what the folder is for, or checks that it is for this."""
         path = self.folder / SETTINGS
         plain = json.loads(json.dumps(asdict(wanted)))
         if path.exists():
             try:
                 known = json.loads(path.read_text())
-                before, named = known["wanted"], known["policies"]
+                before, named, given = known["wanted"], known["policies"], known["sources"]
             except (ValueError, KeyError) as error:
                 raise ValueError(
                     f"{path}: expected an evaluation's settings, got {error!r}"
@@ -194,18 +199,19 @@ class Store:
                         f"{self.folder} holds an evaluation with {name} {before.get(name)!r}, now "
                         f"{value!r}: take another folder"
                     )
-            for label, what in policies.items():
-                if named.get(label, what) != what:
+            for label, what in sources.items():
+                if given.get(label, what) != what:
                     raise ValueError(
-                        f"{self.folder} holds another policy {label!r}: {named[label]}; now it is "
+                        f"{self.folder} holds another policy {label!r}: {given[label]}; now it is "
                         f"{what}: take another folder or another label"
                     )
-            policies = {**named, **policies}
+            policies, sources = {**named, **policies}, {**given, **sources}
         elif self.folder.exists() and any(self.folder.iterdir()):
             raise ValueError(f"{self.folder}: expected a new folder or one of an evaluation")
         self.folder.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".new")
-        new.write_text(json.dumps({"wanted": plain, "policies": policies}, indent=2) + "\n")
+        kept = {"wanted": plain, "policies": policies, "sources": sources}
+        new.write_text(json.dumps(kept, indent=2) + "\n")
         os.replace(new, path)
         return policies
 

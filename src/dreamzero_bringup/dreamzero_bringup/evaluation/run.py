@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -57,29 +57,18 @@ def evaluate(
     opened = {spec.label: open_policy(spec, robot) for spec in specs}  # what is wrong shows now
     described = {label: policy.description for label, policy in opened.items()}
     del opened
-    store = Store(folder, wanted, described)
+    sources = {spec.label: spec.identity for spec in specs}
+    store = Store(folder, wanted, described, sources)
     missing = store.missing(wanted_tries)
-    by_label = {spec.label: spec for spec in specs}
     total, there = len(wanted_tries), len(wanted_tries) - len(missing)
     filmed = _filmed(wanted_tries, films)
     tell("rollouts", there, total)
+    if wanted.through == "virtual":
+        made = partial(_in_virtual_time, workers=workers, predictions=predictions)
+    else:
+        made = _through_nodes
     try:
-        made = partial(_through_nodes, wanted, specs, folder, filmed)
-        if wanted.through == "virtual":
-            jobs = [
-                Job(
-                    one,
-                    by_label[one.policy],
-                    wanted,
-                    folder,
-                    one in filmed,
-                    predictions,
-                    workers < 2,
-                )
-                for one in missing
-            ]
-            made = partial(_in_virtual_time, jobs, workers)
-        for row in made(missing):
+        for row in made(wanted, specs, folder, filmed, missing):
             store.add(row)
             there += 1
             tell("rollouts", there, total)
@@ -91,7 +80,29 @@ def evaluate(
     return found, folder / page.PAGE
 
 
-def _in_virtual_time(jobs: Sequence[Job], workers: int, missing: Sequence[Try]) -> Sequence[Row]:
+def _in_virtual_time(
+    wanted: Wanted,
+    specs: Sequence[Spec],
+    folder: Path,
+    filmed: set[Try],
+    missing: Sequence[Try],
+    *,
+    workers: int,
+    predictions: bool,
+) -> Iterator[Row]:
+    by_label = {spec.label: spec for spec in specs}
+    jobs = [
+        Job(
+            one,
+            by_label[one.policy],
+            wanted,
+            folder,
+            film=one in filmed,
+            predictions=predictions,
+            alone=workers < 2,
+        )
+        for one in missing
+    ]
     with Workers(workers) as processes:
         for _, row in processes.run(attempt, jobs):
             yield row
@@ -99,7 +110,7 @@ def _in_virtual_time(jobs: Sequence[Job], workers: int, missing: Sequence[Try]) 
 
 def _through_nodes(
     wanted: Wanted, specs: Sequence[Spec], folder: Path, filmed: set[Try], missing: Sequence[Try]
-) -> Sequence[Row]:
+) -> Iterator[Row]:
     from dreamzero_bringup.evaluation.through_nodes import rollouts
 
     for spec in specs:

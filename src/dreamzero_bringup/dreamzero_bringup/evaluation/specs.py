@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,21 @@ class Spec:
     source: str
     options: dict[str, Any] = field(default_factory=dict)
     device: str = "cpu"
+
+    @property
+    def identity(self) -> str:
+        """What decides how it acts: source, options and, of a checkpoint, the files it has now."""
+        options = ", ".join(f"{name}={value}" for name, value in sorted(self.options.items()))
+        text = f"{self.source} ({options})" if options else self.source
+        if self.kind != "model" or self.source.startswith("random:"):
+            return text
+        folder, digest = Path(self.source), hashlib.sha256()
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            known = path.stat()
+            digest.update(
+                f"{path.relative_to(folder)} {known.st_size} {known.st_mtime_ns}".encode()
+            )
+        return f"{text}, files {digest.hexdigest()[:12]}"
 
     @property
     def kind(self) -> str:

@@ -109,8 +109,8 @@ def demonstrate(
         What was made now, and how many were there already.
 
     Raises:
-        ValueError: as ``orders``; a folder of other demonstrations or of something else; a disk that
-            is full, where what was made is kept.
+        ValueError: as ``orders``; a folder of other demonstrations or of something else; a full
+            disk, where what was made is kept.
     """
     out = out.expanduser().resolve()
     asked = orders(wanted, episodes, out)

@@ -27,7 +27,7 @@ def evaluated(tmp_path_factory):
     """Folder and figures of a whole evaluation of hold, of short attempts."""
     folder = tmp_path_factory.mktemp("evaluation") / "out"
     try:
-        found, page = evaluate(WANTED, [parse("hold")], folder, films=1)
+        found, page = evaluate(WANTED, [parse("hold")], folder, films=1, workers=2)
     except RenderingUnavailableError as error:
         pytest.skip(str(error))
     return folder, found, page
@@ -159,6 +159,17 @@ def test_cells_by_policy_split_and_task():
     assert whole.progress.value == pytest.approx(2.5 / 3)
     assert whole.seconds.value == 5.0
     assert found["b", "seen", "push"].seconds is None
+
+
+def test_another_checkpoint_in_the_same_folder_is_another_policy(tmp_path):
+    (tmp_path / "weights").write_bytes(b"one")
+    spec = parse(f"mine={tmp_path}")
+    before = spec.identity
+    assert spec.identity == before
+    (tmp_path / "weights").write_bytes(b"other")
+    assert spec.identity != before
+    assert parse(f"mine={tmp_path}", {"evaluations": 1}).identity != spec.identity
+    assert parse("hold").identity == "hold"
 
 
 def test_labels():
