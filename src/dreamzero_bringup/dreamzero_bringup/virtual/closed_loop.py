@@ -24,6 +24,8 @@ from dreamzero_policy.observation.views import Tiler
 from dreamzero_policy.types import NS_PER_S, Image, Observation
 
 _POLICY = 1  # the process that chunks come from
+_MOST_OF_A_FRAME = 0.6
+"""As in the live worker: an observation that has waited for longer is passed over for the next."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,11 @@ class Rollout:
 class _Worker:
     """One call at a time, the newest observation next; chunks come ``latency`` after it began."""
 
-    def __init__(self, attempt: Attempt, settings: LoopSettings, done: Rollout) -> None:
+    def __init__(
+        self, attempt: Attempt, settings: LoopSettings, done: Rollout, canvas_ns: int
+    ) -> None:
         self._attempt, self._settings, self._done = attempt, settings, done
+        self._patience_ns = round(_MOST_OF_A_FRAME * canvas_ns)
         self._latency_ns = round(settings.latency_s * NS_PER_S)
         self._slot: Observation | None = None
         self._coming: tuple[int, Answer] | None = None
@@ -120,8 +125,10 @@ class _Worker:
             found.append(self._coming[1])
             self._attempt.published(self._coming[1].chunk, now_ns)
             self._coming = None
-        if self._coming is None and self._slot is not None:
-            observation, self._slot = self._slot, None
+        waiting = self._slot
+        fresh = waiting is not None and now_ns - waiting.newest_ns <= self._patience_ns
+        if self._coming is None and fresh:
+            observation, self._slot = waiting, None
             if self._attempt.due(observation, self._settings.replan_frames):
                 self._coming = (now_ns + self._latency_ns, self._ask(observation, watcher))
                 if not self._latency_ns:
@@ -184,7 +191,8 @@ def run(
     done = Rollout(rig.scene.judge.instruction)
     attempt = policy.begin(rig.now_ns, rig.scene)
     window = ObservationWindow(seen_as, seen_as.time_base, per_frame=per_frame)
-    tiler, worker = Tiler(seen_as), _Worker(attempt, settings, done)
+    canvas_ns = canvases.instant(1) - canvases.instant(0)
+    tiler, worker = Tiler(seen_as), _Worker(attempt, settings, done, canvas_ns)
     began_ns, verdict = rig.now_ns, rig.scene.verdict
     done.time_limit_s = settings.time_limit_s or verdict.time_limit_s
     limit_ns = round(done.time_limit_s * NS_PER_S)

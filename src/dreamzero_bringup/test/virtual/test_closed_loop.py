@@ -108,6 +108,15 @@ def test_chunks_come_as_late_as_they_are_said_to(rig):
     assert all(o.prompt == rig.scene.judge.instruction for o in policy.seen)
 
 
+def test_an_observation_that_waited_too_long_is_passed_over(rig):
+    policy = Waver(forward)
+    closed_loop.run(rig, policy, LoopSettings(0.35, replan_frames=1, time_limit_s=3.0))
+    # Free again 0.15 s after a canvas, three quarters of a frame: the next one is waited for.
+    assert {round((now - seen) / NS_PER_S, 2) for seen, now in policy.told} <= {0.35, 0.37}
+    asked = np.diff([observation.newest_ns for observation in policy.seen])
+    assert asked == pytest.approx(0.4 * NS_PER_S, abs=2)
+
+
 def test_motion_is_the_chunks_inside_the_limits(rig):
     start = rig.state[0]
     done = closed_loop.run(rig, Waver(forward), LoopSettings(0.1, 8, 3.0))
