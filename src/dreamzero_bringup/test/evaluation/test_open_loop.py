@@ -49,6 +49,8 @@ def test_figures_page_and_resumption(dataset, tmp_path, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert "its previous chunk, shifted" in shown
     assert "joint_position" in shown
+    assert "[rad, m, share of a gripper]" in shown
+    assert "[dB]" in shown
     summary = json.loads((out / SUMMARY).read_text())
     assert summary["untrained"] == ["base"]
     hold, base = summary["scores"]["hold"], summary["scores"]["base"]

@@ -148,13 +148,14 @@ def _open_loop(args: argparse.Namespace, specs: list) -> int:
 
 def _show(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     for number, head in enumerate(heads):
         table.add_column(head, justify="left" if number < 2 else "right")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     console = Console()
     (console if console.is_terminal else Console(width=160)).print(table)
 
