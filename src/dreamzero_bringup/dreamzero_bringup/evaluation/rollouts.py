@@ -87,7 +87,8 @@ def attempt(job: Job) -> Row:
 def _figures(done: Rollout) -> dict[str, float]:
     figures = {
         "chunks": done.chunks,
-        "refused": done.refused,
+        "refused": done.refused.total(),
+        **{f"refused_{reason}": count for reason, count in sorted(done.refused.items())},
         "held_share": round(done.held.total() / max(1, done.ticks), 4),
         "limited_share": round(done.limited / max(1, done.ticks), 4),
         "call_s": round(done.call_s, 4),

@@ -74,7 +74,8 @@ class Rollout:
         success, progress: as the task's judge says.
         seconds: from the first command to success, or to the end of the attempt [s].
         time_limit_s: that it had [s].
-        chunks, refused: that the policy gave, and of them that the controller did not take.
+        chunks: that the policy gave.
+        refused: of them, by reason, those that the controller did not take.
         held: ticks by reason in which the controller held instead of following.
         limited: ticks in which a limit held a joint back.
         ticks: control periods.
@@ -90,7 +91,7 @@ class Rollout:
     seconds: float = 0.0
     time_limit_s: float = 0.0
     chunks: int = 0
-    refused: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
     limited: int = 0
     ticks: int = 0
@@ -210,7 +211,8 @@ def run(
             tell((now_ns - began_ns) / NS_PER_S)
         for answer in worker.chunks(now_ns, watcher):
             outcome = rig.controller.on_chunk(replace(answer.chunk, policy=_POLICY), now_ns)
-            done.refused += isinstance(outcome, Refused)
+            if isinstance(outcome, Refused):
+                done.refused[outcome.reason] += 1
         tick = rig.tick()
         done.ticks += 1
         done.limited += bool(tick.limited)
