@@ -27,6 +27,7 @@ ALLOWED = {
     "datasets": _NUMPY | {"observation"},
     "conversion": _NUMPY | {"observation", "data", "datasets"},
     "training": _MODEL | {"observation", "data", "datasets"},
+    "evaluation": _MODEL | {"observation", "inference", "datasets"},
     "tasks": set(),
     "episodes": _NUMPY | {"observation", "data", "conversion", "tasks"},
     "ros": _NUMPY | {"observation"},
@@ -42,7 +43,7 @@ ALLOWED = {
 ROS = {"rclpy", "std_msgs", "std_srvs", "sensor_msgs", "geometry_msgs", "diagnostic_msgs",
        "builtin_interfaces", "dreamzero_msgs", "cv_bridge", "ament_index_python"}  # fmt: skip
 TORCH = {"torch", "torchao", "torchvision", "transformers", "diffusers", "accelerate"}
-TORCH_FOLDERS = {"weights", "model", "checkpoint", "inference", "training", "golden"}
+TORCH_FOLDERS = {"weights", "model", "checkpoint", "inference", "training", "golden", "evaluation"}
 # Besides ros/ and nodes/ these speak ROS, through what ros/ gives them; a node nobody imports.
 ROS_PACKAGES = {"dreamzero_bringup"}  # and every driver's package
 NOT_FOR_DRIVERS = {"weights", "model", "checkpoint", "inference", "chunks", "control"}

@@ -20,8 +20,8 @@ from rich.table import Table
 from dreamzero_bringup.demo.report import unit
 from dreamzero_bringup.shadow.score import look_up
 from dreamzero_bringup.teleop.follow import Follower
-from dreamzero_policy.control.controller import Controller
-from dreamzero_policy.control.report import DriverMode, Mode
+from dreamzero_bringup.virtual.rig import Rig
+from dreamzero_policy.control.report import Mode
 from dreamzero_policy.control.teleop import DELAY_S
 from dreamzero_policy.conversion.resample import resample
 from dreamzero_policy.conversion.rows import Rows
@@ -29,7 +29,6 @@ from dreamzero_policy.conversion.settings import ConversionSettings
 from dreamzero_policy.data.bag_reader import Episode
 from dreamzero_policy.data.errors import BagError
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.observation.proprioception import StateAssembler
 from dreamzero_policy.types import NS_PER_S, Float
 
 _JOIN_S, _SETTLE_S, _AFTER_S = 40.0, 0.5, 0.5
@@ -66,54 +65,6 @@ class Replayed:
         return np.sqrt(np.nanmean((self.simulated - self.recorded) ** 2, axis=0))
 
 
-class _Rig:
-    """Controller and simulated robot on a clock that only this moves."""
-
-    def __init__(self, name: str, robot: Embodiment, task: str, seed: int) -> None:
-        from sim_driver import robots, tasks
-        from sim_driver.commands import Commands
-        from sim_driver.hardware import SimulatedRobot
-
-        described = robots.get(name)
-        self.robot, self.now_ns = robot, NS_PER_S
-        self.simulated = SimulatedRobot(
-            described, seed, self.now_ns, task=tasks.get(task, described) if task else None
-        )
-        self.controller = Controller(robot)
-        self._commands = Commands(described, robot)
-        self._assembler = StateAssembler(robot, max_age_ns=NS_PER_S)
-        self._targets = [joint.name for joint in robot.joints if joint.kind != "base"]
-        self._columns = [robot.action_joints.index(name) for name in self._targets]
-        self.pose = np.array(robot.home)
-        self.state = np.full(len(robot.state_joints), np.nan)
-
-    @property
-    def period_ns(self) -> int:
-        """Between two ticks."""
-        return self.controller.settings.period_ns
-
-    def tick(self, target: Float | None) -> object:
-        """A control period with a human's target [A]; what the controller decided."""
-        self.now_ns += self.period_ns
-        now_ns, names = self.now_ns, self.simulated.joint_names
-        self.simulated.advance(now_ns)
-        self._assembler.update("joint_states", now_ns, names, self.simulated.read().positions)
-        self.state = self._assembler.at(now_ns).positions
-        known = dict(zip(self.robot.state_joints, self.state, strict=True))
-        self.pose = np.array([known.get(name, 0.0) for name in self.robot.action_joints])
-        self.controller.on_state(now_ns, self.robot.state_joints, self.state)
-        self.controller.on_driver(1, DriverMode.FOLLOWING, "", now_ns)
-        if target is not None:
-            self.controller.on_teleop(now_ns, self._targets, target[self._columns])
-            self.controller.on_teleop_base(target)
-        tick = self.controller.tick(now_ns)
-        if tick.command is not None:
-            self.simulated.command(names, self._commands.wire(tick.command), now_ns)
-            if self._commands.base.size:
-                self.simulated.drive(*tick.command[self._commands.base].tolist(), now_ns)
-        return tick
-
-
 def replay(episode: Episode, *, task: str, seed: int, tell: Callable[[int, int], None]) -> Replayed:
     """Replays an episode's commands.
 
@@ -132,7 +83,7 @@ def replay(episode: Episode, *, task: str, seed: int, tell: Callable[[int, int],
     known = np.flatnonzero(np.isfinite(rows.actions).all(axis=1))
     if not len(known):
         raise BagError(f"{episode.folder}: expected commands, got none that is fresh")
-    rig = _Rig(episode.robot, robot, task, seed)
+    rig = Rig(episode.robot, task, seed)
     joined_ns = _join(rig, rows.actions[known[0]])
     began_ns, first_ns = rig.now_ns, int(rows.instants_ns[0])
     limited, held = Counter[str](), Counter[str]()
@@ -140,7 +91,7 @@ def replay(episode: Episode, *, task: str, seed: int, tell: Callable[[int, int],
     stepped = np.array([joint.kind in ("gripper", "base") for joint in robot.joints])
     end_ns = int(rows.instants_ns[-1]) - first_ns + round(_AFTER_S * NS_PER_S)
     target = rows.actions[known[0]]
-    while (at_ns := rig.now_ns + rig.period_ns - began_ns) <= end_ns:
+    while (at_ns := rig.now_ns - began_ns) <= end_ns:
         instant = np.array([min(first_ns + at_ns, int(rows.instants_ns[-1]))])
         asked = look_up(rows.instants_ns[known], rows.actions[known], instant, stepped)[0]
         target = np.where(np.isfinite(asked), asked, target)  # in a gap the last one stays
@@ -151,7 +102,7 @@ def replay(episode: Episode, *, task: str, seed: int, tell: Callable[[int, int],
         if tick.mode != Mode.ACTIVE:
             held[f"{tick.hold_reason}: {tick.message}"] += 1
         tell(len(stamps), end_ns // rig.period_ns)
-    verdict = rig.simulated.judge.verdict if rig.simulated.judge else None
+    verdict = rig.scene.verdict if rig.scene.judge else None
     return Replayed(
         robot,
         (rows.instants_ns - first_ns) / NS_PER_S,
@@ -168,18 +119,14 @@ def _said(verdict: object) -> str:
     return f"{'done' if verdict.success else 'not done'}, progress {verdict.progress:.2f}"
 
 
-def _join(rig: _Rig, first: Float) -> int:
+def _join(rig: Rig, first: Float) -> int:
     """Enables motion and goes slowly to a pose; how long that took.
 
     Raises:
         ValueError: motion is refused, or the pose is not reached.
     """
     follower, began_ns = Follower(rig.robot), rig.now_ns
-    for _ in range(3):
-        rig.tick(rig.pose)
-    allowed, why = rig.controller.enable(rig.now_ns)
-    if not allowed:
-        raise BagError(f"the simulated robot cannot be enabled: {why}")
+    rig.enable()
     follower.begin(rig.pose)
     wanted = dict(enumerate(first))
     span = np.array([joint.upper - joint.lower for joint in rig.robot.joints])
@@ -200,7 +147,7 @@ def _join(rig: _Rig, first: Float) -> int:
     )
 
 
-def _at_rows(rig: _Rig, rows: Rows, stamps: np.ndarray, states: Float) -> Float:
+def _at_rows(rig: Rig, rows: Rows, stamps: np.ndarray, states: Float) -> Float:
     """The simulated joints at the rows' instants, brought forward by the gate's delay."""
     delay_ns = round(DELAY_S * NS_PER_S) + rig.period_ns
     stepped = np.zeros(states.shape[1], dtype=bool)

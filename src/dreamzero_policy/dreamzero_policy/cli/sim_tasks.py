@@ -33,6 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the list; writes pictures where asked to."""
     from sim_driver import robots, tasks
+    from sim_driver.tasks.split import held_out
 
     for name in [args.robot] if args.robot else robots.names():
         robot = robots.get(name)
@@ -45,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
             if args.task:
                 print(f"\n{indent(getdoc(type(task)), '    ')}\n")
                 for index, choice in enumerate(layout.choices):
-                    mark = "  <- drawn by the seed" if choice == drawn else ""
+                    mark = "  (held out of demonstrations)" if held_out(choice) else ""
+                    mark += "  <- drawn by the seed" if choice == drawn else ""
                     print(f"  choice {index}: {task.sentence(choice)}{mark}")
             if args.pictures:
                 print(f"              {_picture(name, task.name, args.seed, args.pictures)}")

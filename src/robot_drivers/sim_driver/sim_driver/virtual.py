@@ -23,7 +23,7 @@ from sim_driver.cameras import Cameras
 from sim_driver.commands import Commands
 from sim_driver.description import SimView
 from sim_driver.experts.expert import Expert
-from sim_driver.hardware import SimulatedRobot
+from sim_driver.hardware import Reading, SimulatedRobot
 from sim_driver.tasks.judge import Judge, Verdict
 
 
@@ -32,7 +32,7 @@ class VirtualRobot:
 
     Args:
         robot: name of the embodiment.
-        task: name of the task.
+        task: name of the task; empty for a scene without one.
         seed: of the scene.
         choice: which instruction; negative for what the seed draws.
         rate_hz: commands per second.
@@ -40,7 +40,7 @@ class VirtualRobot:
 
     Attributes:
         embodiment: of the robot.
-        judge: of the attempt.
+        judge: of the attempt; None without a task.
 
     Raises:
         ValueError: an unknown robot, task or choice, a negative seed.
@@ -59,9 +59,9 @@ class VirtualRobot:
         described = robots.get(robot)
         self.embodiment = embodiments.get(robot)
         self._robot = SimulatedRobot(
-            described, seed, 0, task=tasks.get(task, described), choice=choice
+            described, seed, 0, task=tasks.get(task, described) if task else None, choice=choice
         )
-        self.judge: Judge = self._robot.judge
+        self.judge: Judge | None = self._robot.judge
         self._rate_hz, self._ticks = rate_hz, 0
         self._commands = Commands(described, self.embodiment)
         self._state = StateAssembler(self.embodiment, max_age_ns=NS_PER_S)
@@ -80,6 +80,11 @@ class VirtualRobot:
         return self.judge.verdict
 
     @property
+    def joints(self) -> tuple[tuple[str, ...], Reading]:
+        """Names and measurements of the joints, as the driver reports them."""
+        return self._robot.joint_names, self._robot.read()
+
+    @property
     def state(self) -> Float:
         """[S] the measured state vector, through the conversion that the live nodes use."""
         names, positions = self._robot.joint_names, self._robot.read().positions
@@ -92,24 +97,33 @@ class VirtualRobot:
         """[nq] positions of everything in the scene, for ``Expert.act``."""
         return self._robot.scene_state()
 
-    def expert(self, seed: int = 0) -> Expert:
-        """A scripted expert for this attempt; ``seed`` is of its habits."""
-        return Expert(self._robot.model, self._robot.robot, self.judge, seed)
+    def expert(self, seed: int = 0, lag_s: float = 0.05) -> Expert:
+        """A scripted expert for this attempt.
 
-    def step(self, action: Float) -> None:
-        """Commands [A] and lets one period of the rate go by.
+        Args:
+            seed: of its habits.
+            lag_s: how far the robot is behind what it is told [s].
+        """
+        return Expert(self._robot.model, self._robot.robot, self.judge, seed, lag_s)
+
+    def step(self, action: Float | None) -> None:
+        """Commands [A], or nothing, and lets one period of the rate go by.
 
         Raises:
             ValueError: not one value per joint, or one that is not finite or out of range; nothing
                 moved then.
         """
+        if action is not None:
+            self._command(action)
+        self._ticks += 1
+        self._robot.advance(self._now_ns())
+
+    def _command(self, action: Float) -> None:
         wire = self._commands.wire(action)
         now = self._now_ns()
         self._robot.command(self._robot.joint_names, wire, now)
         if self._commands.base.size:
             self._robot.drive(*np.asarray(action)[self._commands.base].tolist(), now)
-        self._ticks += 1
-        self._robot.advance(self._now_ns())
 
     def _now_ns(self) -> int:
         return round(self._ticks * NS_PER_S / self._rate_hz)

@@ -82,6 +82,19 @@ class Expert:
             return self._vector.of(self._hands.target)
         return self._vector.of(self._motion.at(seconds - self._began))
 
+    def ahead(self, seconds: float) -> Float:
+        """[A] the command for an instant to come, as far as the present motion goes.
+
+        Beyond it the robot stays where the motion ends, since what follows depends on what the
+        scene is like then. Nothing is planned.
+
+        Args:
+            seconds: since the attempt began; not before the last ``act``.
+        """
+        if self._motion is None:
+            return self._vector.of(self._hands.target)
+        return self._vector.of(self._motion.at(seconds - self._began))
+
     def _plan(self, scene_state: Float, seconds: float) -> None:
         """Takes the script's next motion."""
         ended = self._began + self._motion.seconds if self._motion else seconds

@@ -1,0 +1,1 @@
+"""How well policies do tasks in simulation: rollouts, their rows, a page."""

@@ -1,0 +1,1 @@
+"""The graph without processes: gate, policy and recorder around a robot in virtual time."""

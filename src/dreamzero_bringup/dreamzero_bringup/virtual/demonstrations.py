@@ -1,0 +1,154 @@
+"""What ``dreamzero demonstrate`` does: many demonstrations, in several processes, resumable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+from dreamzero_bringup.virtual.demonstration import MAKING, Made, Order, is_made, make
+from dreamzero_policy import embodiments
+from dreamzero_policy.conversion.workers import Workers
+from dreamzero_policy.types import NS_PER_S
+
+_SETTINGS = "demonstrations.json"
+_FIRST_NS = 1_735_689_600 * NS_PER_S  # 2025-01-01: the clocks of demonstrations are made up
+_APART_NS = 600 * NS_PER_S
+
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What demonstrations are asked for.
+
+    Attributes:
+        robot: name of the embodiment.
+        tasks: names; episodes take turns.
+        split: ``seen``, ``unseen`` or ``all`` instructions.
+        seed: of the first scene and of the experts' habits.
+        picture_size: (height, width) of the pictures.
+        camera_hz: pictures a second of each view; 0 for the robot's control rate.
+
+    Raises:
+        ValueError: no task, a negative seed, or pictures of another aspect ratio than the robot's.
+    """
+
+    robot: str
+    tasks: tuple[str, ...]
+    split: str = "seen"
+    seed: int = 0
+    picture_size: tuple[int, int] = (0, 0)
+    camera_hz: int = 0
+
+    def __post_init__(self) -> None:
+        """Fills in what the robot says and checks the rest."""
+        robot = embodiments.get(self.robot)
+        if not self.tasks:
+            raise ValueError("tasks: expected at least one")
+        if self.seed < 0:
+            raise ValueError(f"seed: expected 0 or more, got {self.seed}")
+        object.__setattr__(self, "camera_hz", self.camera_hz or robot.time_base.control_hz)
+        size = self.picture_size if any(self.picture_size) else robot.native_size
+        object.__setattr__(self, "picture_size", size)
+        (height, width), (native_height, native_width) = size, robot.native_size
+        if min(size) < 16 or height * native_width != width * native_height:
+            raise ValueError(
+                f"picture size: expected {native_width}x{native_height} or the same aspect ratio, "
+                f"got {width}x{height}"
+            )
+
+
+def orders(wanted: Wanted, episodes: int, out: Path) -> list[Order]:
+    """The first so many demonstrations; more episodes begin with the same ones.
+
+    Raises:
+        ValueError: an unknown robot, task or split, or no episodes.
+    """
+    from sim_driver import robots, tasks
+    from sim_driver.tasks.split import scenes
+
+    if not 1 <= episodes <= 100_000:
+        raise ValueError(f"episodes: expected 1 to 100000, got {episodes}")
+    robot = robots.get(wanted.robot)
+    streams = [scenes(robot, tasks.get(n, robot), wanted.split, wanted.seed) for n in wanted.tasks]
+    in_turn = (scene for turn in zip(*streams, strict=True) for scene in turn)
+    return [
+        Order(
+            robot=wanted.robot,
+            task=scene.task,
+            seed=scene.seed,
+            choice=scene.choice,
+            unseen=scene.unseen,
+            expert_seed=wanted.seed + number,
+            out=out,
+            start_ns=_FIRST_NS + number * _APART_NS,
+            picture_size=wanted.picture_size,
+            camera_hz=wanted.camera_hz,
+        )
+        for number, scene in enumerate(islice(in_turn, episodes))
+    ]
+
+
+def demonstrate(
+    wanted: Wanted, episodes: int, out: Path, *, workers: int, tell: Tell
+) -> tuple[Sequence[Made], int]:
+    """Makes what is not there yet.
+
+    Args:
+        wanted: what.
+        episodes: how many, with those that are there.
+        out: folder of the recordings; one that holds other demonstrations is not touched.
+        workers: processes.
+        tell: told how many are done of how many.
+
+    Returns:
+        What was made now, and how many were there already.
+
+    Raises:
+        ValueError: as ``orders``; a folder of other demonstrations or of something else; a full
+            disk, where what was made is kept.
+    """
+    out = out.expanduser().resolve()
+    asked = orders(wanted, episodes, out)
+    _claim(out, wanted)
+    missing = [order for order in asked if not is_made(order)]
+    there, made = len(asked) - len(missing), []
+    tell("episodes", there, len(asked))
+    with Workers(workers) as processes:
+        for _, one in processes.run(make, missing):
+            made.append(one)
+            tell("episodes", there + len(made), len(asked))
+    with suppress(OSError):  # another command may be making some in it
+        (out / MAKING).rmdir()
+    return made, there
+
+
+def _claim(out: Path, wanted: Wanted) -> None:
+    """Writes down what the folder is for, or checks that it is for this.
+
+    Raises:
+        ValueError: it is for something else.
+    """
+    path = out / _SETTINGS
+    plain = json.loads(json.dumps(asdict(wanted)))
+    if not path.exists():
+        if out.exists() and any(out.iterdir()):
+            raise ValueError(f"{out}: expected a new folder or one of demonstrations, got another")
+        out.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(plain, indent=2) + "\n")
+        return
+    try:
+        known = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON, got: {error}") from error
+    if known != plain:
+        differ = ", ".join(
+            f"{name} {known.get(name)!r}, now {plain.get(name)!r}"
+            for name in sorted({*known, *plain})
+            if known.get(name) != plain.get(name)
+        )
+        raise ValueError(f"{out} has demonstrations with other settings: {differ}")

@@ -1,0 +1,91 @@
+"""Which instructions are seen in training and which are kept for tests; said here and nowhere else.
+
+Every colour is seen both as a thing and as a place, but one place colour of each thing is held out:
+what is new about an unseen instruction is the combination. Pictures may show the held-out pair in
+training, too, as nobody asks for it there.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count, islice
+from typing import Literal, get_args
+
+import numpy as np
+
+from sim_driver.description import SimRobot
+from sim_driver.tasks.task import COLOURS, Choice, Task
+
+Split = Literal["seen", "unseen", "all"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+_APART = 2  # places of the circle of colours from a held-out place's to its thing's
+_MOST_SEEDS = 1000  # looked through for the next scene that offers a wanted instruction
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One attempt to come: what stands on the table and what is asked for.
+
+    Attributes:
+        task: name of the task.
+        seed: of its layout.
+        choice: index of the instruction.
+        unseen: whether that is a held-out combination.
+    """
+
+    task: str
+    seed: int
+    choice: int
+    unseen: bool
+
+
+def held_out(choice: Choice) -> bool:
+    """Whether nobody asks for this combination of colours in training."""
+    colours = list(COLOURS)
+    thing, place = (colours.index(item.colour) for item in (choice.thing, choice.place))
+    return (thing - place) % len(colours) == _APART
+
+
+def scenes(robot: SimRobot, task: Task, split: Split, first_seed: int) -> Iterator[Scene]:
+    """Scenes of a task without end, one per seed that offers an instruction of the split.
+
+    Args:
+        robot: who does it.
+        task: the task.
+        split: which instructions; of several in a scene one is drawn by its seed.
+        first_seed: of the first scene.
+
+    Raises:
+        ValueError: an unknown split, or one of which this task has nothing.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
+    barren = 0
+    for seed in count(first_seed):
+        choices = task.lay(robot, seed).choices
+        fit = [
+            index
+            for index, choice in enumerate(choices)
+            if split == "all" or held_out(choice) == (split == "unseen")
+        ]
+        barren = 0 if fit else barren + 1
+        if barren > _MOST_SEEDS:
+            raise ValueError(f"{task.name}: no {split} instruction in {_MOST_SEEDS} scenes")
+        if fit:
+            rng = np.random.default_rng([seed, zlib.crc32(task.name.encode()), len(fit)])
+            index = fit[int(rng.integers(len(fit)))]
+            yield Scene(task.name, seed, index, held_out(choices[index]))
+
+
+def first_scenes(
+    robot: SimRobot, task: Task, split: Split, first_seed: int, number: int
+) -> list[Scene]:
+    """The first ``number`` of ``scenes``.
+
+    Raises:
+        ValueError: as ``scenes``.
+    """
+    return list(islice(scenes(robot, task, split, first_seed), number))

@@ -1,0 +1,49 @@
+"""Which combinations are held out: the same everywhere, every colour still seen on both sides."""
+
+import pytest
+
+from sim_driver import robots, tasks
+from sim_driver.tasks.split import first_scenes, held_out
+from sim_driver.tasks.task import COLOURS, Choice, Item
+
+ROBOT = robots.get("droid")
+
+
+def choice(thing, place):
+    items = [Item(f"{c}_block", "block", c, (0, 0, 0), 0, 0, 0, (1, 1, 1)) for c in (thing, place)]
+    return Choice(*items)
+
+
+def test_one_place_of_each_thing_is_held_out():
+    out = {(t, p) for t in COLOURS for p in COLOURS if held_out(choice(t, p))}
+    assert len(out) == len(COLOURS)
+    assert {t for t, _ in out} == {p for _, p in out} == set(COLOURS)
+    assert all(t != p for t, p in out)
+
+
+@pytest.mark.parametrize("name", tasks.names(ROBOT))
+def test_scenes_of_a_split(name):
+    task = tasks.get(name, ROBOT)
+    seen, unseen, whole = (
+        first_scenes(ROBOT, task, split, 50, 8) for split in ("seen", "unseen", "all")
+    )
+    for scenes, flag in ((seen, False), (unseen, True)):
+        assert len({scene.seed for scene in scenes}) == 8
+        for scene in scenes:
+            chosen = task.lay(ROBOT, scene.seed).choices[scene.choice]
+            assert held_out(chosen) is scene.unseen is flag
+    assert [scene.seed for scene in whole] == list(range(50, 58))
+    assert first_scenes(ROBOT, task, "seen", 50, 3) == seen[:3]
+
+
+def test_an_instruction_is_needed_to_know_what_to_do():
+    for name in tasks.names(ROBOT):
+        for seed in range(5):
+            layout = tasks.get(name, ROBOT).lay(ROBOT, seed)
+            sentences = {tasks.get(name, ROBOT).sentence(one) for one in layout.choices}
+            assert len(sentences) == len(layout.choices) >= 4
+
+
+def test_an_unknown_split():
+    with pytest.raises(ValueError, match="split: expected one of seen, unseen, all, got 'new'"):
+        first_scenes(ROBOT, tasks.get("push", ROBOT), "new", 0, 1)
