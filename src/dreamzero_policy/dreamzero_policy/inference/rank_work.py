@@ -12,6 +12,7 @@ import torch.distributed as dist
 from dreamzero_policy import embodiments
 from dreamzero_policy.inference import prepare
 from dreamzero_policy.inference.mirror import Mirror
+from dreamzero_policy.inference.packed import pack_linears
 from dreamzero_policy.inference.parallel import Team
 from dreamzero_policy.inference.ranks import LOOPBACK, Joining, Recipe
 from dreamzero_policy.model.dreamzero import DreamZero
@@ -31,6 +32,8 @@ def _load(recipe: Recipe) -> DreamZero:
     gc.collect()
     if recipe.device.startswith("cuda"):
         torch.cuda.empty_cache()
+    else:
+        pack_linears(model.dit)
     return model
 
 

@@ -38,6 +38,9 @@ class FakeDiT:
         self.writes = []
         self.conditions = []
 
+    def named_modules(self):
+        return ()
+
     def embed_text(self, text):
         return text
 
