@@ -38,8 +38,10 @@ class FakeDiT:
         self.writes = []
         self.conditions = []
 
-    def named_modules(self):
+    def modules(self):
         return ()
+
+    named_modules = modules
 
     def embed_text(self, text):
         return text
