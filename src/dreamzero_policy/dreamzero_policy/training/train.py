@@ -49,6 +49,9 @@ from dreamzero_policy.training.start import Start, start_of
 from dreamzero_policy.training.tracker import Tracker, open_trackers
 from dreamzero_policy.training.watching import Watcher
 
+_SAID = 10
+"""One of so many logged steps is told to people."""
+
 Say = Callable[[str], None]
 """Told a line for people."""
 
@@ -219,7 +222,9 @@ def _steps(
                     tracker.picture(step, name, value)
             if step % config.save_every == 0 or last:
                 states.save(step, learner.tensors(), {"figures": figures._asdict()})
-            tell(f"loss {figures.loss:.4f}", step, config.steps)
+            tell("training", step, config.steps)
+            if step % (_SAID * config.log_every) == 0 or last:
+                say(f"step {step}: loss {figures.loss:.4f}, gradient {figures.norm:.3f}")
             if stop:
                 break
     batches.close()

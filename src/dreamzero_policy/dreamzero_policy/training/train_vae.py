@@ -170,7 +170,7 @@ def _learn(vae: VideoVAE, clips: Tensor, run: VaeRun, tell: Tell) -> None:
         optimizer.step()
         optimizer.zero_grad()
         done = step + 1
-        tell(f"error {pixels.item():.4f}", done, run.steps)
+        tell("training", done, run.steps)
         if done % 50 == 0 or done == run.steps:
             tracker.figures(done, {"loss": loss.item(), "pixels": pixels.item()})
         if done % run.save_every == 0 or done == run.steps:

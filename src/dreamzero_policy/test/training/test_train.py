@@ -67,7 +67,7 @@ from dreamzero_policy.training.train import train
 torch.set_num_threads(1)
 run = pickle.loads(Path(sys.argv[1]).read_bytes())
 def tell(stage, done, total):
-    if stage.startswith("loss") and done >= 13:
+    if stage == "training" and done >= 13:
         Path(sys.argv[2]).touch()
         time.sleep(3600)
 train(run, tell=tell)
@@ -196,17 +196,19 @@ def test_the_command_checks_and_stops_or_says_what_is_wrong(
 ):
     sizes = [part for size in run_of().model_changes for part in ("--model", size)]
     asked = ["train", str(tmp_path / "run"), "--data", str(dataset), "--cache", str(cache), *sizes]
-    settings = ["chunks=1", "base_stride=6", "batch=2", "smoke_steps=2", "held_out=0"]
+    settings = ["chunks=1", "base_stride=6", "batch=2", "smoke_steps=6", "held_out=0"]
+    settings.append("learning_rate=0.01")
     settings = [part for setting in settings for part in ("--set", setting)]
     assert main([*asked, "--preset", "tiny", *settings, "--check"]) == 0
     said = capsys.readouterr().out
     assert "droid, 3 episodes" in said
-    assert "one batch, 2 steps" in said
+    assert "one batch, 6 steps" in said
     assert not (tmp_path / "run" / "checkpoint").exists()
     assert main([*asked, "--preset", "huge"]) == 2
     assert "no preset 'huge'" in capsys.readouterr().err
+    asked[1] = str(tmp_path / "second")
     assert main([*asked, "--preset", "posttrain"]) == 2
     assert "--init FOLDER" in capsys.readouterr().err
-    asked[3] = str(tmp_path / "nothing")
+    asked[1], asked[3] = str(tmp_path / "third"), str(tmp_path / "nothing")
     assert main([*asked, "--preset", "tiny"]) == 2
     assert "expected a LeRobot dataset" in capsys.readouterr().err
