@@ -180,24 +180,6 @@ def measure(pair: Pair, what: str, rates: Rates, args: argparse.Namespace) -> di
     return found | {"how": f"{found['ratio']:.2f} x ({before})", "floor_ms": 1e3 * least}
 
 
-def core_rates() -> Rates:
-    """What this core reaches: a large matrix product, the faster way there is, in CPU time."""
-    layer = torch.nn.Linear(1024, 1024).requires_grad_(False)
-    packed = torch.nn.Linear(1024, 1024).requires_grad_(False)
-    pack_linears(packed)
-    x, fastest = torch.randn(1024, 1024), 0.0
-    with torch.inference_mode():
-        for work in (layer, packed):
-            times = []
-            for _ in range(25):
-                start = time.thread_time()
-                work(x)
-                times.append(time.thread_time() - start)
-            fastest = max(fastest, 2.0 * 1024**3 / percentiles(times)["p50"])
-    rates = hardware.measured_rates(CPU, torch.float32)
-    return replace(rates, linear=fastest, attention=fastest, conv=fastest)
-
-
 def main() -> int:
     """Measures what is left, prints the table, writes JSON, table and picture."""
     parser = argparse.ArgumentParser(
@@ -223,7 +205,7 @@ def main() -> int:
         "floors from": "the core's rate at 1024x1024x1024",
     }
     rows = Rows("cpu_ratio", "Our forward against the published one, one core", setup, args)
-    rates = core_rates()
+    rates = hardware.measured_rates(CPU, torch.float32)
     print(f"this core: {rates.linear / 1e9:.0f} GFLOP/s")
     pairs: dict[str, Pair] = {}
 

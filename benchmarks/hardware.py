@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
 
 from dreamzero_policy.inference.floor import H200, H200_FP8, Rates
+from dreamzero_policy.inference.packed import pack_linears
 
 
 def synchronise(device: torch.device) -> None:
@@ -62,6 +63,8 @@ def state(device: torch.device) -> dict[str, str] | None:
 
 def measured_rates(device: torch.device, dtype: torch.dtype) -> Rates:
     """Rates of a large matrix product, an attention, a convolution and a copy, here and now."""
+    if device.type == "cpu" and dtype == torch.float32:
+        return _core_rates()
     big = 8192 if device.type == "cuda" else 1024
     a, b = (torch.randn(big, big, device=device, dtype=dtype) for _ in range(2))
     linear = 2.0 * big**3 / seconds(lambda: a @ b, device)
@@ -82,6 +85,26 @@ def measured_rates(device: torch.device, dtype: torch.dtype) -> Rates:
     fastest = max(linear, attention, conv)
     size = float(dtype.itemsize)
     return Rates(linear, fastest, fastest, bandwidth, size, size)
+
+
+def _core_rates() -> Rates:
+    """What a core reaches: a large matrix product, the faster way there is, in CPU time."""
+    layer = torch.nn.Linear(1024, 1024).requires_grad_(False)
+    packed = torch.nn.Linear(1024, 1024).requires_grad_(False)
+    pack_linears(packed)
+    x, fastest = torch.randn(1024, 1024), 0.0
+    with torch.inference_mode():
+        for work in (layer, packed):
+            times = []
+            for _ in range(25):
+                start = time.thread_time()
+                work(x)
+                times.append(time.thread_time() - start)
+            fastest = max(fastest, 2.0 * 1024**3 / median(times))
+    source = torch.zeros(1 << 26, dtype=torch.uint8)
+    target = torch.empty_like(source)
+    copied = seconds(lambda: target.copy_(source), torch.device("cpu"))
+    return Rates(fastest, fastest, fastest, 2.0 * source.nbytes / copied, 4.0, 4.0)
 
 
 def rates(name: str, device: torch.device, dtype: torch.dtype) -> dict[str, Rates]:

@@ -25,7 +25,6 @@ from dreamzero_policy.inference.context import Contexts
 from dreamzero_policy.inference.continuation import Continuation, Loose, continuation
 from dreamzero_policy.inference.onednn import prefer_onednn
 from dreamzero_policy.inference.options import EngineOptions
-from dreamzero_policy.inference.packed import pack_linears
 from dreamzero_policy.inference.prediction import Prediction
 from dreamzero_policy.inference.prefix import Prefix
 from dreamzero_policy.inference.ranks import Ranks
@@ -135,7 +134,6 @@ class Engine:
             torch.set_num_threads(options.threads)
         if self._model.device.type == "cpu":
             prefer_onednn(self._model.vae)
-            pack_linears(self._model.dit)
 
     def _check_fit(self, loaded: Loaded) -> None:
         """Refuses a checkpoint of another robot or of another division of time."""

@@ -20,6 +20,7 @@ from dreamzero_policy.inference.compile import Say, compile_forwards
 from dreamzero_policy.inference.forwards import Forwards, Literal, Network
 from dreamzero_policy.inference.graphs import Recorded
 from dreamzero_policy.inference.options import EngineOptions
+from dreamzero_policy.inference.packed import pack_linears
 from dreamzero_policy.inference.split import Tokens
 from dreamzero_policy.inference.step_cache import step_cache
 from dreamzero_policy.model import attention
@@ -143,6 +144,8 @@ def network(
     made = Forwards(dit, attention=options.attention, tokens=tokens)
     # Divided among ranks by now: what is compiled is each rank's share.
     if not compiles(options, device):
+        if device.type == "cpu":
+            pack_linears(dit)
         return made
     folder = Path(options.compile_cache) if options.compile_cache else None
     compile_forwards(made, cache=folder, say=say)
