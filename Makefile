@@ -2,7 +2,8 @@
 #
 #   make demo            30 s of closed loop on a simulated robot; pictures in out/demo
 #   make demo ROBOT=droid SECONDS=60 OUT=out/long
-#   make test            every test that this machine can run
+#   make test            the tests that this machine can run, without the longest
+#   make test-long       those: compilers, more ranks, training over two processes; about 4 minutes
 #   make bench           figures into benchmarks/results
 #   make fuzz            property tests of the control path for FUZZ_MINUTES (default 60)
 #   make faults          kill, stop, spoil, delay: every fault in real processes, as a table; about 5 minutes
@@ -18,7 +19,7 @@ FUZZ_MINUTES ?= 60
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: setup demo test bench fuzz faults kills lint clean
+.PHONY: setup demo test test-long bench fuzz faults kills lint clean
 
 setup:
 	@PYTHON=$(PYTHON) bash scripts/setup.sh
@@ -28,6 +29,9 @@ demo: setup
 
 test: setup
 	@bash scripts/test.sh $(PYTEST_ARGS)
+
+test-long: setup
+	@bash scripts/test.sh --long $(PYTEST_ARGS)
 
 bench: setup
 	@$(VENV)/bin/python benchmarks/run.py

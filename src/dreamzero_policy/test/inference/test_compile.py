@@ -56,7 +56,7 @@ def difference(ours, theirs):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_compiled_is_plain_and_all_is_compiled_before_it_is_ready(weights, programs):
     options = {"evaluations": 2, "threads": 1}
@@ -85,7 +85,7 @@ def test_compiled_is_plain_and_all_is_compiled_before_it_is_ready(weights, progr
     assert difference(answers(again), plain) < 1e-5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_converted_weights_compile_as_well(programs):
     weights = load("random:tiny", get("droid"))

@@ -84,7 +84,7 @@ def test_the_ladder_without_anything_but_torch(tmp_path):
     assert (path.with_suffix(".md")).read_text().count("context 7") >= 4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_row_that_was_measured_is_kept(tmp_path):
     arguments = few(tmp_path, "^4 of 16$")
     assert bare("ladder", *arguments).returncode == 0

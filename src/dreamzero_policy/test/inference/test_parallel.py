@@ -80,8 +80,11 @@ def wait_until(condition, seconds=30.0):
     ("count", "groups", "options"),
     [
         (2, 2, {"predicted_video": "guided"}),
-        (2, 1, {"guidance_scale": 1.0, "restart": "warm", "predicted_video": "none"}),
-        (3, 1, {}),
+        pytest.param(
+            *(2, 1, {"guidance_scale": 1.0, "restart": "warm", "predicted_video": "none"}),
+            marks=pytest.mark.long,
+        ),
+        pytest.param(3, 1, {}, marks=pytest.mark.long),
         (4, 2, {"restart": "warm"}),
     ],
     ids=["guidance", "context", "context of both branches", "guidance and context"],

@@ -52,6 +52,7 @@ def assert_close(ours, theirs, log_of):
             assert mine[figure] == pytest.approx(other[figure], rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.long
 def test_two_processes_are_one_over_twenty_steps_and_one_goes_on_from_two(run_of, log_of, tmp_path):
     alone = run_of("alone", ema=0.9, checkpointing=True)
     train(alone)
