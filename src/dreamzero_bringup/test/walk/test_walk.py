@@ -314,7 +314,10 @@ def test_a_robot_that_somebody_else_moves_is_left_alone(monkeypatch, tmp_path):
     with running("droid", monkeypatch) as supervisor:
         with apart("rival", supervisor.domain_id) as node:
             ears = Ears(node)
-            node.create_publisher(JointState, "teleop/joint_commands", qos.TARGETS)
+            rival = node.create_publisher(JointState, "teleop/joint_commands", qos.TARGETS)
+            end = time.monotonic() + 30.0
+            while not rival.get_subscription_count() and time.monotonic() < end:
+                time.sleep(0.1)  # until the controller knows of it
             walked = walk("droid", supervisor, tmp_path, only=("panda_joint1",))
         assert walked.verdicts["panda_joint1"].name == "not_enabled"
         assert "rival" in walked.verdicts["panda_joint1"].finding.found

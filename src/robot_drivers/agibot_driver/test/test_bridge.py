@@ -204,6 +204,9 @@ def test_who_only_looks_whether_it_serves_disturbs_nobody(bridge, client):
     for _ in range(5):
         socket.create_connection(("127.0.0.1", bridge.port)).close()
     again = Client(bridge.port).ready()
+    end = time.monotonic() + 10.0
+    while bridge.log.count("is gone:") < 2 and time.monotonic() < end:
+        time.sleep(0.05)  # the mode follows the log
     assert bridge.log.count("is gone:") == 2  # of the first driver: log and mode
     again.socket.close()
 
