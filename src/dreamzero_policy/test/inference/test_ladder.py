@@ -55,6 +55,7 @@ def few(folder: Path, rows: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_ladder_without_anything_but_torch(tmp_path):
     done = bare("ladder", *few(tmp_path, "^(published|exact savings, eager|Flash|4 of 16|one fo)"))
     assert done.returncode == 0, done.stdout + done.stderr

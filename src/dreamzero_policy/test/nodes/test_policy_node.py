@@ -270,6 +270,7 @@ def test_it_is_ready_only_when_everything_has_been_warmed_up(monkeypatch):
         accepting=True,
         _actions=SimpleNamespace(current=None),
         _noticed=0,
+        _broken="",
     )
     callbacks = ("_publish", "_note_failure", "_publish_prediction", "_predictions_wanted")
     for name in (*callbacks, "_offer", "_rewound", "_complain"):
