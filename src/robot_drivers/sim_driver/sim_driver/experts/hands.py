@@ -76,7 +76,7 @@ class Hands:
         return self._arms[arm].arm.tip
 
     def ready(self, arms: Sequence[int]) -> Motion:
-        """To where the arms work with ease, straight through the joints, hands open."""
+        """To where the arms work with ease, straight through the joints; hands stay as they are."""
         goal = self.target.copy()
         for arm in arms:
             goal[self._columns[arm]] = self._arms[arm].arm.ready

@@ -29,7 +29,7 @@ class Look:
     """
 
     def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, robot: SimRobot) -> None:
-        self._model, self._data = model, data
+        self._model, self._data, self._robot = model, data, robot
         self._arm_of = _arms_of(model, robot)
 
     def place(self, body: str) -> Float:
@@ -82,6 +82,12 @@ class Look:
         arms = self._arm_of[bodies]
         touching = mine.any(axis=1) & (np.asarray(contact.dist) < _TOUCH_M)
         return set(arms[touching][~mine[touching]].tolist()) - {-1}
+
+    def finger_ends(self, arm: int) -> Float:
+        """[3] where the fingers of a hand end [m]."""
+        hand = self._robot.arms[arm]
+        site = self._data.site(hand.tcp)
+        return site.xpos + hand.tip * site.xmat.reshape(3, 3) @ hand.approach
 
     def held(self, body: str) -> bool:
         """Whether the robot touches a body."""

@@ -45,7 +45,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which thing an instruction names, and which place for it."""
+    """Which thing an instruction names, and which place for it; itself where it stays."""
 
     thing: Item
     place: Item
@@ -57,7 +57,7 @@ class Layout:
 
     Attributes:
         things: what can be moved.
-        places: where to; for ``stack`` the things themselves.
+        places: where to; for ``stack`` the things themselves, for ``reach`` none.
         arms: indices of the arms that reach all of it.
         drawn: index of the choice that the seed draws.
     """
@@ -75,6 +75,8 @@ class Layout:
     @property
     def choices(self) -> tuple[Choice, ...]:
         """Everything that an instruction can ask for here."""
+        if not self.places:
+            return tuple(Choice(thing, thing) for thing in self.things)
         pairs = product(self.things, self.places)
         return tuple(Choice(thing, place) for thing, place in pairs if thing is not place)
 

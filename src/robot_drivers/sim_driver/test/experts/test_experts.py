@@ -8,8 +8,9 @@ from sim_driver.virtual import VirtualRobot
 
 # Where every robot has been seen to succeed; the slow arms of the G1 do two of their tasks here.
 CASES = [
-    *(("droid", task) for task in ("pick_place", "stack", "wipe", "push")),
-    *(("yam", task) for task in ("pick_place", "stack", "wipe", "push", "carry")),
+    *(("droid", task) for task in ("reach", "pick_place", "stack", "wipe", "push")),
+    *(("yam", task) for task in ("reach", "pick_place", "stack", "wipe", "push", "carry")),
+    ("agibot_g1", "reach"),
     ("agibot_g1", "pick_place"),
     ("agibot_g1", "carry"),
 ]

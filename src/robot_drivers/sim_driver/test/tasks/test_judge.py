@@ -45,10 +45,42 @@ class Scene:
 
 
 def test_nothing_done_is_no_progress():
-    for task in ("pick_place", "stack", "wipe", "push"):
+    for task in ("reach", "pick_place", "stack", "wipe", "push"):
         verdict = Scene(task).wait(1.0)
         assert (verdict.progress, verdict.success) == (0.0, False)
         assert verdict.elapsed_s == 0.0  # counted from the first command
+
+
+def test_a_thing_under_the_finger_ends_is_reached_and_another_one_is_not():
+    for choice in range(4):
+        scene = Scene("reach", choice=choice)
+        arm = scene.sim.robot.arms[0]
+        ends = scene.hand() + (0, 0, -arm.tip)
+        under = (*ends[:2], ends[2] - 0.03 - scene.thing.half[2])
+        for item in scene.layout.things:
+            if item is scene.thing:
+                continue
+            move(scene, item, under)
+            assert not scene.wait(0.6).success
+            move(scene, item, (0.6, 0.5, 0.05))
+        move(scene, scene.thing, under)
+        assert not scene.wait(0.3).success
+        move(scene, scene.thing, (under[0] + 0.06, *under[1:]))
+        assert not scene.wait(0.6).success
+        move(scene, scene.thing, under)
+        verdict = scene.wait(0.6)
+        assert (verdict.progress, verdict.success) == (1.0, True)
+
+
+def move(scene, item, place):
+    """Puts a thing anywhere and keeps it there."""
+    body = scene.sim.model.body(item.name)
+    if item.kind == "block":
+        scene.sim.model.opt.gravity[:] = 0.0
+        scene.put(item, *place)
+        return
+    body.pos[:] = place
+    mujoco.mj_forward(scene.sim.model, scene.sim._data)
 
 
 def test_a_block_in_its_bowl_is_done_once_it_has_lain_there():

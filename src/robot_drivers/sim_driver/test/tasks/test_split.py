@@ -14,11 +14,25 @@ def choice(thing, place):
     return Choice(*items)
 
 
+def alone(kind, colour):
+    item = Item(f"{colour}_{kind}", kind, colour, (0, 0, 0), 0, 0, 0, (1, 1, 1))
+    return Choice(item, item)
+
+
 def test_one_place_of_each_thing_is_held_out():
     out = {(t, p) for t in COLOURS for p in COLOURS if held_out(choice(t, p))}
     assert len(out) == len(COLOURS)
     assert {t for t, _ in out} == {p for _, p in out} == set(COLOURS)
     assert all(t != p for t, p in out)
+
+
+def test_of_what_is_named_by_colour_and_shape_every_word_is_seen():
+    pairs = [(kind, colour) for kind in ("block", "goal") for colour in COLOURS]
+    seen = {pair for pair in pairs if not held_out(alone(*pair))}
+    assert 0 < len(seen) < len(pairs)
+    assert {colour for _, colour in seen} == set(COLOURS)
+    for kind in ("block", "goal"):
+        assert sum(found == kind for found, _ in seen) == 3
 
 
 @pytest.mark.parametrize("name", tasks.names(ROBOT))

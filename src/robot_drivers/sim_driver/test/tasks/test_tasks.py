@@ -11,6 +11,7 @@ from sim_driver.hardware import SimulatedRobot
 from sim_driver.sketch import sketch
 
 CASES = [(name, task.name) for name in robots.names() for task in tasks.of(robots.get(name))]
+ALL = ("reach", "pick_place", "stack", "wipe", "push", "carry")
 ARRAYS = ("body_pos", "body_quat", "geom_size", "geom_rgba", "mat_rgba", "light_pos", "cam_pos")
 
 
@@ -20,9 +21,9 @@ def lay(name, task, seed):
 
 
 def test_every_robot_has_the_tasks_that_it_has_arms_for():
-    assert tasks.names(robots.get("droid")) == ("pick_place", "stack", "wipe", "push")
+    assert tasks.names(robots.get("droid")) == ("reach", "pick_place", "stack", "wipe", "push")
     for name in ("yam", "agibot_g1"):
-        assert tasks.names(robots.get(name)) == ("pick_place", "stack", "wipe", "push", "carry")
+        assert tasks.names(robots.get(name)) == ALL
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_every_robot_has_the_tasks_that_it_has_arms_for():
 )
 def test_an_unknown_task_is_refused_with_those_there_are(name, task):
     robot = robots.get(name)
-    with pytest.raises(ValueError, match="pick_place, stack, wipe, push") as refusal:
+    with pytest.raises(ValueError, match="reach, pick_place, stack, wipe, push") as refusal:
         tasks.get(task, robot)
     assert f"no task {task!r} for {name}" in str(refusal.value)
     assert ("carry" in str(refusal.value).split("there are")[1]) == (name != "droid")

@@ -1,0 +1,26 @@
+"""How a hand gets to a thing and stays there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from sim_driver.experts.kinematics import Grip
+from sim_driver.experts.motion import Motion
+from sim_driver.experts.site import Site
+
+_OVER_M = (0.012, 0.02)  # finger ends over the thing's top
+
+
+def reach(site: Site) -> Iterator[Motion]:
+    """From above, fingers closed; it stays, so that nothing but the thing says where to end."""
+    thing, arm = site.thing, site.arm
+    yield site.hands.fingers((arm,), 0.0, 0.0)
+    yield site.hands.ready((arm,))
+    top = site.look.place(thing.name)[2] + thing.half[2]
+    height = top + site.hands.tip(arm) + site.rng.uniform(*_OVER_M)
+    place = np.array([*site.look.place(thing.name)[:2], height])
+    turn = site.hands.yaw(arm)
+    over = place + (0, 0, 0.04)
+    yield site.hands.move({arm: [Grip(over, turn), Grip(place, turn)]}, 1.0 + site.wait())

@@ -1,0 +1,65 @@
+"""Reach for a thing that is named by colour and shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dreamzero_policy.types import Float
+from sim_driver.description import SimArm
+from sim_driver.tasks.draw import colours, item
+from sim_driver.tasks.look import Look
+from sim_driver.tasks.task import Attempt, Choice, Item, Kind, Task
+
+_BLOCK, _GOAL = (0.032, 0.032, 0.032), (0.05, 0.05, 0.0)
+_SHARES = (0.14, 0.86)
+_ASIDE_M = 0.015
+OVER_M, NEAR_M = 0.05, 0.05
+"""How far the finger ends may be from a thing's middle, seen from above, and over its top [m]."""
+_FAR_M = 0.2  # where progress begins
+
+
+class Reach(Task):
+    """Two blocks and two discs painted on the table, one in each corner of the arm's part of it.
+
+    A block may have a disc's colour: then only both words together say which is meant.
+    Done: the finger ends are over the named thing, near to its top.
+    """
+
+    name = "reach"
+    seconds = 15.0
+
+    def draw(
+        self, arms: Sequence[SimArm], rng: np.random.Generator
+    ) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+        """Things only: there is no place to bring them to."""
+        kinds: tuple[Kind, ...] = ("block", "block", "goal", "goal")
+        names = [*colours(2, rng), *colours(2, rng)]
+        return tuple(
+            item(kind, colour, (float(x), float(y)), _BLOCK if kind == "block" else _GOAL, rng)
+            for kind, colour, (x, y) in zip(
+                kinds, names, rng.permutation(_corners(arms[0], rng)), strict=True
+            )
+        ), ()
+
+    def sentence(self, choice: Choice) -> str:
+        """By colour and shape."""
+        shape = "block" if choice.thing.kind == "block" else "disc"
+        return f"reach for the {choice.thing.colour} {shape}"
+
+    def stage(self, look: Look, attempt: Attempt) -> float:
+        """The share of the last 20 cm, up to 0.99; 1 done."""
+        thing = attempt.choice.thing
+        away = look.finger_ends(attempt.layout.arms[0]) - look.place(thing.name)
+        away[2] -= thing.half[2]
+        if np.hypot(*away[:2]) < OVER_M and away[2] < NEAR_M:
+            return 1.0
+        return float(np.clip(1.0 - np.linalg.norm(away) / _FAR_M, 0.0, 0.99))
+
+
+def _corners(arm: SimArm, rng: np.random.Generator) -> Float:
+    """[4, 2] points, each a little off a corner of the arm's part of the table."""
+    xs, ys = (low + np.array(_SHARES) * (high - low) for low, high in (arm.x, arm.y))
+    corners = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(4, 2)
+    return corners + rng.uniform(-_ASIDE_M, _ASIDE_M, (4, 2))
