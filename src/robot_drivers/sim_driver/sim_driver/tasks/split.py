@@ -2,8 +2,8 @@
 
 Every colour is seen both as a thing and as a place, but one place colour of each thing is held out:
 what is new about an unseen instruction is the combination. Where a thing is named by colour and
-shape, every colour and every shape is seen, but some only with one another. Pictures may show the held-out pair in
-training, too, as nobody asks for it there.
+shape, every colour and every shape is seen, but not every pair of them. Pictures may show the
+held-out pair in training, too, as nobody asks for it there.
 """
 
 from __future__ import annotations
