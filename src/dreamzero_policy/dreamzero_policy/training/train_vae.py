@@ -1,10 +1,11 @@
 """Trains the small video VAE of a miniature model; a released one needs no such thing.
 
 Clips of a first frame and two latent frames are squeezed and drawn again. The loss is the mean
-absolute error of pixels and of their differences to the next; their squared error, which is what
-makes a small coloured thing count on a large table; and a little of the divergence from a standard
-normal, so that latents stay near where noise is. Random weights begin as ``vae_start``. At the end mean and deviation of every
-latent channel are measured: the policy sees latents normalised by them.
+absolute error of pixels and of their differences to the next; their squared error, by which a small
+coloured thing counts on a large table; and a little of the divergence from a standard normal, so
+that latents stay near where noise is. Random weights begin as in ``vae_start``, and then the
+encoder stays as it is: learning with the decoder it loses small things again. At the end mean and
+deviation of every latent channel are measured: the policy sees latents normalised by them.
 
     FOLDER/states/        what the run goes on from after a kill
     FOLDER/checkpoint/    the trained VAE beside untrained parts: what ``dreamzero train`` takes
@@ -117,8 +118,10 @@ def train_vae(run: VaeRun, robots: Path | None = None, *, tell: Tell = lambda *_
         material = look_through(run.datasets, found, start, config, tell)
         clips = _clips(material, start.config, run, tell)
         encoders = start.encoders(torch.device("cpu"), torch.float32)
-        if drawn:
-            set_averages(encoders.vae)
+        encoders.vae.requires_grad_(True)
+        if drawn and set_averages(encoders.vae):
+            encoders.vae.net.encoder.requires_grad_(False)
+            encoders.vae.net.quant_conv.requires_grad_(False)
         _learn(encoders.vae, clips, run, tell)
         return _save(run, start, encoders, material, clips)
 
@@ -146,9 +149,10 @@ def _clips(material: Material, model: ModelConfig, run: VaeRun, tell: Tell) -> T
 
 def _learn(vae: VideoVAE, clips: Tensor, run: VaeRun, tell: Tell) -> None:
     """The steps, from the newest state on."""
-    vae.requires_grad_(True).train()
-    optimizer = torch.optim.AdamW(vae.parameters(), run.learning_rate, betas=(0.9, 0.99))
-    for parameter in vae.parameters():
+    vae.train()
+    learned = [parameter for parameter in vae.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(learned, run.learning_rate, betas=(0.9, 0.99))
+    for parameter in learned:
         optimizer.state[parameter] = {
             "step": torch.tensor(0.0),
             "exp_avg": torch.zeros_like(parameter),
@@ -159,7 +163,7 @@ def _learn(vae: VideoVAE, clips: Tensor, run: VaeRun, tell: Tell) -> None:
     first = (states.steps() or [0])[-1]
     if first:
         states.load(first, tensors)
-        for parameter in vae.parameters():
+        for parameter in learned:
             optimizer.state[parameter]["step"] = torch.tensor(float(first))
     tracker = open_trackers((), run.folder, first, run.settings())
     for step in range(first, run.steps):
@@ -171,7 +175,7 @@ def _learn(vae: VideoVAE, clips: Tensor, run: VaeRun, tell: Tell) -> None:
         if not loss.isfinite():
             raise TrainingError(f"step {step}: expected a finite loss, got {loss.item()}")
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(learned, 1.0)
         optimizer.step()
         optimizer.zero_grad()
         done = step + 1
