@@ -1,8 +1,8 @@
 """A model that answers observations with chunks: synchronous, and the same every time.
 
 One engine serves many sessions; threads are the worker's. A call carries out what the session's
-rules say (``session.py``, ``context.py``), denoises one block (``sampling/sampler.py``) and turns it
-into absolute targets, anchored to the state that went into that very call (design: model.md 1.4,
+rules say (``session.py``, ``context.py``), denoises one block (``sampling/sampler.py``) and turns
+it into absolute targets, anchored to the state that went into that very call (design: model.md 1.4,
 data.md 2.5, 9.1).
 """
 

@@ -7,8 +7,9 @@ their own and do the same in the same order. Two ways of sharing the work, alone
 * guidance: one group of ranks has the branch of the prompt, another that of the negative prompt,
   each with its own cache; the negative group's velocity comes to rank 0 at every evaluation that
   has guidance.
-* context: the tokens of a forward are divided over the ranks of a group (``sampling/split.py``); keys
-  and values of new tokens are gathered, so every rank of a group holds the whole cache of its branch.
+* context: the tokens of a forward are divided over the ranks of a group (``sampling/split.py``);
+  keys and values of new tokens are gathered, so every rank of a group holds the whole cache of its
+  branch.
 
 What goes where: which operation it is, through a pipe (an idle rank waits there, with no timeout
 and without keeping a GPU busy); the tensors of an operation, in one broadcast whose sizes follow
