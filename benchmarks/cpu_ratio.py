@@ -28,13 +28,13 @@ from torch import Tensor
 
 import hardware
 import networks
-from dreamzero_policy.inference import floor
-from dreamzero_policy.inference.compile import compile_forwards
-from dreamzero_policy.inference.floor import Case, Rates
-from dreamzero_policy.inference.forwards import Forwards
-from dreamzero_policy.inference.onednn import prefer_onednn
-from dreamzero_policy.inference.packed import pack_linears
+from dreamzero_policy.acceleration.compile import compile_forwards
+from dreamzero_policy.acceleration.onednn import prefer_onednn
+from dreamzero_policy.acceleration.packed import pack_linears
 from dreamzero_policy.model.config import TINY, ModelConfig
+from dreamzero_policy.roofline import floor
+from dreamzero_policy.roofline.floor import Case, Rates
+from dreamzero_policy.sampling.forwards import Forwards
 from episode import Encoders, Episode, OneForward, Published, Sampling
 from literal import Branch, LiteralForward, Output
 from results import percentiles

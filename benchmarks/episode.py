@@ -1,6 +1,6 @@
 """An episode that never ends, over random latents: chunk after chunk as a robot asks for them.
 
-``Episode`` runs the network as the engine does (``inference/window.py``), ``Published`` as the
+``Episode`` runs the network as the engine does (``sampling/window.py``), ``Published`` as the
 published code does, with everything computed anew. Where a VAE and an image encoder are given,
 canvases are encoded inside the timed call as the engine encodes them; the prompt never is, since an
 instruction lasts. Every fourth chunk or so begins a window.
@@ -15,15 +15,15 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from dreamzero_policy.inference.forwards import Network, Noisy
-from dreamzero_policy.inference.kv_cache import KVCache
-from dreamzero_policy.inference.sampler import PredictedVideo, Velocity, denoise_block, guided
-from dreamzero_policy.inference.schedule import flow_schedule
-from dreamzero_policy.inference.stages import Stages
-from dreamzero_policy.inference.step_cache import step_cache
-from dreamzero_policy.inference.window import Window
 from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.dit import Context, Side
+from dreamzero_policy.sampling.forwards import Network, Noisy
+from dreamzero_policy.sampling.kv_cache import KVCache
+from dreamzero_policy.sampling.sampler import PredictedVideo, Velocity, denoise_block, guided
+from dreamzero_policy.sampling.schedule import flow_schedule
+from dreamzero_policy.sampling.stages import Stages
+from dreamzero_policy.sampling.step_cache import step_cache
+from dreamzero_policy.sampling.window import Window
 from literal import Branch, Output
 from networks import Given
 

@@ -26,15 +26,15 @@ from dreamzero_policy.checkpoint.key_maps import layout
 from dreamzero_policy.checkpoint.load import Loaded, assign, build, finish, load
 from dreamzero_policy.inference.clips import ClipStreams
 from dreamzero_policy.inference.engine import Engine, EngineOptions
-from dreamzero_policy.inference.forwards import Clean, Forwards, Literal, Noisy
-from dreamzero_policy.inference.kv_cache import KVCache
-from dreamzero_policy.inference.sampler import denoise_block
-from dreamzero_policy.inference.schedule import flow_schedule
-from dreamzero_policy.inference.step_cache import step_cache
-from dreamzero_policy.inference.window import Window
 from dreamzero_policy.model.block import Run
 from dreamzero_policy.model.config import TINY
 from dreamzero_policy.model.dit import CausalDiT
+from dreamzero_policy.sampling.forwards import Clean, Forwards, Literal, Noisy
+from dreamzero_policy.sampling.kv_cache import KVCache
+from dreamzero_policy.sampling.sampler import denoise_block
+from dreamzero_policy.sampling.schedule import flow_schedule
+from dreamzero_policy.sampling.step_cache import step_cache
+from dreamzero_policy.sampling.window import Window
 from dreamzero_policy.types import Observation
 from dreamzero_policy.weights.random_weights import random_tensor
 from results import FOLDER, save, show

@@ -14,8 +14,8 @@ from statistics import median
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
 
-from dreamzero_policy.inference.floor import H200, H200_FP8, Rates
-from dreamzero_policy.inference.packed import pack_linears
+from dreamzero_policy.acceleration.packed import pack_linears
+from dreamzero_policy.roofline.floor import H200, H200_FP8, Rates
 
 
 def synchronise(device: torch.device) -> None:

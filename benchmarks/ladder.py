@@ -33,17 +33,17 @@ import torch
 from torch import Tensor
 
 import hardware
-from dreamzero_policy.inference import floor
-from dreamzero_policy.inference.compile import compile_forwards
-from dreamzero_policy.inference.device import find
-from dreamzero_policy.inference.floor import Case, Rates
-from dreamzero_policy.inference.forwards import Forwards, Literal, Network
-from dreamzero_policy.inference.graphs import Recorded
-from dreamzero_policy.inference.onednn import prefer_onednn
-from dreamzero_policy.inference.packed import pack_linears
-from dreamzero_policy.inference.quantize import quantize
+from dreamzero_policy.acceleration.compile import compile_forwards
+from dreamzero_policy.acceleration.device import find
+from dreamzero_policy.acceleration.graphs import Recorded
+from dreamzero_policy.acceleration.onednn import prefer_onednn
+from dreamzero_policy.acceleration.packed import pack_linears
+from dreamzero_policy.acceleration.quantize import quantize
 from dreamzero_policy.model.config import PRESETS, ModelConfig, preset
 from dreamzero_policy.model.dit import CausalDiT
+from dreamzero_policy.roofline import floor
+from dreamzero_policy.roofline.floor import Case, Rates
+from dreamzero_policy.sampling.forwards import Forwards, Literal, Network
 from episode import Episode, OneForward, Published, Sampling
 from literal import LiteralForward
 from networks import contexts, given, make

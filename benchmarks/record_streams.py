@@ -29,11 +29,11 @@ import numpy as np
 from rich.console import Console
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.acceleration.options import EngineOptions
 from dreamzero_policy.checkpoint.load import Loaded, load
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.inference.continuation import rows_at
 from dreamzero_policy.inference.engine import Engine
-from dreamzero_policy.inference.options import EngineOptions
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Float, Image, Observation
 from results import show
 

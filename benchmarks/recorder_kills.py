@@ -23,8 +23,8 @@ from tqdm import tqdm
 from dreamzero_policy.data.bag_reader import Episode
 from dreamzero_policy.data.definitions import Definition, define
 from dreamzero_policy.data.episode_facts import EpisodeFacts
-from dreamzero_policy.data.recording import RecordedTopic, Recording
 from dreamzero_policy.data.recovery import recover
+from dreamzero_policy.recording.recording import RecordedTopic, Recording
 from dreamzero_policy.types import NS_PER_S
 
 GOAL_S = 1.0

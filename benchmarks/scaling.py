@@ -23,12 +23,12 @@ import torch
 
 import hardware
 import networks
-from dreamzero_policy.inference import counts, floor
-from dreamzero_policy.inference.device import find
-from dreamzero_policy.inference.floor import H200, Rates
-from dreamzero_policy.inference.forwards import Forwards
-from dreamzero_policy.inference.packed import pack_linears
+from dreamzero_policy.acceleration.device import find
+from dreamzero_policy.acceleration.packed import pack_linears
 from dreamzero_policy.model.config import DROID_14B, ModelConfig
+from dreamzero_policy.roofline import counts, floor
+from dreamzero_policy.roofline.floor import H200, Rates
+from dreamzero_policy.sampling.forwards import Forwards
 from episode import OneForward
 from results import markdown, percentiles
 from rows import Rows, add_arguments

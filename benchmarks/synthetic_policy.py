@@ -13,7 +13,7 @@ import numpy as np
 
 from dreamzero_policy.delay import DelayEstimate
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.inference.prefix import prefix_weights
+from dreamzero_policy.sampling.prefix import prefix_weights
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Float
 
 _BIAS_KEPT, _MIND_KEPT = 0.8, 0.85

@@ -19,16 +19,17 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from dreamzero_policy.mixture.batch import Batch
 from dreamzero_policy.model import lora
 from dreamzero_policy.model.config import DROID_14B, TINY, ModelConfig
 from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.masks import Layout, teacher_forcing
+from dreamzero_policy.runs.distributed import World, join, leave
 from dreamzero_policy.training.config import PRETRAIN, TrainConfig
 from dreamzero_policy.training.config import TINY as TINY_RUN
-from dreamzero_policy.training.distributed import World, join, leave
 from dreamzero_policy.training.learner import Learner
 from dreamzero_policy.training.memory import estimate
-from dreamzero_policy.training.objective import Batch, Noise, draw_noise
+from dreamzero_policy.training.objective import Noise, draw_noise
 from results import save, show
 
 PEAKS = {"H100": 989e12, "H200": 989e12, "B200": 2250e12, "A100": 312e12, "L40": 181e12}

@@ -15,7 +15,7 @@ from dreamzero_bringup.doctor.machine_facts import MachineFacts
 from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
 
 if TYPE_CHECKING:  # they import torch, which a robot's host has not
-    from dreamzero_policy.inference.options import EngineOptions
+    from dreamzero_policy.acceleration.options import EngineOptions
     from dreamzero_policy.model.config import ModelConfig
 
 _RANDOM = re.compile(r"random:(\w+)(?::\d+)?")
@@ -123,8 +123,8 @@ def _stored(
 
 def _memory(config: ModelConfig, options: EngineOptions | None) -> dict[str, object]:
     """What inference takes, and how it is run."""
-    from dreamzero_policy.inference import memory, prepare
-    from dreamzero_policy.inference.options import EngineOptions
+    from dreamzero_policy.acceleration import memory, prepare
+    from dreamzero_policy.acceleration.options import EngineOptions
 
     options = options or EngineOptions()
     gpu, cpu = (

@@ -87,10 +87,10 @@ def play(
     Raises:
         ValueError: the episode cannot be used, or the checkpoint does not fit.
     """
+    from dreamzero_policy.acceleration import device
+    from dreamzero_policy.acceleration.options import EngineOptions
     from dreamzero_policy.checkpoint import load
-    from dreamzero_policy.inference import device
     from dreamzero_policy.inference.engine import Engine
-    from dreamzero_policy.inference.options import EngineOptions
 
     robot = episode.embodiment
     settings = ConversionSettings(robot=episode.robot, instruction=_NO_INSTRUCTION)

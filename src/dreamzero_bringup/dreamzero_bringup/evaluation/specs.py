@@ -98,7 +98,7 @@ def open_policy(spec: Spec, robot: Embodiment) -> Policy:
         from dreamzero_policy.evaluation.remote_policy import RemotePolicy
 
         return RemotePolicy(spec.source, robot)
+    from dreamzero_policy.acceleration.options import EngineOptions
     from dreamzero_policy.evaluation.model_policy import ModelPolicy
-    from dreamzero_policy.inference.options import EngineOptions
 
     return ModelPolicy.load(spec.source, robot, EngineOptions(**spec.options), spec.device)

@@ -38,7 +38,7 @@ _LOOK_S = 0.1
 """How often the controller counts the publishers of commands: ``_STATUS_S`` of its node [s]."""
 
 
-_RANK = "dreamzero_policy.inference.rank_process"
+_RANK = "dreamzero_policy.ranks.rank_process"
 """By which a process that shares the model is known."""
 
 

@@ -23,11 +23,11 @@ from dreamzero_policy.data.definitions import Definition, define
 from dreamzero_policy.data.episode_facts import EpisodeFacts
 from dreamzero_policy.data.episode_store import EpisodeStore
 from dreamzero_policy.data.errors import BagError
-from dreamzero_policy.data.jpeg import COMPRESSED
-from dreamzero_policy.data.recorded_streams import streams_of
-from dreamzero_policy.data.recorder import Recorder, RecorderSettings, Source
 from dreamzero_policy.data.rosbag2_layout import METADATA, Qos
 from dreamzero_policy.observation.sync import Grid
+from dreamzero_policy.recording.jpeg import COMPRESSED
+from dreamzero_policy.recording.recorded_streams import streams_of
+from dreamzero_policy.recording.recorder import Recorder, RecorderSettings, Source
 from dreamzero_policy.ros.definitions import message_text
 from dreamzero_policy.types import NS_PER_S, Float
 

@@ -15,7 +15,7 @@ from sensor_msgs.msg import JointState
 from dreamzero_bringup.virtual.encoding import Encoder
 from dreamzero_bringup.virtual.rig import Rig
 from dreamzero_policy.control.report import Authority, DriverMode, Tick
-from dreamzero_policy.data.recorder import Recorder
+from dreamzero_policy.recording.recorder import Recorder
 from dreamzero_policy.ros.messages import (
     Proprioception,
     base_message,

@@ -9,10 +9,10 @@ pytest.importorskip("torch", reason="needs torch")
 from dreamzero_bringup.doctor.checkpoint import CheckpointFacts, check, check_memory, look
 from dreamzero_bringup.doctor.finding import Level
 from dreamzero_bringup.doctor.machine_facts import Gpu
+from dreamzero_policy.acceleration.options import EngineOptions
 from dreamzero_policy.checkpoint.random_checkpoint import make_random
 from dreamzero_policy.embodiments.droid import DROID
 from dreamzero_policy.embodiments.yam import YAM
-from dreamzero_policy.inference.options import EngineOptions
 
 GIB = 1 << 30
 BASE = DROID.time_base

@@ -60,9 +60,9 @@ def _inspect(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from dreamzero_bringup.graph import robot_files
+    from dreamzero_policy.acceleration.memory import table
     from dreamzero_policy.checkpoint.describe import tables
     from dreamzero_policy.checkpoint.upstream_config import read_config
-    from dreamzero_policy.inference.memory import table
 
     console = Console()
     console.print(tables(args.path, robot_files(args.config_dir)))

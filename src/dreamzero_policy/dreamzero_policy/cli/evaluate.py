@@ -170,7 +170,7 @@ def _engine(texts: list[str]) -> dict[str, Any]:
         return {}
     import yaml
 
-    from dreamzero_policy.inference.options import EngineOptions
+    from dreamzero_policy.acceleration.options import EngineOptions
 
     known = [field.name for field in fields(EngineOptions)]
     found = {}

@@ -56,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from dreamzero_policy.conversion.progress import progress
+    from dreamzero_policy.mixture.dataset_spec import DatasetSpec
     from dreamzero_policy.training.config import preset
-    from dreamzero_policy.training.dataset_spec import DatasetSpec
     from dreamzero_policy.training.train import Run, train
 
     config = preset(args.preset)

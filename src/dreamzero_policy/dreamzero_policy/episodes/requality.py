@@ -9,9 +9,9 @@ import numpy as np
 
 from dreamzero_policy.data.bag_reader import Episode
 from dreamzero_policy.data.episode_facts import Event
-from dreamzero_policy.data.peek import Input, Peek
-from dreamzero_policy.data.quality import QualityWatch, Thresholds
-from dreamzero_policy.data.recorded_streams import RecordedStream
+from dreamzero_policy.recording.peek import Input, Peek
+from dreamzero_policy.recording.quality import QualityWatch, Thresholds
+from dreamzero_policy.recording.recorded_streams import RecordedStream
 from dreamzero_policy.types import NS_PER_S
 
 _LOOK_NS = NS_PER_S // 2

@@ -25,8 +25,8 @@ from dreamzero_policy.data.episode_facts import Ending, Event
 from dreamzero_policy.data.episode_store import EpisodeStore
 from dreamzero_policy.data.errors import BagError, DamagedBagError
 from dreamzero_policy.data.mapped_file import BagMessage
-from dreamzero_policy.data.recorded_streams import streams_of
 from dreamzero_policy.data.rosbag2_layout import annotate, sync_folder
+from dreamzero_policy.recording.recorded_streams import streams_of
 from dreamzero_policy.types import NS_PER_S
 
 ENDING, _MAKING = "_trimmed", ".trimming"

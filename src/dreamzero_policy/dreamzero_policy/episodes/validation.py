@@ -15,11 +15,11 @@ from dreamzero_policy.conversion.resample import camera_stream, joint_sources, s
 from dreamzero_policy.data.bag_reader import Episode
 from dreamzero_policy.data.episode_facts import Event
 from dreamzero_policy.data.errors import BagError, WrongSchemaError
-from dreamzero_policy.data.jpeg import COMPRESSED, RAW
-from dreamzero_policy.data.quality import Thresholds
 from dreamzero_policy.data.rosbag2_layout import read_metadata
 from dreamzero_policy.episodes.found import look, seconds_of
 from dreamzero_policy.episodes.requality import judge
+from dreamzero_policy.recording.jpeg import COMPRESSED, RAW
+from dreamzero_policy.recording.quality import Thresholds
 from dreamzero_policy.types import NS_PER_S
 
 Weight = Literal["error", "warning"]

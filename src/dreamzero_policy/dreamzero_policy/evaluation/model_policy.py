@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
+from dreamzero_policy.acceleration import device as devices
+from dreamzero_policy.acceleration.options import EngineOptions
 from dreamzero_policy.checkpoint.load import load
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.evaluation.policy import Answer
-from dreamzero_policy.inference import device as devices
 from dreamzero_policy.inference.engine import Engine
-from dreamzero_policy.inference.options import EngineOptions
 from dreamzero_policy.inference.session import Session
 from dreamzero_policy.types import ActionChunk, Image, Observation
 

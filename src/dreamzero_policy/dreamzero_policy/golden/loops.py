@@ -10,14 +10,14 @@ from torch import Tensor
 
 from dreamzero_policy.golden.network import image_tokens, network, rows_of
 from dreamzero_policy.golden.report import FLOAT32, GUIDED_LOOP, LOOP, Case
-from dreamzero_policy.inference.forwards import Literal
 from dreamzero_policy.inference.reference import ReferenceCall, ReferenceProtocol
-from dreamzero_policy.inference.sampler import Trace, denoise_block
-from dreamzero_policy.inference.schedule import FlowSchedule, flow_schedule
-from dreamzero_policy.inference.step_cache import SimilarSteps, StaticSteps, StepCache
-from dreamzero_policy.inference.window import Window
 from dreamzero_policy.model.dit import CausalDiT, slice_condition
 from dreamzero_policy.model.dreamzero import to_network_range
+from dreamzero_policy.sampling.forwards import Literal
+from dreamzero_policy.sampling.sampler import Trace, denoise_block
+from dreamzero_policy.sampling.schedule import FlowSchedule, flow_schedule
+from dreamzero_policy.sampling.step_cache import SimilarSteps, StaticSteps, StepCache
+from dreamzero_policy.sampling.window import Window
 
 
 class _Recorder:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from dreamzero_policy.golden.report import FLOAT32, FORWARD, GRADIENT, LOSS, Case
-from dreamzero_policy.inference.kv_cache import KVCache
 from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.dit import CausalDiT, Context
+from dreamzero_policy.sampling.kv_cache import KVCache
 from dreamzero_policy.training.loss import (
     NoiseTable,
     flow_matching_loss,

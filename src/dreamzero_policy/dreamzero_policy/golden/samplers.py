@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dreamzero_policy.golden.report import EXACT, FLOAT32, SAMPLER, Case
-from dreamzero_policy.inference.schedule import (
+from dreamzero_policy.sampling.schedule import (
     FlowSchedule,
     SolverState,
     advance,
@@ -17,7 +17,7 @@ from dreamzero_policy.inference.schedule import (
     euler_step,
     flow_schedule,
 )
-from dreamzero_policy.inference.step_cache import step_cache
+from dreamzero_policy.sampling.step_cache import step_cache
 from dreamzero_policy.training.loss import NoiseTable
 
 _NAME = re.compile(r"((unipc|euler)/shift([\d.]+)/n(\d+))/sigmas")

@@ -1,1 +1,1 @@
-"""How the model is run, and fast: schedules, sampler, caches, sessions, engine (torch)."""
+"""How a robot is answered: sessions, their context, the engine, the thread around it (torch)."""

@@ -1,10 +1,10 @@
 """Carries out what a session's rules say of the context: restart, commit, look ahead, and before.
 
-``Contexts`` turns a ``Plan`` into operations on the session's window (``window.py``). What a later
-call will need and can be known now is done by ``prepare``, between calls: the condition of the next
-blocks, clips whose canvases are still coming (``clips.py``), and the next window where the one in
-use is about to be full and restarts warm. It changes no number of a later call, only how long that
-takes.
+``Contexts`` turns a ``Plan`` into operations on the session's window (``sampling/window.py``). What
+a later call will need and can be known now is done by ``prepare``, between calls: the condition of
+the next blocks, clips whose canvases are still coming (``clips.py``), and the next window where the
+one in use is about to be full and restarts warm. It changes no number of a later call, only how
+long that takes.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from weakref import ref
 import torch
 from torch import Tensor
 
-from dreamzero_policy.inference.cancellation import CancelledError
 from dreamzero_policy.inference.clips import ClipStreams
-from dreamzero_policy.inference.forwards import Network
 from dreamzero_policy.inference.session import Plan, ResetReason, Session, Spare
-from dreamzero_policy.inference.stages import Stages
-from dreamzero_policy.inference.window import Window
 from dreamzero_policy.model.config import TEMPORAL_STRIDE
 from dreamzero_policy.model.dit import Side
 from dreamzero_policy.model.dreamzero import DreamZero
+from dreamzero_policy.sampling.cancellation import CancelledError
+from dreamzero_policy.sampling.forwards import Network
+from dreamzero_policy.sampling.stages import Stages
+from dreamzero_policy.sampling.window import Window
 from dreamzero_policy.types import Image, Observation
 
 _AHEAD = 3

@@ -5,8 +5,8 @@ rows of the new one, where the robot is being led at the very same instants. The
 new chunk arrives are *committed*: the robot executes them whatever the new chunk says. The arrival
 is expected one estimated delay after the observation, and the motion is on its way to the next row
 then, which is committed too: ``ceil(delay / row) + 1`` rows. The committed part is at most the
-overlap; what is left of it is soft (``prefix.py``). Rows between two observations, the execution
-horizon, are followed once and have no successor.
+overlap; what is left of it is soft (``sampling/prefix.py``). Rows between two observations, the
+execution horizon, are followed once and have no successor.
 
 All of this is true only while the robot moves as the chunks say, on the clock. It does not
 
@@ -26,8 +26,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.inference.prefix import Decay, prefix_weights
 from dreamzero_policy.inference.session import Plan, ResetReason, Session
+from dreamzero_policy.sampling.prefix import Decay, prefix_weights
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Float, Observation
 
 _ON_A_ROW = 100

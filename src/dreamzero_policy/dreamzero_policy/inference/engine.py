@@ -1,9 +1,9 @@
 """A model that answers observations with chunks: synchronous, and the same every time.
 
 One engine serves many sessions; threads are the worker's. A call carries out what the session's
-rules say (``session.py``, ``context.py``), denoises one block (``sampler.py``) and turns it into
-absolute targets, anchored to the state that went into that very call (design: model.md 1.4, data.md
-2.5, 9.1).
+rules say (``session.py``, ``context.py``), denoises one block (``sampling/sampler.py``) and turns
+it into absolute targets, anchored to the state that went into that very call (design: model.md 1.4,
+data.md 2.5, 9.1).
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dreamzero_policy.acceleration import prepare
+from dreamzero_policy.acceleration.onednn import prefer_onednn
+from dreamzero_policy.acceleration.options import EngineOptions
+from dreamzero_policy.acceleration.streams import Streams
 from dreamzero_policy.checkpoint.load import Loaded
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.inference import prepare
-from dreamzero_policy.inference.cancellation import CancelledError, Superseded, watched
 from dreamzero_policy.inference.context import Contexts
 from dreamzero_policy.inference.continuation import Continuation, Loose, continuation
-from dreamzero_policy.inference.onednn import prefer_onednn
-from dreamzero_policy.inference.options import EngineOptions
 from dreamzero_policy.inference.prediction import Prediction
-from dreamzero_policy.inference.prefix import Prefix
-from dreamzero_policy.inference.ranks import Ranks
-from dreamzero_policy.inference.sampler import Denoised, denoise_block
-from dreamzero_policy.inference.schedule import flow_schedule
 from dreamzero_policy.inference.session import Plan, ResetReason, Session
-from dreamzero_policy.inference.stages import Stages
-from dreamzero_policy.inference.step_cache import step_cache
-from dreamzero_policy.inference.streams import Streams
-from dreamzero_policy.inference.window import Window
 from dreamzero_policy.model.dit import Side
 from dreamzero_policy.normalize import ModelVectors
 from dreamzero_policy.observation.prompt import NEGATIVE_PROMPT, render
+from dreamzero_policy.ranks.ranks import Ranks
+from dreamzero_policy.sampling.cancellation import CancelledError, Superseded, watched
+from dreamzero_policy.sampling.prefix import Prefix
+from dreamzero_policy.sampling.sampler import Denoised, denoise_block
+from dreamzero_policy.sampling.schedule import flow_schedule
+from dreamzero_policy.sampling.stages import Stages
+from dreamzero_policy.sampling.step_cache import step_cache
+from dreamzero_policy.sampling.window import Window
 from dreamzero_policy.types import ActionChunk, Float, Image, Int, Observation
 
 _FARTHEST = 5.0

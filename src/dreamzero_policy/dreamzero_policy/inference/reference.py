@@ -2,7 +2,7 @@
 
 The reference knows no clock: it counts calls, and how many frames a call brings decides what they
 mean. Public clients and the golden numbers speak this protocol; a robot's context follows stamps
-instead (``session.py``). Both end in the same operations on ``window.py``.
+instead (``session.py``). Both end in the same operations on ``sampling/window.py``.
 """
 
 from __future__ import annotations

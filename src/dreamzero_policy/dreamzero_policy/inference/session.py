@@ -34,8 +34,8 @@ from torch import Tensor
 
 from dreamzero_policy.delay import DelayEstimate
 from dreamzero_policy.inference.clips import ClipStreams
-from dreamzero_policy.inference.window import Window
 from dreamzero_policy.model.dit import Side
+from dreamzero_policy.sampling.window import Window
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Int, Observation
 
 

@@ -20,11 +20,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dreamzero_policy.inference.cancellation import CancelledError
 from dreamzero_policy.inference.engine import Engine, Inference
 from dreamzero_policy.inference.latencies import Latencies, Spread
 from dreamzero_policy.inference.prediction import Prediction
 from dreamzero_policy.inference.session import Session
+from dreamzero_policy.sampling.cancellation import CancelledError
 from dreamzero_policy.types import NS_PER_S, Image, Int, Observation
 
 OnResult = Callable[[Session, Inference], None]

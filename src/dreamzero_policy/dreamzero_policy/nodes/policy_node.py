@@ -18,11 +18,10 @@ from dreamzero_msgs.action import RunPolicy
 from sensor_msgs.msg import Image
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.acceleration import device, prepare
 from dreamzero_policy.checkpoint.fit import said
 from dreamzero_policy.clock_offset import Transit
-from dreamzero_policy.inference import device, prepare
 from dreamzero_policy.inference.engine import Engine, EngineOptions, Inference
-from dreamzero_policy.inference.ranks import RankError, Ranks, Recipe
 from dreamzero_policy.inference.session import Session
 from dreamzero_policy.inference.worker import Worker
 from dreamzero_policy.nodes.canvas_decoder import CanvasDecoder
@@ -32,6 +31,7 @@ from dreamzero_policy.nodes.policy_parameters import PolicyParameters
 from dreamzero_policy.nodes.policy_status import PolicyRecord
 from dreamzero_policy.nodes.run_policy import RunPolicyServer
 from dreamzero_policy.observation.assemble import ObservationWindow
+from dreamzero_policy.ranks.ranks import RankError, Ranks, Recipe
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.diagnostics import Diagnosis
 from dreamzero_policy.ros.lifecycle import STOP_SECONDS, ExitCode, Node, run

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dreamzero_policy.acceleration.options import EngineOptions
 from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
-from dreamzero_policy.inference.options import EngineOptions
-from dreamzero_policy.inference.step_cache import GRID
 from dreamzero_policy.ros.parameters import NodeParameters, parameter
+from dreamzero_policy.sampling.step_cache import GRID
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
 
 from dreamzero_policy.data.episode_facts import EpisodeFacts
-from dreamzero_policy.data.recorder import OUTCOMES, Ended, Recorder
+from dreamzero_policy.recording.recorder import OUTCOMES, Ended, Recorder
 from dreamzero_policy.ros.lifecycle import Node
 from dreamzero_policy.types import NS_PER_S
 

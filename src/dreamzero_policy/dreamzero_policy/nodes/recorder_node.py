@@ -1,4 +1,4 @@
-"""Every topic of the robot in, episodes as bags out; ``data/recorder.py`` does the work.
+"""Every topic of the robot in, episodes as bags out; ``recording/recorder.py`` does the work.
 
 Messages are taken serialised and never decoded on their way to the file. ``record_episode`` begins
 an episode, ``recorder/end`` saves or discards it, ``recorder/mark`` notes a sub-task, and
@@ -20,13 +20,13 @@ from dreamzero_policy import embodiments
 from dreamzero_policy.data.definitions import define
 from dreamzero_policy.data.episode_facts import EpisodeFacts
 from dreamzero_policy.data.episode_store import EpisodeStore
-from dreamzero_policy.data.jpeg import COMPRESSED
-from dreamzero_policy.data.recorded_streams import RecordedStream, streams_of
-from dreamzero_policy.data.recorder import Look, Recorder, Source
 from dreamzero_policy.data.rosbag2_layout import Qos
 from dreamzero_policy.nodes.record_episode import EpisodeServer
 from dreamzero_policy.nodes.recorder_parameters import RecorderParameters
 from dreamzero_policy.nodes.recorder_status import diagnoses, status_message
+from dreamzero_policy.recording.jpeg import COMPRESSED
+from dreamzero_policy.recording.recorded_streams import RecordedStream, streams_of
+from dreamzero_policy.recording.recorder import Look, Recorder, Source
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.definitions import message_class, message_text
 from dreamzero_policy.ros.diagnostics import Diagnosis

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dreamzero_policy.data.quality import Thresholds
-from dreamzero_policy.data.recorder import RecorderSettings
+from dreamzero_policy.recording.quality import Thresholds
+from dreamzero_policy.recording.recorder import RecorderSettings
 from dreamzero_policy.ros.parameters import NodeParameters, parameter
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from dreamzero_msgs import msg as dz
 
-from dreamzero_policy.data.recorder import Look, Recorder
 from dreamzero_policy.nodes.record_episode import EpisodeServer
+from dreamzero_policy.recording.recorder import Look, Recorder
 from dreamzero_policy.ros.diagnostics import Diagnosis, Level, worst
 from dreamzero_policy.ros.messages import time_message
 from dreamzero_policy.types import NS_PER_S

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args, get_type_hints
 
-from dreamzero_policy.training.errors import TrainingError
+from dreamzero_policy.runs.errors import TrainingError
 from dreamzero_policy.training.loss import NoiseMode
 
 Mode = Literal["full", "lora"]
@@ -29,7 +29,8 @@ class TrainConfig:
         chunks: chunks in a window; 0: as many as the model takes.
         base_stride: every how many rows a window may begin; 1 as the reference.
         most_idle: share of rows without motion above which a window is left out.
-        variants: sets of pictures per window: the plain one, and augmented ones (``augment.py``).
+        variants: sets of pictures per window: the plain one, and augmented ones
+            (``mixture/augment.py``).
         prompt_dropout: how often a window is shown under the negative prompt, which guidance then
             has learned; 0 as the reference.
         balanced: whether datasets are drawn by their weights alone, whatever their sizes.

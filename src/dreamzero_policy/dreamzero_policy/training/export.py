@@ -25,12 +25,12 @@ from dreamzero_policy.checkpoint.random_checkpoint import SHARD_BYTES
 from dreamzero_policy.checkpoint.robot_facts import CONF, METADATA, RobotFacts, experiment_files
 from dreamzero_policy.checkpoint.upstream_config import CONFIG, config_json
 from dreamzero_policy.embodiments.embodiment import Embodiment
+from dreamzero_policy.mixture.vector_statistics import Found
 from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.lora import AdaptedLinear, merged
-from dreamzero_policy.training.distributed import World
-from dreamzero_policy.training.errors import TrainingError
-from dreamzero_policy.training.start import Start
-from dreamzero_policy.training.vector_statistics import Found
+from dreamzero_policy.runs.distributed import World
+from dreamzero_policy.runs.errors import TrainingError
+from dreamzero_policy.runs.start import Start
 from dreamzero_policy.weights.random_weights import random_tensor
 from dreamzero_policy.weights.tensor_files import SINGLE
 from dreamzero_policy.weights.tensor_writer import ShardWriter, plan_shards, write_index

@@ -10,16 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from dreamzero_policy.mixture.batch import Batch
 from dreamzero_policy.model import lora
 from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.dit import CausalDiT
+from dreamzero_policy.runs.distributed import World, recompute_activations, shard
+from dreamzero_policy.runs.errors import TrainingError
+from dreamzero_policy.runs.saving import tensors_of
+from dreamzero_policy.runs.start import Read, fill
 from dreamzero_policy.training.config import TrainConfig
-from dreamzero_policy.training.distributed import World, recompute_activations, shard
-from dreamzero_policy.training.errors import TrainingError
 from dreamzero_policy.training.loss import Losses, NoiseTable
-from dreamzero_policy.training.objective import Batch, Noise, losses
-from dreamzero_policy.training.saving import tensors_of
-from dreamzero_policy.training.start import Read, fill
+from dreamzero_policy.training.objective import Noise, losses
 
 _CODECS = ("state_encoder.", "action_encoder.", "action_decoder.")
 

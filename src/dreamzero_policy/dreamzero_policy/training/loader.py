@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from dreamzero_policy.mixture.batch import Batch
+from dreamzero_policy.mixture.corpus import Corpus, Sampler
 from dreamzero_policy.model.config import ModelConfig
+from dreamzero_policy.runs.distributed import World
+from dreamzero_policy.runs.errors import TrainingError
 from dreamzero_policy.training.config import TrainConfig
-from dreamzero_policy.training.corpus import Corpus, Sampler
-from dreamzero_policy.training.distributed import World
-from dreamzero_policy.training.errors import TrainingError
-from dreamzero_policy.training.objective import Batch, Noise, draw_noise
+from dreamzero_policy.training.objective import Noise, draw_noise
 
 _READERS = 4  # threads that read windows of one batch
 

@@ -12,10 +12,7 @@ from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint.robot_facts import RobotFacts
 from dreamzero_policy.datasets.errors import DatasetError
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.model.dreamzero import DreamZero
-from dreamzero_policy.normalize import ModelVectors
-from dreamzero_policy.training.config import TrainConfig
-from dreamzero_policy.training.corpus import (
+from dreamzero_policy.mixture.corpus import (
     Corpus,
     Item,
     Sampler,
@@ -23,14 +20,17 @@ from dreamzero_policy.training.corpus import (
     prompts_of,
     weights_of,
 )
-from dreamzero_policy.training.dataset_spec import DatasetSpec
-from dreamzero_policy.training.distributed import World
-from dreamzero_policy.training.errors import TrainingError
+from dreamzero_policy.mixture.dataset_spec import DatasetSpec
+from dreamzero_policy.mixture.latents import LatentCache
+from dreamzero_policy.mixture.source import Cutting, Source, open_source, robot_of
+from dreamzero_policy.mixture.vector_statistics import Found, merged, statistics_of
+from dreamzero_policy.model.dreamzero import DreamZero
+from dreamzero_policy.normalize import ModelVectors
+from dreamzero_policy.runs.distributed import World
+from dreamzero_policy.runs.errors import TrainingError
+from dreamzero_policy.runs.start import Start
+from dreamzero_policy.training.config import TrainConfig
 from dreamzero_policy.training.export import facts_of
-from dreamzero_policy.training.latents import LatentCache
-from dreamzero_policy.training.source import Cutting, Source, open_source, robot_of
-from dreamzero_policy.training.start import Start
-from dreamzero_policy.training.vector_statistics import Found, merged, statistics_of
 
 Tell = Callable[[str, int, int], None]
 """Hears of a stage, how many of its steps are done, and how many there are."""

@@ -16,9 +16,9 @@ import torch
 from dreamzero_policy.model import lora
 from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.dit import CausalDiT
+from dreamzero_policy.runs.distributed import World
+from dreamzero_policy.runs.errors import TrainingError
 from dreamzero_policy.training.config import TrainConfig
-from dreamzero_policy.training.distributed import World
-from dreamzero_policy.training.errors import TrainingError
 
 GIB = 1 << 30
 _INSIDE = 14

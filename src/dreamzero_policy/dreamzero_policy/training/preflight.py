@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from dreamzero_policy.runs.errors import TrainingError
+from dreamzero_policy.runs.start import Start
 from dreamzero_policy.training.config import TrainConfig
-from dreamzero_policy.training.errors import TrainingError
 from dreamzero_policy.training.material import Material
 from dreamzero_policy.training.memory import GIB, Estimate
-from dreamzero_policy.training.start import Start
 
 
 def report(material: Material, start: Start, config: TrainConfig) -> str:

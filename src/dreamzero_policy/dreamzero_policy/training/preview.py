@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dreamzero_policy.mixture.batch import Batch
 from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.training.loss import LEVELS, NoiseTable
-from dreamzero_policy.training.objective import Batch
 
 
 class Predicted(NamedTuple):

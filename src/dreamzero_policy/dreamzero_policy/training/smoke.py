@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
+from dreamzero_policy.runs.errors import TrainingError
 from dreamzero_policy.training.config import TrainConfig
-from dreamzero_policy.training.errors import TrainingError
 from dreamzero_policy.training.learner import Learner
 from dreamzero_policy.training.loader import Loader
 

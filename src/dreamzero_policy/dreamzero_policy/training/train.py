@@ -23,12 +23,16 @@ from typing import Any
 
 import torch
 
+from dreamzero_policy.mixture.dataset_spec import DatasetSpec
+from dreamzero_policy.mixture.latents import LatentCache
+from dreamzero_policy.runs.distributed import World, join, leave
+from dreamzero_policy.runs.errors import TrainingError
+from dreamzero_policy.runs.run_folder import claimed, remember
+from dreamzero_policy.runs.saving import States
+from dreamzero_policy.runs.start import Start, start_of
+from dreamzero_policy.runs.tracker import Tracker, open_trackers
 from dreamzero_policy.training.config import TrainConfig
-from dreamzero_policy.training.dataset_spec import DatasetSpec
-from dreamzero_policy.training.distributed import World, join, leave
-from dreamzero_policy.training.errors import TrainingError
 from dreamzero_policy.training.export import export
-from dreamzero_policy.training.latents import LatentCache
 from dreamzero_policy.training.learner import Figures, Learner
 from dreamzero_policy.training.loader import Loader
 from dreamzero_policy.training.material import (
@@ -42,11 +46,7 @@ from dreamzero_policy.training.material import (
 )
 from dreamzero_policy.training.memory import estimate
 from dreamzero_policy.training.preflight import check_room, report
-from dreamzero_policy.training.run_folder import claimed, remember
-from dreamzero_policy.training.saving import States
 from dreamzero_policy.training.smoke import overfit_one_batch
-from dreamzero_policy.training.start import Start, start_of
-from dreamzero_policy.training.tracker import Tracker, open_trackers
 from dreamzero_policy.training.watching import Watcher
 
 _SAID = 10

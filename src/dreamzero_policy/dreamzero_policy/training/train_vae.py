@@ -23,15 +23,21 @@ import torch
 from torch import Tensor
 
 from dreamzero_policy.checkpoint.key_maps import VAE, layout
+from dreamzero_policy.mixture.augment import Augmentation
+from dreamzero_policy.mixture.corpus import Item
+from dreamzero_policy.mixture.dataset_spec import DatasetSpec
+from dreamzero_policy.mixture.pictures import canvases
 from dreamzero_policy.model.config import TEMPORAL_STRIDE, ModelConfig
 from dreamzero_policy.model.dreamzero import DreamZero, to_network_range
 from dreamzero_policy.model.vae import VideoVAE
-from dreamzero_policy.training.augment import Augmentation
+from dreamzero_policy.runs.distributed import World
+from dreamzero_policy.runs.errors import TrainingError
+from dreamzero_policy.runs.panels import video_strip
+from dreamzero_policy.runs.run_folder import claimed, remember
+from dreamzero_policy.runs.saving import States, tensors_of
+from dreamzero_policy.runs.start import Start, start_of
+from dreamzero_policy.runs.tracker import open_trackers
 from dreamzero_policy.training.config import TrainConfig
-from dreamzero_policy.training.corpus import Item
-from dreamzero_policy.training.dataset_spec import DatasetSpec
-from dreamzero_policy.training.distributed import World
-from dreamzero_policy.training.errors import TrainingError
 from dreamzero_policy.training.export import swap, write_checkpoint, write_experiment
 from dreamzero_policy.training.material import (
     Material,
@@ -40,12 +46,6 @@ from dreamzero_policy.training.material import (
     look_through,
     robots_of,
 )
-from dreamzero_policy.training.panels import video_strip
-from dreamzero_policy.training.pictures import canvases
-from dreamzero_policy.training.run_folder import claimed, remember
-from dreamzero_policy.training.saving import States, tensors_of
-from dreamzero_policy.training.start import Start, start_of
-from dreamzero_policy.training.tracker import open_trackers
 from dreamzero_policy.training.vae_start import set_averages
 from dreamzero_policy.weights.random_weights import random_tensor
 

@@ -12,17 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dreamzero_policy.mixture.batch import Batch
+from dreamzero_policy.mixture.corpus import Corpus, Item
+from dreamzero_policy.mixture.latents import LatentCache
 from dreamzero_policy.model.dreamzero import DreamZero
+from dreamzero_policy.runs.distributed import World
+from dreamzero_policy.runs.panels import action_plot, video_strip
+from dreamzero_policy.runs.start import Start
 from dreamzero_policy.training.config import TrainConfig
-from dreamzero_policy.training.corpus import Corpus, Item
-from dreamzero_policy.training.distributed import World
-from dreamzero_policy.training.latents import LatentCache
 from dreamzero_policy.training.learner import Learner
 from dreamzero_policy.training.material import Material
-from dreamzero_policy.training.objective import Batch, draw_noise
-from dreamzero_policy.training.panels import action_plot, video_strip
+from dreamzero_policy.training.objective import draw_noise
 from dreamzero_policy.training.preview import Predicted, errors, predict
-from dreamzero_policy.training.start import Start
 from dreamzero_policy.types import Image
 
 _WINDOWS = 16

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dreamzero_policy.data.quality import Thresholds
 from dreamzero_policy.episodes.validation import validate
+from dreamzero_policy.recording.quality import Thresholds
 from dreamzero_policy.types import NS_PER_S
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.acceleration.options import EngineOptions
 from dreamzero_policy.conversion.job import convert
 from dreamzero_policy.conversion.settings import ConversionSettings
 from dreamzero_policy.conversion.synthetic import write_recording
@@ -17,7 +18,6 @@ from dreamzero_policy.evaluation.film import Film
 from dreamzero_policy.evaluation.model_policy import ModelPolicy
 from dreamzero_policy.evaluation.open_loop import Scores, psnr, score
 from dreamzero_policy.evaluation.policy import Answer, Hold, Paced, chunk_of, pose_of
-from dreamzero_policy.inference.options import EngineOptions
 
 ROBOT = embodiments.get("droid")
 

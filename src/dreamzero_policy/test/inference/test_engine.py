@@ -185,6 +185,26 @@ def test_a_failed_call_restarts_the_window_at_the_next(fake):
     assert inference.chunk.sequence == 1
 
 
+def test_a_session_that_ended_leaves_its_memory_to_the_next(fake):
+    engine = fake.engine()
+    first = engine.new_session(1)
+    engine.infer(first, fake.observe([0]))
+    window = first.window
+    other = engine.new_session(2)
+    engine.infer(other, fake.observe([0]))
+    assert other.window is not window
+    first.end()
+    second = engine.new_session(3)
+    engine.infer(second, fake.observe([0]))
+    assert second.window is window
+    assert first.window is None
+    # Whoever goes on with it nevertheless begins anew, in memory of its own.
+    again = engine.infer(first, fake.observe(range(9)))
+    assert again.reset_reason == "requested"
+    assert first.window is not window
+    assert fake.model.dit.seen[-1] == [8]
+
+
 @pytest.mark.parametrize("what", ["canvas", "state", "prompt"])
 def test_an_observation_that_does_not_fit_leaves_the_session_alone(fake, what):
     engine = fake.engine()

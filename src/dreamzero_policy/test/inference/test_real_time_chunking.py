@@ -6,10 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from dreamzero_policy.acceleration.options import EngineOptions
 from dreamzero_policy.checkpoint.load import load
 from dreamzero_policy.embodiments import get
 from dreamzero_policy.inference.engine import Engine
-from dreamzero_policy.inference.options import EngineOptions
 from dreamzero_policy.inference.session import ResetReason
 from dreamzero_policy.types import NS_PER_S, Observation
 

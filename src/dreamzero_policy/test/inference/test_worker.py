@@ -7,8 +7,8 @@ from types import MappingProxyType, SimpleNamespace
 import numpy as np
 import pytest
 
-from dreamzero_policy.inference.cancellation import CancelledError
 from dreamzero_policy.inference.worker import Worker
+from dreamzero_policy.sampling.cancellation import CancelledError
 
 WAIT = 5.0
 

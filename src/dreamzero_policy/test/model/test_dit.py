@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dreamzero_policy.inference.kv_cache import KVCache
 from dreamzero_policy.model.block import Run
 from dreamzero_policy.model.config import TINY, ModelConfig, preset
 from dreamzero_policy.model.dit import CausalDiT, slice_condition
+from dreamzero_policy.sampling.kv_cache import KVCache
 
 SMALL = replace(
     TINY,

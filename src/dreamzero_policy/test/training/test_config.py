@@ -7,9 +7,9 @@ import torch
 
 from dreamzero_policy.model.config import DROID_14B
 from dreamzero_policy.model.config import TINY as TINY_MODEL
+from dreamzero_policy.runs.distributed import World
+from dreamzero_policy.runs.errors import TrainingError
 from dreamzero_policy.training.config import PRESETS, PRETRAIN, TINY, preset
-from dreamzero_policy.training.distributed import World
-from dreamzero_policy.training.errors import TrainingError
 from dreamzero_policy.training.learner import rate_at
 from dreamzero_policy.training.memory import GIB, estimate
 

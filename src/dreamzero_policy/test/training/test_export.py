@@ -10,10 +10,10 @@ from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint.robot_facts import Experiment
 from dreamzero_policy.embodiments.embodiment import Key
 from dreamzero_policy.model.config import TINY as TINY_MODEL
+from dreamzero_policy.runs.distributed import World
+from dreamzero_policy.runs.errors import TrainingError
 from dreamzero_policy.training import preflight
 from dreamzero_policy.training.config import TINY
-from dreamzero_policy.training.distributed import World
-from dreamzero_policy.training.errors import TrainingError
 from dreamzero_policy.training.export import facts_of, write_experiment
 from dreamzero_policy.training.memory import estimate
 from dreamzero_policy.weights.untrained import action_statistics, state_statistics

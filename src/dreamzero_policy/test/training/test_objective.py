@@ -8,11 +8,12 @@ import torch
 
 from dreamzero_policy.golden.network import image_tokens, network
 from dreamzero_policy.golden.report import Case
+from dreamzero_policy.mixture.batch import Batch
 from dreamzero_policy.model.config import TINY
 from dreamzero_policy.model.dit import CausalDiT
-from dreamzero_policy.training.distributed import recompute_activations
+from dreamzero_policy.runs.distributed import recompute_activations
 from dreamzero_policy.training.loss import NoiseTable, indices_of_ratios, levels_of_draws
-from dreamzero_policy.training.objective import Batch, Noise, draw_noise, losses
+from dreamzero_policy.training.objective import Noise, draw_noise, losses
 
 CONFIG = replace(
     TINY, dim=24, ffn_dim=32, num_layers=2, hidden_size=16, freq_dim=32, text_dim=8, text=None,

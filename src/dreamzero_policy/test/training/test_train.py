@@ -16,13 +16,13 @@ import torch
 from safetensors.torch import load_file
 from torch.distributed.checkpoint.api import CheckpointException
 
+from dreamzero_policy.acceleration.options import EngineOptions
 from dreamzero_policy.checkpoint.load import load
 from dreamzero_policy.cli.main import main
 from dreamzero_policy.inference.engine import Engine
-from dreamzero_policy.inference.options import EngineOptions
-from dreamzero_policy.training import saving
-from dreamzero_policy.training.dataset_spec import DatasetSpec
-from dreamzero_policy.training.errors import TrainingError
+from dreamzero_policy.mixture.dataset_spec import DatasetSpec
+from dreamzero_policy.runs import saving
+from dreamzero_policy.runs.errors import TrainingError
 from dreamzero_policy.training.train import train
 
 pytestmark = pytest.mark.timeout(600)

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from dreamzero_policy.checkpoint.load import load
+from dreamzero_policy.mixture.dataset_spec import DatasetSpec
 from dreamzero_policy.model.config import TINY
+from dreamzero_policy.runs.errors import TrainingError
+from dreamzero_policy.runs.start import start_of
 from dreamzero_policy.training import train_vae as module
-from dreamzero_policy.training.dataset_spec import DatasetSpec
-from dreamzero_policy.training.errors import TrainingError
-from dreamzero_policy.training.start import start_of
 from dreamzero_policy.training.train_vae import VaeRun, train_vae
 
 SIZES = ("dim=24", "num_layers=1", "vae.base_dim=4", "vae.decoder_base_dim=4")

@@ -1,0 +1,1 @@
+"""Streams of a running robot into episodes, watched while they are recorded."""

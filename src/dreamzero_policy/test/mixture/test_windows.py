@@ -1,0 +1,60 @@
+"""Windows against the reference's, as its sampling was observed, and what is better in ours."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from dreamzero_policy.embodiments.embodiment import TimeBase
+from dreamzero_policy.mixture.windows import Window, windows
+
+BASE = TimeBase(15, 3, 24)
+
+
+def of_length(rows, **more):
+    return windows(np.zeros(rows, int), BASE, 4, **more)
+
+
+@pytest.mark.parametrize(("rows", "bases", "three"), [(300, 277, 2), (100, 77, 61)])
+def test_bases_and_lengths_are_the_reference_s(rows, bases, three):
+    found = Counter()
+    for window in of_length(rows):
+        found[window.chunks] += window.bases
+    assert sum(found.values()) == bases
+    assert found[3] == three
+
+
+def test_rows_of_an_interior_base():
+    (window,) = (one for one in of_length(300) if one.start == 52)
+    assert window.anchors(BASE).tolist() == [52, 76, 100, 124]
+    frames = window.frame_rows(BASE)
+    assert len(frames) == 33
+    assert (frames[0], frames[1], frames[-1]) == (52, 55, 148)
+    assert window.rows(BASE) == slice(52, 148)
+
+
+@pytest.mark.parametrize(("rows", "count"), [(0, 0), (23, 0), (24, 0), (25, 1), (47, 23)])
+def test_short_episodes_have_few_windows_or_none(rows, count):
+    """The reference's loader fails on 24 to 47 rows."""
+    assert len(of_length(rows)) == count
+    assert all(window.start + 24 < rows for window in of_length(rows))
+
+
+def test_no_chunk_crosses_a_change_of_instruction():
+    labels = np.repeat([0, 1], 60)
+    for window in windows(labels, BASE, 4):
+        assert len(set(labels[window.rows(BASE)])) == 1
+
+
+def test_stride_and_rows_that_are_left_out():
+    assert {w.start % 6 for w in of_length(200, stride=6)} == {0}
+    every = sum(w.bases for w in of_length(60))
+    assert sum(w.bases for w in of_length(60, excluded=range(10))) == every - 10
+    idle = range(100)
+    assert len(of_length(200, idle=idle)) > len(of_length(200, idle=idle, most_idle=0.2)) > 0
+
+
+def test_the_same_window_from_several_bases_stands_once():
+    found = of_length(120)
+    assert len({(w.start, w.chunks) for w in found}) == len(found)
+    assert found[0] == Window(0, 4, 3)  # bases 0, 24 and 48

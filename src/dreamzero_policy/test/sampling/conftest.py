@@ -1,0 +1,5 @@
+"""A model that computes nothing but remembers everything."""
+
+from fake_model import fake
+
+__all__ = ["fake"]
