@@ -23,18 +23,21 @@ _RGB, _QUARTERS = 3, 12
 
 @torch.no_grad()
 def set_averages(vae: VideoVAE) -> bool:
-    """Sets the weights of a VAE with two or more channels more than it needs for that.
+    """Sets the weights of a VAE that is wide enough for it.
 
     Args:
         vae: with random weights; changed in place.
 
     Returns:
-        Whether it was set. Released sizes, which halve the picture more often, are left alone.
+        Whether it was set. Released sizes, which halve the picture more often, and narrower ones
+        are left alone.
     """
     net = vae.net
     encoder, decoder = net.encoder, net.decoder
     halvings = [x for x in encoder.down_blocks if hasattr(x, "resample")]
-    if vae.config.z_dim < _QUARTERS or len(halvings) != 2 or vae.config.residual:
+    if vae.config.residual or vae.config.z_dim < _QUARTERS or len(halvings) != 2:
+        return False
+    if halvings[1].dim <= _QUARTERS or decoder.conv_out.in_channels <= _RGB:
         return False
     for block in net.modules():
         if hasattr(block, "conv2"):
