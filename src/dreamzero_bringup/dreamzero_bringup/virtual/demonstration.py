@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dreamzero_bringup.installed import package_prefix
 from dreamzero_bringup.virtual.encoding import Encoder
@@ -31,6 +32,10 @@ from dreamzero_policy.recording.recorder import Recorder, RecorderSettings, Sour
 from dreamzero_policy.ros.definitions import message_text
 from dreamzero_policy.types import NS_PER_S, Float
 
+if TYPE_CHECKING:
+    from sim_driver.experts.expert import Expert
+    from sim_driver.tasks.judge import Verdict
+
 _LAG_S = 0.3  # of the gate: the expert rests so much longer before it looks again
 _BEFORE_NS = NS_PER_S  # streams run so long before an episode begins: their rates are known then
 _AFTER_S = 0.8  # what was let go of comes to rest, and the judge looks on
@@ -46,8 +51,9 @@ class Order:
 
     Attributes:
         robot: name of the embodiment.
-        task, seed, choice: of the scene and its instruction.
-        unseen: whether that combination is held out of training.
+        task, seed, choice: of the scene and its first instruction.
+        further: choices that are asked for after it, in the same scene.
+        unseen: whether these combinations are held out of training.
         expert_seed: of the expert's habits.
         out: folder of the recordings.
         start_ns: where the episode's clock begins; with the robot it gives the folder's name.
@@ -65,6 +71,7 @@ class Order:
     start_ns: int
     picture_size: tuple[int, int]
     camera_hz: int
+    further: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -84,8 +91,8 @@ class Made:
 
     Attributes:
         name: of the episode.
-        instruction: what was asked for.
-        success: whether the task was done.
+        instruction: what was asked for last.
+        success: whether everything was done.
         seconds: how long it is [s].
         took_s: to make it [s].
         trouble: why the expert gave up, or what was wrong; empty for nothing.
@@ -126,13 +133,13 @@ def make(order: Order) -> Made:
     )
     try:
         recorder = _recorder(order.robot, store)
-        trouble = _perform(rig, recorder, order)
-        verdict = rig.scene.verdict
+        trouble, verdicts = _perform(rig, recorder, order)
+        success = all(verdict.success for verdict in verdicts)
         ended = recorder.complete(
             recorder.detach(),
             rig.now_ns,
-            outcome="success" if verdict.success else "failure",
-            notes=f"progress {verdict.progress:.2f}",
+            outcome="success" if success else "failure",
+            notes=f"progress {', '.join(f'{verdict.progress:.2f}' for verdict in verdicts)}",
         )
         if not ended.written_whole or ended.dropped:
             raise BagError(ended.message)
@@ -144,15 +151,15 @@ def make(order: Order) -> Made:
     return Made(
         order.name,
         rig.scene.judge.instruction,
-        verdict.success,
+        success,
         (rig.now_ns - order.start_ns) / NS_PER_S,
         time.perf_counter() - began,
         trouble or "; ".join(mark.text for mark in recorder.marks),
     )
 
 
-def _perform(rig: Rig, recorder: Recorder, order: Order) -> str:
-    """The expert's whole script, recorded; why it gave up, if it did."""
+def _perform(rig: Rig, recorder: Recorder, order: Order) -> tuple[str, list[Verdict]]:
+    """The expert's whole scripts, recorded; why it gave up, if it did, and what came of each."""
     definitions = _definitions(order.robot).values()
     streams = Streams(rig, recorder, Encoder(definitions))
     cameras = Grid(order.camera_hz)
@@ -176,20 +183,44 @@ def _perform(rig: Rig, recorder: Recorder, order: Order) -> str:
         extra={
             "seed": str(order.seed),
             "choice": str(judge.index),
+            **({"further": " ".join(map(str, order.further))} if order.further else {}),
             "expert_seed": str(order.expert_seed),
             "split": "unseen" if order.unseen else "seen",
         },
     )
     recorder.begin(facts, _sources(order.robot), rig.now_ns)
-    expert, began_ns = rig.scene.expert(order.expert_seed, _LAG_S), rig.now_ns
+    expert = rig.scene.expert(order.expert_seed, _LAG_S)
     rig.enable()
-    over_ns = 0
+    verdicts, trouble = [], ""
+    for number in range(1 + len(order.further)):
+        if number:
+            rig.scene.ask(order.further[number - 1])
+            recorder.mark("instruction", rig.scene.judge.instruction, rig.now_ns)
+            expert = rig.scene.expert(order.expert_seed, _LAG_S, after=expert)
+        rest_s = _AFTER_S if number == len(order.further) else 0.0
+        trouble = _play(rig, recorder, streams, cameras, expert, rest_s)
+        verdicts.append(rig.scene.verdict)
+        if trouble:
+            break
+    return trouble, verdicts
+
+
+def _play(
+    rig: Rig,
+    recorder: Recorder,
+    streams: Streams,
+    cameras: Grid,
+    expert: Expert,
+    rest_s: float,
+) -> str:
+    """One script to its end and a rest; why it gave up, if it did."""
+    began_ns, over_ns = rig.now_ns, 0
     limit_ns = round(rig.scene.verdict.time_limit_s * NS_PER_S)
     while not over_ns or rig.now_ns < over_ns:
         seconds = (rig.now_ns - began_ns) / NS_PER_S
         target = expert.act(rig.scene.scene_state, seconds)
         if not over_ns and (expert.finished or rig.now_ns - began_ns > limit_ns):
-            over_ns = rig.now_ns + round(_AFTER_S * NS_PER_S)
+            over_ns = rig.now_ns + max(1, round(rest_s * NS_PER_S))
         _step(rig, streams, cameras, target)
         if not rig.controller.enabled:
             return "motion ended"

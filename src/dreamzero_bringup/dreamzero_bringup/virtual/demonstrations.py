@@ -17,6 +17,7 @@ from dreamzero_policy.types import NS_PER_S
 _SETTINGS = "demonstrations.json"
 _FIRST_NS = 1_735_689_600 * NS_PER_S  # 2025-01-01: the clocks of demonstrations are made up
 _APART_NS = 600 * NS_PER_S
+_MOST_INSTRUCTIONS = 20
 
 Tell = Callable[[str, int, int], None]
 
@@ -32,9 +33,11 @@ class Wanted:
         seed: of the first scene and of the experts' habits.
         picture_size: (height, width) of the pictures.
         camera_hz: pictures a second of each view; 0 for the robot's control rate.
+        instructions: in an episode, one after another in the same scene.
 
     Raises:
-        ValueError: no task, a negative seed, or pictures of another aspect ratio than the robot's.
+        ValueError: no task, a negative seed, no instruction, or pictures of another aspect ratio
+            than the robot's.
     """
 
     robot: str
@@ -43,6 +46,7 @@ class Wanted:
     seed: int = 0
     picture_size: tuple[int, int] = (0, 0)
     camera_hz: int = 0
+    instructions: int = 1
 
     def __post_init__(self) -> None:
         """Fills in what the robot says and checks the rest."""
@@ -51,6 +55,10 @@ class Wanted:
             raise ValueError("tasks: expected at least one")
         if self.seed < 0:
             raise ValueError(f"seed: expected 0 or more, got {self.seed}")
+        if not 1 <= self.instructions <= _MOST_INSTRUCTIONS:
+            raise ValueError(
+                f"instructions: expected 1 to {_MOST_INSTRUCTIONS}, got {self.instructions}"
+            )
         object.__setattr__(self, "camera_hz", self.camera_hz or robot.time_base.control_hz)
         size = self.picture_size if any(self.picture_size) else robot.native_size
         object.__setattr__(self, "picture_size", size)
@@ -66,14 +74,21 @@ def orders(wanted: Wanted, episodes: int, out: Path) -> list[Order]:
     """The first so many demonstrations; more episodes begin with the same ones.
 
     Raises:
-        ValueError: an unknown robot, task or split, or no episodes.
+        ValueError: an unknown robot, task or split, no episodes, or several instructions for a task
+            after which the scene is another.
     """
     from sim_driver import robots, tasks
-    from sim_driver.tasks.split import scenes
+    from sim_driver.tasks.split import further, scenes
 
     if not 1 <= episodes <= 100_000:
         raise ValueError(f"episodes: expected 1 to 100000, got {episodes}")
     robot = robots.get(wanted.robot)
+    changed = [n for n in wanted.tasks if not tasks.get(n, robot).leaves_scene]
+    if wanted.instructions > 1 and changed:
+        raise ValueError(
+            f"instructions: {', '.join(changed)} leaves another scene behind, so only one can be "
+            f"asked for, got {wanted.instructions}"
+        )
     streams = [scenes(robot, tasks.get(n, robot), wanted.split, wanted.seed) for n in wanted.tasks]
     in_turn = (scene for turn in zip(*streams, strict=True) for scene in turn)
     return [
@@ -88,6 +103,9 @@ def orders(wanted: Wanted, episodes: int, out: Path) -> list[Order]:
             start_ns=_FIRST_NS + number * _APART_NS,
             picture_size=wanted.picture_size,
             camera_hz=wanted.camera_hz,
+            further=further(
+                robot, tasks.get(scene.task, robot), scene, wanted.split, wanted.instructions - 1
+            ),
         )
         for number, scene in enumerate(islice(in_turn, episodes))
     ]
@@ -145,6 +163,7 @@ def _claim(out: Path, wanted: Wanted) -> None:
         known = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path}: expected JSON, got: {error}") from error
+    known = {"instructions": 1, **known}
     if known != plain:
         differ = ", ".join(
             f"{name} {known.get(name)!r}, now {plain.get(name)!r}"

@@ -103,6 +103,40 @@ def test_it_converts(made, tmp_path):
     assert off(1) < 0.03
 
 
+def test_several_instructions_follow_one_another_in_one_scene(tmp_path):
+    wanted = Wanted("droid", ("reach",), picture_size=(45, 80), camera_hz=5, instructions=3)
+    (order,) = orders(wanted, 1, tmp_path)
+    asked = [order.choice, *order.further]
+    assert len(asked) == 3
+    assert asked[0] != asked[1] != asked[2]
+    try:
+        told = make(order)
+    except RenderingUnavailableError as error:
+        pytest.skip(str(error))
+    assert told.success, told
+    with Episode(order.folder) as episode:
+        marks = [event for event in episode.events if event.kind == "instruction"]
+        said = [episode.facts.prompt, *(event.text for event in marks)]
+        assert said[-1] == told.instruction
+        assert len(set(said)) == len(set(asked))
+        assert all(text.startswith("reach for the ") for text in said)
+        assert episode.facts.extra["further"] == " ".join(map(str, order.further))
+        # The hand goes from thing to thing and not back to where it began.
+        joints = episode.stream("joint_states").joints()
+        instants = [event.stamp_ns for event in marks]
+        home = joints.positions[0, :7]
+        for instant in instants:
+            at = int(np.searchsorted(joints.stamps_ns, instant))
+            assert np.abs(joints.positions[at, :7] - home).max() > 0.1
+
+
+def test_several_instructions_are_for_tasks_that_leave_the_scene_as_it_was(tmp_path):
+    with pytest.raises(ValueError, match=r"pick_place leaves another scene behind.* got 2"):
+        orders(Wanted("droid", ("reach", "pick_place"), instructions=2), 1, tmp_path)
+    with pytest.raises(ValueError, match="instructions: expected 1 to 20, got 0"):
+        Wanted("droid", ("reach",), instructions=0)
+
+
 def test_it_goes_on_where_it_was_and_touches_nothing_else(made, tmp_path):
     out, _ = made
     told, there = demonstrate(WANTED, 2, out, workers=1, tell=quiet)
@@ -143,7 +177,7 @@ def test_what_makes_no_sense(changes, message):
 
 
 def test_an_unknown_task(tmp_path):
-    with pytest.raises(ValueError, match="no task 'fold' for droid; there are: pick_place"):
+    with pytest.raises(ValueError, match="no task 'fold' for droid; there are: reach, pick_place"):
         demonstrate(replace(WANTED, tasks=("fold",)), 1, tmp_path / "x", workers=1, tell=quiet)
     assert not (tmp_path / "x").exists()
     with pytest.raises(ValueError, match="episodes: expected 1 to"):

@@ -10,6 +10,7 @@ _EXAMPLES = """examples:
   dreamzero demonstrate droid --tasks pick_place --episodes 200 out/demos
   dreamzero demonstrate yam --tasks pick_place stack carry --episodes 300 --seed 7 out/yam
   dreamzero demonstrate droid --tasks push --episodes 500 --picture-width 160 --workers 2 out/push
+  dreamzero demonstrate droid --tasks reach --instructions 3 --episodes 300 out/reach
   dreamzero convert out/demos out/demos_dataset --robot droid      # then it trains
 Recordings are those of `dreamzero record`: the expert leads through the controller's gate. It may
 be ended at any time; the same command goes on where it was, with more --episodes it adds to them.
@@ -41,6 +42,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--camera-hz", type=int, default=0, help="pictures a second (default: the control rate)"
     )
     parser.add_argument(
+        "--instructions", type=int, default=1, help="one after another in an episode (default: 1)"
+    )
+    parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: the cores)"
     )
 
@@ -62,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         picture_size=(wide * height // width, wide),
         camera_hz=args.camera_hz,
+        instructions=args.instructions,
     )
     with progress() as tell:
         made, there = demonstrate(

@@ -88,7 +88,7 @@ class SimulatedRobot:
         self.robot = robot
         self.joint_names = tuple(joint.name for joint in robot.joints)
         layout = task and task.lay(robot, seed)
-        self.judge = layout and Judge(task, robot, layout, seed, choice)
+        self.judge: Judge | None = layout and Judge(task, robot, layout, seed, choice)
         self.model = scene.build(robot, seed, layout and layout.items)
         self._data = mujoco.MjData(self.model)
         self._servo = Servo(robot.joints)
@@ -123,6 +123,21 @@ class SimulatedRobot:
         self._data.time = 0.0
         if self.judge is not None:
             self.judge.begin(self.model, self._data)
+
+    def ask(self, choice: int) -> None:
+        """Another instruction in the scene as it is now; its attempt begins at once.
+
+        Raises:
+            ValueError: a scene without a task, or there is no such choice.
+        """
+        before = self.judge
+        if before is None:
+            raise ValueError("this scene has no task, so nothing can be asked for")
+        judge = Judge(before.task, self.robot, before.layout, before.seed, choice)
+        with self._lock:
+            judge.begin(self.model, self._data)
+            judge.start()
+            self.judge = judge
 
     @property
     def hold_reason(self) -> str | None:

@@ -40,7 +40,6 @@ class VirtualRobot:
 
     Attributes:
         embodiment: of the robot.
-        judge: of the attempt; None without a task.
 
     Raises:
         ValueError: an unknown robot, task or choice, a negative seed.
@@ -61,7 +60,6 @@ class VirtualRobot:
         self._robot = SimulatedRobot(
             described, seed, 0, task=tasks.get(task, described) if task else None, choice=choice
         )
-        self.judge: Judge | None = self._robot.judge
         self._rate_hz, self._ticks = rate_hz, 0
         self._commands = Commands(described, self.embodiment)
         self._state = StateAssembler(self.embodiment, max_age_ns=NS_PER_S)
@@ -73,6 +71,11 @@ class VirtualRobot:
     def seconds(self) -> float:
         """Virtual time since the attempt began [s]."""
         return self._ticks / self._rate_hz
+
+    @property
+    def judge(self) -> Judge | None:
+        """Of the present instruction; None without a task."""
+        return self._robot.judge
 
     @property
     def verdict(self) -> Verdict:
@@ -97,14 +100,26 @@ class VirtualRobot:
         """[nq] positions of everything in the scene, for ``Expert.act``."""
         return self._robot.scene_state()
 
-    def expert(self, seed: int = 0, lag_s: float = 0.05) -> Expert:
-        """A scripted expert for this attempt.
+    def ask(self, choice: int) -> None:
+        """Another instruction in the scene as it is now.
+
+        Raises:
+            ValueError: a scene without a task, or there is no such choice.
+        """
+        self._robot.ask(choice)
+
+    def expert(self, seed: int = 0, lag_s: float = 0.05, *, after: Expert | None = None) -> Expert:
+        """A scripted expert for the present instruction.
 
         Args:
             seed: of its habits.
             lag_s: how far the robot is behind what it is told [s].
+            after: who moved the robot before it; it goes on from where that one ended.
         """
-        return Expert(self._robot.model, self._robot.robot, self.judge, seed, lag_s)
+        expert = Expert(self._robot.model, self._robot.robot, self.judge, seed, lag_s)
+        if after is not None:
+            expert.go_on_from(after)
+        return expert
 
     def step(self, action: Float | None) -> None:
         """Commands [A], or nothing, and lets one period of the rate go by.

@@ -336,7 +336,7 @@ def test_a_scene_is_reset_while_it_runs(bench):
 
         refused = reset(task="carry", seed=1)
         assert not refused.success
-        assert refused.message.endswith("there are: pick_place, stack, wipe, push")
+        assert refused.message.endswith("there are: reach, pick_place, stack, wipe, push")
         assert not reset(task="stack", seed=1, choice=6).success
         assert bench.status.session_id == old  # a refused reset changes nothing
 

@@ -71,6 +71,10 @@ class Expert:
         self._began = 0.0
         self.finished, self.trouble = False, ""
 
+    def go_on_from(self, before: Expert) -> None:
+        """Begins with the joints where another expert told them to be last."""
+        self._hands.target = before._hands.target.copy()
+
     def act(self, scene_state: Float, seconds: float) -> Float:
         """[A] the command for this instant, the embodiment's vector in model units.
 

@@ -71,6 +71,10 @@ class Hands:
         ready = np.array(self._arms[arm].arm.ready)
         return self._arms[arm].grip(self._scratch, ready).yaw
 
+    def closed(self, arm: int) -> bool:
+        """Whether a hand was told to close."""
+        return bool(self.target[self._fingers[arm]] <= 0.0)
+
     def tip(self, arm: int) -> float:
         """From between the finger pads to their ends [m]."""
         return self._arms[arm].arm.tip

@@ -11,16 +11,23 @@ from sim_driver.experts.motion import Motion
 from sim_driver.experts.site import Site
 
 _OVER_M = (0.012, 0.02)  # finger ends over the thing's top
+_UP_M = (0.04, 0.08)
+_STAY_S = 0.6
 
 
 def reach(site: Site) -> Iterator[Motion]:
     """From above, fingers closed; it stays, so that nothing but the thing says where to end."""
     thing, arm = site.thing, site.arm
-    yield site.hands.fingers((arm,), 0.0, 0.0)
-    yield site.hands.ready((arm,))
+    corners = []
+    if site.hands.closed(arm):  # it has reached for something else before
+        now = site.hands.grip(arm)
+        corners = [Grip(now.place + (0, 0, site.rng.uniform(*_UP_M)), now.yaw)]
+    else:
+        yield site.hands.ready((arm,))
+        yield site.hands.fingers((arm,), 0.0, 0.0)
     top = site.look.place(thing.name)[2] + thing.half[2]
     height = top + site.hands.tip(arm) + site.rng.uniform(*_OVER_M)
     place = np.array([*site.look.place(thing.name)[:2], height])
     turn = site.hands.yaw(arm)
-    over = place + (0, 0, 0.04)
-    yield site.hands.move({arm: [Grip(over, turn), Grip(place, turn)]}, 1.0 + site.wait())
+    corners += [Grip(place + (0, 0, site.rng.uniform(*_UP_M)), turn), Grip(place, turn)]
+    yield site.hands.move({arm: corners}, _STAY_S + site.wait())

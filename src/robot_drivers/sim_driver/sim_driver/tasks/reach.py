@@ -29,6 +29,7 @@ class Reach(Task):
 
     name = "reach"
     seconds = 15.0
+    leaves_scene = True
 
     def draw(
         self, arms: Sequence[SimArm], rng: np.random.Generator

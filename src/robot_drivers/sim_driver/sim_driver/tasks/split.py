@@ -9,7 +9,7 @@ held-out pair in training, too, as nobody asks for it there.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Literal, get_args
@@ -70,11 +70,7 @@ def scenes(robot: SimRobot, task: Task, split: Split, first_seed: int) -> Iterat
     barren = 0
     for seed in count(first_seed):
         choices = task.lay(robot, seed).choices
-        fit = [
-            index
-            for index, choice in enumerate(choices)
-            if split == "all" or held_out(choice) == (split == "unseen")
-        ]
+        fit = _fitting(choices, split)
         barren = 0 if fit else barren + 1
         if barren > _MOST_SEEDS:
             raise ValueError(f"{task.name}: no {split} instruction in {_MOST_SEEDS} scenes")
@@ -82,6 +78,33 @@ def scenes(robot: SimRobot, task: Task, split: Split, first_seed: int) -> Iterat
             rng = np.random.default_rng([seed, zlib.crc32(task.name.encode()), len(fit)])
             index = fit[int(rng.integers(len(fit)))]
             yield Scene(task.name, seed, index, held_out(choices[index]))
+
+
+def _fitting(choices: Sequence[Choice], split: Split) -> list[int]:
+    """Indices of the choices that a split has."""
+    return [
+        index
+        for index, choice in enumerate(choices)
+        if split == "all" or held_out(choice) == (split == "unseen")
+    ]
+
+
+def further(
+    robot: SimRobot, task: Task, scene: Scene, split: Split, number: int
+) -> tuple[int, ...]:
+    """Choices to ask for one after another once a scene's own is done, never one twice in a row.
+
+    Fewer than ``number`` where the scene offers the split nothing else.
+    """
+    fit = _fitting(task.lay(robot, scene.seed).choices, split)
+    rng = np.random.default_rng([scene.seed, zlib.crc32(task.name.encode()), number])
+    found = [scene.choice]
+    for _ in range(number):
+        others = [index for index in fit if index != found[-1]]
+        if not others:
+            break
+        found.append(others[int(rng.integers(len(others)))])
+    return tuple(found[1:])
 
 
 def first_scenes(

@@ -116,11 +116,13 @@ class Task(ABC):
         name: as the ``task`` parameter gives it.
         hands: arms that it takes.
         seconds: time limit on a robot with quick arms [s].
+        leaves_scene: whether all is as before once it is done, so that more can be asked for.
     """
 
     name: str
     hands: int = 1
     seconds: float = 40.0
+    leaves_scene: bool = False
 
     def lay(self, robot: SimRobot, seed: int) -> Layout:
         """Draws the objects; the same robot and seed give the same layout.

@@ -1,9 +1,11 @@
 """Which combinations are held out: the same everywhere, every colour still seen on both sides."""
 
+from itertools import pairwise
+
 import pytest
 
 from sim_driver import robots, tasks
-from sim_driver.tasks.split import first_scenes, held_out
+from sim_driver.tasks.split import first_scenes, further, held_out
 from sim_driver.tasks.task import COLOURS, Choice, Item
 
 ROBOT = robots.get("droid")
@@ -56,6 +58,21 @@ def test_an_instruction_is_needed_to_know_what_to_do():
             layout = tasks.get(name, ROBOT).lay(ROBOT, seed)
             sentences = {tasks.get(name, ROBOT).sentence(one) for one in layout.choices}
             assert len(sentences) == len(layout.choices) >= 4
+
+
+def test_what_else_is_asked_for_in_a_scene():
+    task, more = tasks.get("reach", ROBOT), 0
+    for scene in first_scenes(ROBOT, task, "seen", 0, 20):
+        found = further(ROBOT, task, scene, "seen", 4)
+        assert found == further(ROBOT, task, scene, "seen", 4)
+        choices = task.lay(ROBOT, scene.seed).choices
+        assert not any(held_out(choices[index]) for index in found)
+        both = [scene.choice, *found]
+        assert all(one != two for one, two in pairwise(both))
+        alone = sum(not held_out(choice) for choice in choices) == 1
+        assert len(found) == (0 if alone else 4)
+        more += len(found)
+    assert more
 
 
 def test_an_unknown_split():
