@@ -34,6 +34,8 @@ from dreamzero_policy.ros.lifecycle import Node, run
 
 _LOOK_S = 0.5
 _STATUS = "recorder_status"
+_PICTURES, _ROOM = 100, 1000
+"""Messages that may wait to be taken: of a topic of pictures, of any other."""
 
 
 class RecorderNode(Node[RecorderParameters]):
@@ -177,17 +179,21 @@ class RecorderNode(Node[RecorderParameters]):
 
 
 def _profile(stream: RecordedStream) -> QoSProfile:
-    """How to listen: with room for what comes while the interpreter is busy.
+    """How to listen: with room for what comes while this process does not get on.
+
+    Messages are taken one of each topic in turn, so where pictures have piled up small ones that
+    come more often need the most room.
 
     Cameras and joints are taken as they come, whatever their publishers offer; what this stack
     itself publishes is reliable.
     """
+    depth = _PICTURES if stream.view or stream.name == "canvas" else _ROOM
     if stream.view or stream.required:
-        return QoSProfile(depth=100, reliability=qos.CAMERA.reliability)
+        return QoSProfile(depth=depth, reliability=qos.CAMERA.reliability)
     wanted = qos.STATUS if stream.latched else qos.STATE
     if stream.name.startswith("teleop/") or stream.msgtype.startswith("tf2_msgs"):
         wanted = qos.TARGETS
-    return QoSProfile(depth=100, reliability=wanted.reliability, durability=wanted.durability)
+    return QoSProfile(depth=depth, reliability=wanted.reliability, durability=wanted.durability)
 
 
 def _text(path: str) -> str:
