@@ -7,6 +7,7 @@ an episode, ``recorder/end`` saves or discards it, ``recorder/mark`` notes a sub
 
 from __future__ import annotations
 
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from dreamzero_policy.nodes.recorder_status import diagnoses, status_message
 from dreamzero_policy.recording.jpeg import COMPRESSED
 from dreamzero_policy.recording.recorded_streams import RecordedStream, streams_of
 from dreamzero_policy.recording.recorder import Look, Recorder, Source
-from dreamzero_policy.ros import qos
+from dreamzero_policy.ros import qos, realtime
 from dreamzero_policy.ros.definitions import message_class, message_text
 from dreamzero_policy.ros.diagnostics import Diagnosis
 from dreamzero_policy.ros.lifecycle import Node, run
@@ -83,7 +84,13 @@ class RecorderNode(Node[RecorderParameters]):
         self.create_timer(_LOOK_S, self._check, clock=steady)
 
     def _start(self) -> None:
-        """Takes messages from now on; says which episodes were cut off."""
+        """Takes messages from now on; says which episodes were cut off.
+
+        This thread takes them before ordinary ones run, as the middleware's do: where it waits for
+        a core with messages in its hands, they pile up, and at last whoever sends them waits, too.
+        What encodes and writes them is ordinary.
+        """
+        realtime.prioritise([threading.get_native_id()], realtime.LISTENING)
         interrupted = [one.name for one in self._store.entries() if one.state == "interrupted"]
         if interrupted:
             self.get_logger().warning(
