@@ -48,10 +48,8 @@ def test_every_joint_has_its_panel(tmp_path, record, droid):
     [
         ("panda_finger_joint1", "panda_finger_joint1"),
         ("a" * 26, "a" * 26),
-        ("/station/left_arm_of_the_robot/joint_states", "…rm_of_the_robot/joint_states"[-26:]),
+        ("station/left_arm_of_the_robot/joint_states", "…of_the_robot/joint_states"),
     ],
 )
 def test_a_name_that_does_not_fit_is_shown_by_its_end(name, shown):
-    assert panels.ending(name)[1:] == shown[1:]
-    assert len(panels.ending(name)) <= 26
-    assert panels.ending(name)[0] in (name[0], "…")
+    assert panels.ending(name) == shown
