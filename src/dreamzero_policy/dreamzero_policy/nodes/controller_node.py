@@ -52,8 +52,8 @@ _ACKNOWLEDGED = Duration(seconds=0.2)
 _ROOM_NS = 10_000_000
 """How far the next command must be for what the policy sent to be taken up before it."""
 
-_LAG_SHARE, _MOST_LAG_NS = 10, 3_000_000
-"""A command goes out a tenth of a period after its tick began, this long at most [ns]."""
+_LAG_SHARE, _MOST_LAG_NS = 20, 1_500_000
+"""A command goes out a twentieth of a period after its tick began, this long at most [ns]."""
 
 _SWITCH_S = 0.0005
 """How long the executor's thread may keep the interpreter from the control thread [s]."""
@@ -242,7 +242,7 @@ class ControllerNode(Node[ControllerParameters]):
         self._report_change(tick)
 
     def _wait_to_send(self) -> None:
-        """Has every command leave at the same lag: computing one takes 1 to 3 ms, as it happens.
+        """Has commands leave at the same lag: computing one takes 1 ms and at times more.
 
         The lock stays held, so that nothing that comes meanwhile is passed over by the command.
         """

@@ -32,7 +32,7 @@ def assert_within_limits(plant):
 
 
 def test_a_command_leaves_at_the_same_lag_after_its_tick_began(plant):
-    """However long computing one took: a tenth of the period, 3 ms at most."""
+    """However soon it was computed: a twentieth of the period, 1.5 ms at most."""
     bench, lags = plant.bench, []
 
     def note(command, info):
@@ -44,8 +44,8 @@ def test_a_command_leaves_at_the_same_lag_after_its_tick_began(plant):
     assert plant.call("enable", data=True).success
     bench.spin_until(lambda: len(lags) >= 20)
     # A tick that itself begins late, on a busy machine, has less to wait.
-    assert max(lags) >= 2_900_000
-    assert np.percentile(lags, 75) >= 2_500_000, lags
+    assert max(lags) >= 1_450_000
+    assert np.median(lags) >= 1_300_000, lags
 
 
 def test_from_disarmed_to_motion_to_hold_to_emergency_stop(plant):
