@@ -142,14 +142,17 @@ def record(
         ValueError: the recorder does not do what it is asked to.
     """
     client, end = RecorderClient(node), time.monotonic() + 60.0
-    while client.status is None or client.status.message != "ready":
+    while True:
+        while client.status is None or client.status.message != "ready":
+            if time.monotonic() > end:
+                raise ValueError(f"the recorder is not ready: {client.status}")
+            time.sleep(0.1)
+        began_ns = time.monotonic_ns()
+        answer = client.start(EpisodeRequest("benchmark"))
+        if answer.success:
+            break
         if time.monotonic() > end:
-            raise ValueError(f"the recorder is not ready: {client.status}")
-        time.sleep(0.1)
-    began_ns = time.monotonic_ns()
-    answer = client.start(EpisodeRequest("benchmark"))
-    if not answer.success:
-        raise ValueError(answer.message)
+            raise ValueError(answer.message)
     costs = {"recorder": Cost(recorder.pid), "station": Cost(station.pid)}
     time.sleep(seconds)
     spent = {name: cost.spent() for name, cost in costs.items()}
