@@ -4,7 +4,8 @@ A controller node as it always runs, a policy that sends it chunks, and a driver
 joints and status and notes when each command arrives: three processes over DDS, beside as many busy
 ones as asked for (two by default). Runs with and without real-time priority. What is reported is
 the deviation of a period from the nominal one, at the driver's end and, from the commands' stamps,
-where the controller's tick began.
+where the controller's tick began; and beside it how long the machine itself stood still
+(``machine_stalls.py``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import tempfile
 import threading
 import time
 from array import array
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -35,6 +38,7 @@ from dreamzero_policy import embodiments
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.ros import messages, qos, realtime
 from dreamzero_policy.types import NS_PER_S, ActionChunk
+from machine_stalls import MachineStalls
 from results import FOLDER, save, show
 
 matplotlib.use("Agg")
@@ -45,6 +49,70 @@ SWITCH_S = 0.0005  # as the controller's
 WARM_UP_S = 3.0
 STATE_HZ, STATUS_HZ, CHUNK_S, DELAY_S = 100.0, 10.0, 0.6, 0.3
 GOAL_P99_MS, GOAL_MAX_MS = 2.0, 10.0
+STALL_MS = 2.0
+"""From here on a stall of the machine counts as the reason for what a period is off."""
+
+
+@dataclass(frozen=True)
+class Periods:
+    """What came of a run, period by period.
+
+    Attributes:
+        at_ns: [N] when each ended at the driver, on the monotonic clock.
+        off_ms: by end, ``driver`` and ``controller``: [N] deviations from the nominal period.
+        missed: [N] commands within each that the driver did not see.
+        stalls: [M, 2] of the machine: when one ended [ns], and how long it was [ns].
+    """
+
+    at_ns: np.ndarray
+    off_ms: Mapping[str, np.ndarray]
+    missed: np.ndarray
+    stalls: np.ndarray
+
+    def select(self, kept: np.ndarray) -> Periods:
+        """Those of a mask; the stalls stay."""
+        off = {end: values[kept] for end, values in self.off_ms.items()}
+        return Periods(self.at_ns[kept], off, self.missed[kept], self.stalls)
+
+    def between(self, first_ns: int, last_ns: int) -> Periods:
+        """Periods and stalls that ended in a part of the run."""
+        part = self.select((self.at_ns >= first_ns) & (self.at_ns <= last_ns))
+        inside = (self.stalls[:, 0] >= first_ns) & (self.stalls[:, 0] <= last_ns)
+        return Periods(part.at_ns, part.off_ms, part.missed, self.stalls[inside])
+
+    def stalled_ms(self) -> np.ndarray:
+        """[N] longest stall that reaches into each period or the one before; 0 for none."""
+        found = np.zeros(len(self.at_ns))
+        for ended_ns, lasted_ns in self.stalls:
+            first = np.searchsorted(self.at_ns, ended_ns - lasted_ns)
+            last = np.searchsorted(self.at_ns, ended_ns) + 2
+            found[first:last] = np.maximum(found[first:last], lasted_ns / 1e6)
+        return found
+
+    def summary(self) -> dict[str, object]:
+        """Everything for a file of results."""
+        stalled = self.stalled_ms()
+        calm = self.select(stalled < STALL_MS)
+        worst = np.argsort(-np.abs(self.off_ms["driver"]))[:5]
+        return {
+            "deviations_ms": {end: figures(values) for end, values in self.off_ms.items()},
+            "commands_missed": int(self.missed.sum()),
+            "machine_stalls": {
+                f"of {STALL_MS:g} ms and more": int((self.stalls[:, 1] >= STALL_MS * 1e6).sum()),
+                "largest_ms": float(self.stalls[:, 1].max(initial=0) / 1e6),
+            },
+            "deviations_ms_without_stalls": {
+                end: figures(values) for end, values in calm.off_ms.items()
+            },
+            "largest": [
+                {
+                    "at_s": round(float(self.at_ns[i] - self.at_ns[0]) / 1e9, 1),
+                    **{f"{end}_ms": round(float(v[i]), 2) for end, v in self.off_ms.items()},
+                    "machine_stall_ms": round(float(stalled[i]), 2),
+                }
+                for i in worst
+            ],
+        }
 
 
 class Driver:
@@ -114,7 +182,8 @@ def play_driver(robot: Embodiment, seconds: float, priority: int, path: Path) ->
 def play_policy(robot: Embodiment) -> None:
     """Sends chunks of a slow wave, as late as inference would, enables motion, and listens."""
     rclpy.init()
-    node = rclpy.create_node("jitter_policy")
+    with realtime.hastened():  # as every node of this project
+        node = rclpy.create_node("jitter_policy")
     chunks = node.create_publisher(dz.ActionChunk, "action_chunk", qos.CHUNK)
     enable = node.create_client(SetBool, "controller/enable")
     enabled: list[bool] = []
@@ -143,25 +212,16 @@ def play_policy(robot: Embodiment) -> None:
         rclpy.spin(node)
 
 
-def periods_ns(instants: np.ndarray) -> np.ndarray:
-    """Times between two instants after the warm-up."""
-    return np.diff(instants[instants >= instants[0] + round(WARM_UP_S * NS_PER_S)])
-
-
 def figures(deviations: np.ndarray) -> dict[str, float]:
     """Percentiles of the magnitudes [ms]."""
     size = np.abs(deviations)
     shares = {"p50": 50, "p90": 90, "p99": 99, "p99.9": 99.9, "max": 100}
-    return {"n": len(size)} | {k: float(np.percentile(size, q)) for k, q in shares.items()}
+    values = {k: float(np.percentile(size, q)) for k, q in shares.items()} if len(size) else {}
+    return {"n": len(size)} | values
 
 
-def measure(
-    args: argparse.Namespace, domain: int, priority: int
-) -> tuple[dict[str, np.ndarray], int]:
-    """One run.
-
-    Returns:
-        Deviations [ms] by the end at which they were taken; commands that the driver did not see.
+def measure(args: argparse.Namespace, domain: int, priority: int) -> Periods:
+    """One run, without what came in its first seconds.
 
     Raises:
         RuntimeError: a process ended early, or no command came.
@@ -172,8 +232,6 @@ def measure(
         ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
         OMP_NUM_THREADS="1",
     )
-    if args.transport == "udp":
-        environment["FASTDDS_BUILTIN_TRANSPORTS"] = "UDPv4"
     code = "import sys; from dreamzero_policy.nodes.controller_node import main; sys.exit(main())"
     values = (f"robot:={args.robot}", f"rate_hz:={args.rate}", f"realtime_priority:={priority}")
     parameters = [text for value in values for text in ("-p", value)]
@@ -192,13 +250,15 @@ def measure(
                 (*myself, "--play", "policy"),
             )
         ]
+        stalls = MachineStalls()
         try:
-            subprocess.run(
-                (*myself, "--play", "driver", *heard),
-                env=environment,
-                timeout=60.0 * args.minutes + 60.0,
-                check=True,
-            )
+            with stalls:
+                subprocess.run(
+                    (*myself, "--play", "driver", *heard),
+                    env=environment,
+                    timeout=60.0 * args.minutes + 60.0,
+                    check=True,
+                )
         except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
             said = log.read_text()[-2000:]
             raise RuntimeError(
@@ -211,21 +271,22 @@ def measure(
                 process.wait(10)
         record = np.load(path)
         arrived, stamped = record["arrived"], record["stamped"]
-    period_ns = round(NS_PER_S / args.rate)
-    heard, began = periods_ns(arrived), periods_ns(stamped)
+    kept = arrived >= arrived[0] + round(WARM_UP_S * NS_PER_S)
+    arrived, stamped, period_ns = arrived[kept], stamped[kept], round(NS_PER_S / args.rate)
+    heard, began = np.diff(arrived), np.diff(stamped)
     # The stamps of commands that a late driver never saw are not there; the next ones are.
     passed = np.maximum(np.round(began / period_ns), 1.0)
-    deviations = {"driver": heard - period_ns, "controller": began - passed * period_ns}
-    return {end: values / 1e6 for end, values in deviations.items()}, int((passed - 1.0).sum())
+    off = {"driver": (heard - period_ns) / 1e6, "controller": (began - passed * period_ns) / 1e6}
+    return Periods(arrived[1:], off, (passed - 1.0).astype(int), stalls.found)
 
 
-def draw(runs: dict[str, dict[str, np.ndarray]], path: Path) -> None:
+def draw(runs: Mapping[str, Periods], path: Path) -> None:
     """Histograms of the deviations, one picture per run."""
     figure, axes = plt.subplots(
         1, len(runs), figsize=(6 * len(runs), 4), sharey=True, squeeze=False
     )
-    for axis, (name, ends) in zip(axes[0], runs.items(), strict=True):
-        for end, values in ends.items():
+    for axis, (name, periods) in zip(axes[0], runs.items(), strict=True):
+        for end, values in periods.off_ms.items():
             axis.hist(values, bins=np.arange(-12.0, 12.1, 0.1), alpha=0.6, label=f"at the {end}")
         for goal in (-GOAL_MAX_MS, GOAL_MAX_MS):
             axis.axvline(goal, color="0.6", lw=0.8)
@@ -244,7 +305,6 @@ def main() -> int:
     parser.add_argument("--load", type=int, default=2, help="busy processes beside")
     parser.add_argument("--robot", default="droid")
     parser.add_argument("--rate", type=float, default=30.0, help="commands per second")
-    parser.add_argument("--transport", choices=("default", "udp"), default="default")
     parser.add_argument("--only", choices=("ordinary", "real time"), help="one of the two runs")
     for hidden in ("--play", "--seconds", "--priority", "--path"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
@@ -258,38 +318,29 @@ def main() -> int:
         return 0
     given = os.environ.get("ROS_DOMAIN_ID")
     claim = DomainClaim(int(given) if given else None)
-    runs, missed = {}, {}
+    runs: dict[str, Periods] = {}
     try:
         for name, priority in (("ordinary", 0), ("real time", PRIORITY)):
             if args.only in (None, name):
-                runs[name], missed[name] = measure(args, claim.domain_id, priority)
+                runs[name] = measure(args, claim.domain_id, priority)
     finally:
         claim.release()
-    result = {
-        name: {end: figures(values) for end, values in ends.items()} for name, ends in runs.items()
-    }
+    result = {name: periods.summary() for name, periods in runs.items()}
     columns = ("p50", "p90", "p99", "p99.9", "max")
     rows = [
-        (name, end, p["n"], missed[name], *(f"{p[column]:.3f}" for column in columns))
-        for name, ends in result.items()
-        for end, p in ends.items()
+        (name, end, p["n"], found["commands_missed"], *(f"{p[column]:.3f}" for column in columns))
+        for name, found in result.items()
+        for end, p in found["deviations_ms"].items()
     ]
     title = f"deviation of a command's period in ms, {args.load} busy processes beside"
     show(title, ("run", "at", "n", "missed", *columns), rows)
+    for name, found in result.items():
+        print(f"{name}: the machine itself stood still for {found['machine_stalls']}")
     FOLDER.mkdir(exist_ok=True)
     draw(runs, FOLDER / "jitter.png")
     goals = {"p99": GOAL_P99_MS, "max": GOAL_MAX_MS}
-    setup = {name: getattr(args, name) for name in ("minutes", "load", "rate", "transport")}
-    save(
-        "jitter",
-        {
-            "robot": args.robot,
-            **setup,
-            "goals_ms": goals,
-            "deviations_ms": result,
-            "commands_missed": missed,
-        },
-    )
+    setup = {name: getattr(args, name) for name in ("robot", "minutes", "load", "rate")}
+    save("jitter", {**setup, "goals_ms": goals, "runs": result})
     return 0
 
 

@@ -1,8 +1,9 @@
 """What recording costs, and whether anything is lost: `python benchmarks/recorder.py --minutes 10`.
 
 Fake cameras (3, raw 640x480 at 30 Hz) and joints (100 Hz) in one process, the recorder in another,
-and beside them a controller with a driver that notes when its commands arrive, as in jitter.py.
-Every message carries a number, so that the bag says itself which are missing.
+and beside them a controller with a driver that notes when its commands arrive, as in jitter.py. As
+on a robot the controller is there first: what it is held up while the recorder starts, records and
+ends is what counts. Every message carries a number, so that the bag says itself which are missing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tempfile
 import threading
 import time
 from array import array
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +24,7 @@ import numpy as np
 import psutil
 import rclpy
 from dreamzero_msgs.action import RecordEpisode
+from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 
 from dreamzero_bringup import middleware
@@ -31,12 +34,16 @@ from dreamzero_bringup.record.recorder_client import EpisodeRequest, RecorderCli
 from dreamzero_policy import embodiments
 from dreamzero_policy.data.bag_reader import Episode
 from dreamzero_policy.ros import messages, qos
-from jitter import PRIORITY, figures, measure
+from dreamzero_policy.types import NS_PER_S
+from jitter import PRIORITY, WARM_UP_S, Periods, measure
 from results import save, show
 
 HEIGHT, WIDTH, CAMERA_HZ, JOINT_HZ = 480, 640, 30.0, 100.0
 ROBOT = "droid"
 PICTURES = 8
+PHASES = ("the recorder starts", "it records", "it ends")
+MARGIN_MIN = 0.6
+"""For which the controller runs before and after an episode."""
 
 
 def play_station() -> None:
@@ -107,6 +114,55 @@ def missing(folder: Path) -> dict[str, dict[str, int]]:
     return found
 
 
+def hear_commands(node: Node, end: float) -> None:
+    """Waits until the controller moves the robot, and until what its start costs is over.
+
+    Raises:
+        ValueError: it does not.
+    """
+    heard = threading.Event()
+    listening = node.create_subscription(
+        JointState, "joint_commands", lambda _: heard.set(), qos.COMMAND
+    )
+    if not heard.wait(max(0.0, end - time.monotonic())):
+        raise ValueError("the controller sends no commands")
+    node.destroy_subscription(listening)
+    time.sleep(WARM_UP_S + 1.0)
+
+
+def record(
+    node: Node, recorder: subprocess.Popen, station: subprocess.Popen, seconds: float
+) -> tuple[RecordEpisode.Result, dict[str, tuple[float, int]], list[int]]:
+    """One episode.
+
+    Returns:
+        What came of it; what recorder and station took meanwhile; when it began and ended [ns].
+
+    Raises:
+        ValueError: the recorder does not do what it is asked to.
+    """
+    client, end = RecorderClient(node), time.monotonic() + 60.0
+    while True:
+        while client.status is None or client.status.message != "ready":
+            if time.monotonic() > end:
+                raise ValueError(f"the recorder is not ready: {client.status}")
+            time.sleep(0.1)
+        began_ns = time.monotonic_ns()
+        answer = client.start(EpisodeRequest("benchmark"))
+        if answer.success:
+            break
+        if time.monotonic() > end:
+            raise ValueError(answer.message)
+    costs = {"recorder": Cost(recorder.pid), "station": Cost(station.pid)}
+    time.sleep(seconds)
+    spent = {name: cost.spent() for name, cost in costs.items()}
+    ended_ns = time.monotonic_ns()
+    client.end(discard=False)
+    while client.ended is None:
+        time.sleep(0.1)
+    return client.ended, spent, [began_ns, ended_ns]
+
+
 def run(args: argparse.Namespace, domain: int, folder: Path) -> dict:
     """One run.
 
@@ -124,53 +180,41 @@ def run(args: argparse.Namespace, domain: int, folder: Path) -> dict:
     code = "import sys; from dreamzero_policy.nodes.recorder_node import main; sys.exit(main())"
     values = (f"robot:={ROBOT}", f"folder:={folder}", f"pictures:={args.pictures}", "max_idle:=1.0")
     parameters = [text for value in values for text in ("-p", value)]
+    how = SimpleNamespace(robot=ROBOT, rate=30.0, load=args.load, minutes=args.minutes + MARGIN_MIN)
+    control: list[Periods] = []
+    beside = threading.Thread(target=lambda: control.append(measure(how, domain, PRIORITY)))
     station = subprocess.Popen([sys.executable, __file__, "--station"], env=environment)
-    recorder = subprocess.Popen(
-        ["nice", "-n", "2", sys.executable, "-c", code, "--ros-args", *parameters], env=environment
-    )
-    jitter: dict[str, object] = {}
+    recorder = None
     try:
         with spinning("recorder_benchmark", domain) as node:
-            client = RecorderClient(node)
-            end = time.monotonic() + 60.0
-            while client.status is None or client.status.message != "ready":
-                if time.monotonic() > end:
-                    raise ValueError(f"the recorder is not ready: {client.status}")
-                time.sleep(0.1)
-            answer = client.start(EpisodeRequest("benchmark"))
-            if not answer.success:
-                raise ValueError(answer.message)
-            costs = {"recorder": Cost(recorder.pid), "station": Cost(station.pid)}
-            how = SimpleNamespace(
-                robot=ROBOT, rate=30.0, load=args.load, minutes=args.minutes, transport="default"
-            )
-            began = time.monotonic()
-
-            def control() -> None:
-                jitter["deviations"], jitter["missed"] = measure(how, domain, PRIORITY)
-
-            beside = threading.Thread(target=control)
             beside.start()
-            beside.join(args.minutes * 60.0 + 90.0)
-            seconds = time.monotonic() - began
-            status = client.status
-            spent = {name: cost.spent() for name, cost in costs.items()}
-            answer = client.end(discard=False)
-            while client.ended is None:
-                time.sleep(0.1)
-            result: RecordEpisode.Result = client.ended
+            hear_commands(node, time.monotonic() + 60.0)
+            instants = [time.monotonic_ns()]
+            recorder = subprocess.Popen(
+                ["nice", "-n", "2", sys.executable, "-c", code, "--ros-args", *parameters],
+                env=environment,
+            )
+            result, spent, episode = record(node, recorder, station, args.minutes * 60.0)
+            recorder.terminate()
+            recorder.wait(20)
+            time.sleep(1.0)
+            instants += [*episode, time.monotonic_ns()]
+            beside.join()
     finally:
-        for process in (recorder, station):
+        for process in filter(None, (recorder, station)):
             process.terminate()
             process.wait(20)
-    if "deviations" not in jitter:
-        raise ValueError("the controller beside it sent no commands: see above")
+    if not control or control[0].at_ns[-1] < instants[-1]:
+        raise ValueError("the controller beside it ended before the recorder did")
     return {
-        "seconds": round(seconds, 1),
-        "status_messages": status.messages,
+        "seconds": round((instants[2] - instants[1]) / NS_PER_S, 1),
         "result": result,
         "spent": spent,
-        "jitter": jitter,
+        "control": control[0].between(instants[0], instants[-1]),
+        "phases": {
+            name: control[0].between(first, last)
+            for name, (first, last) in zip(PHASES, pairwise(instants), strict=True)
+        },
     }
 
 
@@ -211,10 +255,8 @@ def main() -> int:
         "bag_mib": round(size / 2**20, 1),
         "written_to_disk_mib": round(written / 2**20, 1),
         "write_amplification": round(written / size, 3),
-        "control_ms": {
-            end: figures(values) for end, values in found["jitter"]["deviations"].items()
-        },
-        "commands_missed": found["jitter"]["missed"],
+        "control": found["control"].summary(),
+        "control_phases": {name: periods.summary() for name, periods in found["phases"].items()},
     }
     show(
         f"recording 3 raw 640x480 cameras at 30 Hz ({args.pictures}) and joints at 100 Hz",
@@ -226,17 +268,32 @@ def main() -> int:
         ("figure", "value"),
         [(name, value) for name, value in summary.items() if not isinstance(value, dict | list)],
     )
+    columns = ("p50", "p99", "p99.9", "max")
+    parts = {"all of it": summary["control"], **summary["control_phases"]}
+    rows = [
+        (
+            name,
+            end,
+            figures["n"],
+            *(f"{figures[column]:.3f}" for column in columns),
+            part["commands_missed"],
+            f"{part['machine_stalls']['largest_ms']:.1f}",
+        )
+        for name, part in parts.items()
+        for end, figures in part["deviations_ms"].items()
+    ]
     show(
         "30 Hz control beside it, deviation of a period [ms]",
-        ("at", "p50", "p99", "max"),
-        [
-            (end, *(f"{values[column]:.3f}" for column in ("p50", "p99", "max")))
-            for end, values in summary["control_ms"].items()
-        ],
+        ("while", "at", "n", *columns, "missed", "largest stall of the machine"),
+        rows,
     )
+    print("largest at the driver:")
+    for one in summary["control"]["largest"]:
+        print(f"  {one}")
     for mark in summary["marks"]:
         print(f"mark: {mark}")
-    save(f"recorder_{args.pictures}", summary)
+    name = f"recorder_{args.pictures}"
+    save(name if args.load == 0 else f"{name}_load_{args.load}", summary)
     return int(any(one["missing"] for one in streams.values()) or bool(result.dropped))
 
 

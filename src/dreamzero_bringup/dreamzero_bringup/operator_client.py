@@ -21,7 +21,7 @@ from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
 from dreamzero_bringup import domain
-from dreamzero_policy.ros import qos
+from dreamzero_policy.ros import qos, realtime
 
 _PATIENCE_S = 8.0  # to let go of a robot it is braked first, and then its driver is asked
 _OUTCOMES = {
@@ -176,7 +176,8 @@ def spinning(name: str, domain_id: int) -> Iterator[Node]:
     """
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     rclpy.init(domain_id=domain_id, signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node(name)
+    with realtime.hastened():
+        node = rclpy.create_node(name)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
 

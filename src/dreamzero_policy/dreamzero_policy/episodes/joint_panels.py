@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from dreamzero_policy.data.bag_reader import Episode
 from dreamzero_policy.data.errors import BagError
 from dreamzero_policy.embodiments.embodiment import BASE_AXES, Embodiment, Joint
-from dreamzero_policy.episodes.panels import Clock, say, sources
+from dreamzero_policy.episodes.panels import Clock, ending, say, sources
 from dreamzero_policy.types import NS_PER_S, Float
 
 _POINTS = 4000
@@ -74,7 +74,7 @@ def joints(axis: Axes, moved: Motion, robot: Embodiment | None, group: Group) ->
     kinds = {joint.name: joint for joint in robot.joints} if robot else {}
     for number, name in enumerate(group.names):
         colour, joint = f"C{number % 10}", kinds.get(name)
-        axis.plot([], [], color=colour, lw=1.3, label=_short(name, group.names))
+        axis.plot([], [], color=colour, lw=1.3, label=ending(_short(name, group.names)))
         for all_lines, style, wire in (
             (moved.measured, {"lw": 1.3}, joint and joint.state_wire),
             (moved.commanded, {"lw": 0.9, "ls": (0, (1, 1.5))}, joint and joint.command_wire),

@@ -24,6 +24,9 @@ _MAX_AGE_NS = NS_PER_S // 5
 _ABOVE = -0.9
 """Row of marks that are of no stream."""
 
+_BESIDE = 26
+"""Characters that fit into either margin."""
+
 _CHARACTER_S = 1 / 190
 """Width of a character of an instruction as a share of the picture's."""
 
@@ -155,6 +158,11 @@ def mark_lines(axis: Axes, episode: Episode, clock: Clock) -> None:
         axis.axvline(at, color=COLOURS[event.kind], lw=0.8, ls=style, alpha=0.7)
 
 
+def ending(name: str) -> str:
+    """A name as it fits beside a panel: of one that is too long the end, which tells it apart."""
+    return name if len(name) <= _BESIDE else f"…{name[1 - _BESIDE :]}"
+
+
 def say(axis: Axes, text: str) -> None:
     """Why there is nothing to see, in the middle of a panel."""
     axis.text(
@@ -169,7 +177,7 @@ def _is(episode: Episode, event: Event, name: str) -> bool:
 
 
 def _topic(name: str) -> str:
-    return name.strip("/").removesuffix("/compressed").removesuffix("/image_raw")
+    return ending(name.strip("/").removesuffix("/compressed").removesuffix("/image_raw"))
 
 
 def _bare(axis: Axes, label: str) -> None:

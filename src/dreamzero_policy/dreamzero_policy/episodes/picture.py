@@ -92,6 +92,7 @@ def _drawn(episode: Episode) -> Figure:
         panels.mark_lines(axis, episode, clock)
     joint_panels.explain_lines(joints[0])
     streams.set_xlabel("seconds", fontsize=9)
+    streams.tick_params(axis="x", labelsize=9)
     _title(figure, episode, total)
     for number, (text, colour) in enumerate(lines):
         figure.text(0.1, (below - 0.55 - 0.2 * number) / total, text, color=colour, fontsize=9)

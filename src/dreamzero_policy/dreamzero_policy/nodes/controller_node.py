@@ -52,6 +52,9 @@ _ACKNOWLEDGED = Duration(seconds=0.2)
 _ROOM_NS = 10_000_000
 """How far the next command must be for what the policy sent to be taken up before it."""
 
+_LAG_SHARE, _MOST_LAG_NS = 20, 1_500_000
+"""A command goes out a twentieth of a period after its tick began, this long at most [ns]."""
+
 _SWITCH_S = 0.0005
 """How long the executor's thread may keep the interpreter from the control thread [s]."""
 
@@ -108,10 +111,9 @@ class ControllerNode(Node[ControllerParameters]):
         gc.collect()
         gc.freeze()
         sys.setswitchinterval(_SWITCH_S)
-        priority = self.settings.realtime_priority
-        self._ticker = Ticker(
-            "control", self.settings.control().period_ns, self._tick, self._broken, priority
-        )
+        priority, period_ns = self.settings.realtime_priority, self.settings.control().period_ns
+        self._lag_ns = min(period_ns // _LAG_SHARE, _MOST_LAG_NS)
+        self._ticker = Ticker("control", period_ns, self._tick, self._broken, priority)
         if priority:  # one less for the others, which hold the interpreter at times: see ticker.py
             realtime.prioritise(realtime.threads(), max(1, priority - 1))
         self._ticker.start()
@@ -228,6 +230,7 @@ class ControllerNode(Node[ControllerParameters]):
             if tick.early:
                 return
             if tick.command is not None:
+                self._wait_to_send()
                 self._send(now_ns, tick.command)
                 self._sent = tick.command
             elif self.accepting:
@@ -237,6 +240,14 @@ class ControllerNode(Node[ControllerParameters]):
             self._planned.publish(command_message(self._robot, now_ns, tick.wanted))
         self._take_up()
         self._report_change(tick)
+
+    def _wait_to_send(self) -> None:
+        """Has commands leave at the same lag: computing one takes 1 ms and at times more.
+
+        The lock stays held, so that nothing that comes meanwhile is passed over by the command.
+        """
+        if (ticker := self._ticker) is not None:
+            ticker.wait_until(self._lag_ns)
 
     def _send(self, now_ns: int, command: Float) -> None:
         """Publishes a command, a base's velocity apart from the joints."""

@@ -7,6 +7,7 @@ an episode, ``recorder/end`` saves or discards it, ``recorder/mark`` notes a sub
 
 from __future__ import annotations
 
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -27,13 +28,15 @@ from dreamzero_policy.nodes.recorder_status import diagnoses, status_message
 from dreamzero_policy.recording.jpeg import COMPRESSED
 from dreamzero_policy.recording.recorded_streams import RecordedStream, streams_of
 from dreamzero_policy.recording.recorder import Look, Recorder, Source
-from dreamzero_policy.ros import qos
+from dreamzero_policy.ros import qos, realtime
 from dreamzero_policy.ros.definitions import message_class, message_text
 from dreamzero_policy.ros.diagnostics import Diagnosis
 from dreamzero_policy.ros.lifecycle import Node, run
 
 _LOOK_S = 0.5
 _STATUS = "recorder_status"
+_PICTURES, _ROOM = 100, 1000
+"""Messages that may wait to be taken: of a topic of pictures, of any other."""
 
 
 class RecorderNode(Node[RecorderParameters]):
@@ -81,7 +84,13 @@ class RecorderNode(Node[RecorderParameters]):
         self.create_timer(_LOOK_S, self._check, clock=steady)
 
     def _start(self) -> None:
-        """Takes messages from now on; says which episodes were cut off."""
+        """Takes messages from now on; says which episodes were cut off.
+
+        This thread takes them before ordinary ones run, as the middleware's do: where it waits for
+        a core with messages in its hands, they pile up, and at last whoever sends them waits, too.
+        What encodes and writes them is ordinary.
+        """
+        realtime.prioritise([threading.get_native_id()], realtime.LISTENING)
         interrupted = [one.name for one in self._store.entries() if one.state == "interrupted"]
         if interrupted:
             self.get_logger().warning(
@@ -177,17 +186,21 @@ class RecorderNode(Node[RecorderParameters]):
 
 
 def _profile(stream: RecordedStream) -> QoSProfile:
-    """How to listen: with room for what comes while the interpreter is busy.
+    """How to listen: with room for what comes while this process does not get on.
+
+    Messages are taken one of each topic in turn, so where pictures have piled up small ones that
+    come more often need the most room.
 
     Cameras and joints are taken as they come, whatever their publishers offer; what this stack
     itself publishes is reliable.
     """
+    depth = _PICTURES if stream.view or stream.name == "canvas" else _ROOM
     if stream.view or stream.required:
-        return QoSProfile(depth=100, reliability=qos.CAMERA.reliability)
+        return QoSProfile(depth=depth, reliability=qos.CAMERA.reliability)
     wanted = qos.STATUS if stream.latched else qos.STATE
     if stream.name.startswith("teleop/") or stream.msgtype.startswith("tf2_msgs"):
         wanted = qos.TARGETS
-    return QoSProfile(depth=100, reliability=wanted.reliability, durability=wanted.durability)
+    return QoSProfile(depth=depth, reliability=wanted.reliability, durability=wanted.durability)
 
 
 def _text(path: str) -> str:

@@ -40,7 +40,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
-from dreamzero_policy.ros import diagnostics, qos
+from dreamzero_policy.ros import diagnostics, qos, realtime
 from dreamzero_policy.ros.diagnostics import Diagnosis, Level
 from dreamzero_policy.ros.parameters import NodeParameters, declare
 
@@ -342,7 +342,8 @@ def run(make_node: Callable[[], Node], argv: list[str] | None = None) -> int:
             rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
         except Exception as error:  # rcl has no narrower class for a bad command line
             raise ValueError(f"bad ROS arguments or parameter file: {error}") from error
-        node = make_node()
+        with realtime.hastened():
+            node = make_node()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         with _signals(node.end):

@@ -96,6 +96,13 @@ class Ticker:
         """Until the next tick is due; 0 or less while one runs, or is late. From any thread."""
         return self._due_ns - time.monotonic_ns()
 
+    def wait_until(self, after_ns: int) -> None:
+        """Within a tick: sleeps until so long after its instant, not at all where that has passed.
+
+        What is done then is done at the same lag in every tick, however long computing took.
+        """
+        time.sleep(max(0, after_ns + self.left_ns()) / NS_PER_S)
+
     def timing(self) -> Timing:
         """Figures of the last second; callable from any thread."""
         record = list(self._record)

@@ -41,3 +41,15 @@ def test_every_joint_has_its_panel(tmp_path, record, droid):
         assert panels.required(episode, droid)[2:] == [
             f"/{view.name}/image_raw/compressed" for view in droid.views
         ]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("panda_finger_joint1", "panda_finger_joint1"),
+        ("a" * 26, "a" * 26),
+        ("station/left_arm_of_the_robot/joint_states", "…of_the_robot/joint_states"),
+    ],
+)
+def test_a_name_that_does_not_fit_is_shown_by_its_end(name, shown):
+    assert panels.ending(name) == shown

@@ -31,6 +31,23 @@ def assert_within_limits(plant):
     assert np.all(np.abs(acceleration) <= np.array([j.acceleration for j in ROBOT.joints]) * 1.01)
 
 
+def test_a_command_leaves_at_the_same_lag_after_its_tick_began(plant):
+    """However soon it was computed: a twentieth of the period, 1.5 ms at most."""
+    bench, lags = plant.bench, []
+
+    def note(command, info):
+        lags.append(info["source_timestamp"] - messages.nanoseconds(command.header.stamp))
+
+    bench.node.create_subscription(JointState, "joint_commands", note, qos.COMMAND)
+    plant.publish_chunk(plant.ramp())
+    bench.spin_until(lambda: plant.statuses and plant.status.chunks_accepted == 1)
+    assert plant.call("enable", data=True).success
+    bench.spin_until(lambda: len(lags) >= 20)
+    # A tick that itself begins late, on a busy machine, has less to wait.
+    assert max(lags) >= 1_450_000
+    assert np.median(lags) >= 1_300_000, lags
+
+
 def test_from_disarmed_to_motion_to_hold_to_emergency_stop(plant):
     """The whole life: nothing sent, motion inside limits, hold with a reason, latch, last hold."""
     bench = plant.bench

@@ -1,5 +1,6 @@
 """The recorder as a process: real DDS in, real bags out."""
 
+import signal
 import time
 from array import array
 from pathlib import Path
@@ -209,6 +210,29 @@ def test_a_killed_recorder_loses_at_most_the_last_second(make_crew):
     with Episode(folder) as episode:
         assert episode.recovered
         assert killed_ns - episode.span_ns[1] < 1.5e9  # a busy machine delivers late, too
+
+
+def test_what_comes_while_the_recorder_stands_still_is_recorded_afterwards(make_crew):
+    """Three seconds of joints at 100 Hz, as on a machine that has no time for it."""
+    crew = make_crew()
+    crew.ready()
+    assert crew.start()
+    crew.wait(lambda status: status.state == status.RECORDING and status.messages > 20)
+    crew.silent = set(crew.cameras)
+    crew.process.child.send_signal(signal.SIGSTOP)
+    first = len(crew.sent)
+    for _ in range(300):
+        crew.publish()
+        time.sleep(0.002)
+    crew.process.child.send_signal(signal.SIGCONT)
+    before = crew.status.messages
+    crew.wait(lambda status: status.messages > before + 300)
+    assert crew.call("end").success
+    assert crew.ended().dropped == 0
+    with Episode(crew.status.folder) as episode:
+        counted = episode.stream("joint_states").joints().positions[:, 0].astype(int)
+    assert (np.diff(counted) == 1).all()
+    assert counted[-1] >= first + 300
 
 
 def test_two_recorders_on_one_folder_are_refused(make_crew, start, tmp_path):

@@ -39,6 +39,52 @@ def test_only_the_named_thread_gets_priority():
     end_other.set()
 
 
+def in_a_thread(work):
+    """What a function returns in a thread that ends with it."""
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(work()))
+    thread.start()
+    thread.join()
+    return answers[0]
+
+
+def test_what_is_started_within_is_hastened_and_the_caller_only_meanwhile():
+    def work():
+        with realtime.hastened() as granted:
+            thread, end = waiting_thread()
+            policies = os.sched_getscheduler(0), os.sched_getscheduler(thread.native_id)
+        later, end_later = waiting_thread()
+        policies += os.sched_getscheduler(0), os.sched_getscheduler(later.native_id)
+        priority = os.sched_getparam(thread.native_id).sched_priority
+        end.set()
+        end_later.set()
+        return granted, policies, priority
+
+    granted, policies, priority = in_a_thread(work)
+    within = os.SCHED_FIFO if granted else os.SCHED_OTHER
+    assert policies == (within, within, os.SCHED_OTHER, os.SCHED_OTHER)
+    assert priority == (realtime.LISTENING if granted else 0)
+
+
+def test_the_caller_is_as_before_after_an_error_too():
+    def work():
+        with pytest.raises(KeyError), realtime.hastened():
+            raise KeyError
+        return os.sched_getscheduler(0)
+
+    assert in_a_thread(work) == os.SCHED_OTHER
+
+
+def test_whoever_may_not_hasten_goes_on_without(monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    with realtime.hastened() as granted:
+        assert not granted
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
 def test_refusal_is_an_answer(monkeypatch):
     def refuse(*_):
         raise PermissionError

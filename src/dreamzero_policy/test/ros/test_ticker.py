@@ -72,6 +72,16 @@ def test_what_is_left_to_the_next_tick_is_known_from_outside():
     assert made.stop(5.0)
 
 
+def test_what_waits_within_a_tick_is_done_at_one_lag(monkeypatch):
+    slept, made = [], ticker(lambda: None)
+    computing_ns = iter((0, 1_000_000, 2_500_000, 3_000_000, 9_000_000))
+    monkeypatch.setattr(time, "sleep", slept.append)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: made._due_ns + next(computing_ns))
+    for _ in range(5):
+        made.wait_until(3_000_000)
+    assert slept == [0.003, 0.002, 0.0005, 0.0, 0.0]
+
+
 def test_an_exception_ends_the_thread_and_is_reported():
     errors, ended = [], threading.Event()
 
