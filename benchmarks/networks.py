@@ -64,6 +64,10 @@ def fill(module: nn.Module, prefix: str, device: torch.device | str, dtype: torc
         setattr(module.get_submodule(owner), leaf, nn.Parameter(drawn, requires_grad=False))
 
 
+PROMPT = 128
+"""Tokens of a prompt; the robots' own and the negative one have between 50 and 120."""
+
+
 @dataclass(frozen=True)
 class Given:
     """What a network is given, random: shapes as in ``CausalDiT``.
@@ -88,6 +92,12 @@ class Given:
     state: Tensor
 
 
+def padded(text: Tensor) -> Tensor:
+    """A prompt [B, text_len, text_dim] as the text encoder gives it: zero behind its end."""
+    text[:, PROMPT:] = 0
+    return text
+
+
 def given(
     config: ModelConfig, device: torch.device | str, dtype: torch.dtype, batch: int = 1
 ) -> Given:
@@ -102,7 +112,7 @@ def given(
 
     channels, block = config.condition_channels, config.num_frame_per_block
     return Given(
-        texts=tuple(random(config.text_len, config.text_dim) for _ in range(2)),
+        texts=tuple(padded(random(config.text_len, config.text_dim)) for _ in range(2)),
         clip=random(config.image.tokens, config.clip_dim),
         y=random(channels, config.window_frames, *config.latent_size) if channels else None,
         first=latents(1),
