@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from dreamzero_policy.acceleration.prompt import embed_prompt
+from dreamzero_policy.model.block import Keys
 from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.dit import Context, Side
 from dreamzero_policy.sampling.forwards import Network, Noisy
