@@ -92,17 +92,19 @@ class Given:
     state: Tensor
 
 
-def padded(text: Tensor) -> Tensor:
-    """A prompt [B, text_len, text_dim] as the text encoder gives it: zero behind its end."""
-    text[:, PROMPT:] = 0
-    return text
-
-
 def given(
-    config: ModelConfig, device: torch.device | str, dtype: torch.dtype, batch: int = 1
+    config: ModelConfig,
+    device: torch.device | str,
+    dtype: torch.dtype,
+    batch: int = 1,
+    prompt: int = PROMPT,
 ) -> Given:
-    """The same numbers on every device, rounded to ``dtype``."""
+    """The same numbers on every device, rounded to ``dtype``; prompts of so many tokens."""
     generator = torch.Generator().manual_seed(0)
+
+    def padded(text: Tensor) -> Tensor:
+        text[:, prompt:] = 0  # as the text encoder gives it
+        return text
 
     def random(*shape: int) -> Tensor:
         return torch.randn(batch, *shape, generator=generator).to(device, dtype)
