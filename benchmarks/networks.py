@@ -65,7 +65,7 @@ def fill(module: nn.Module, prefix: str, device: torch.device | str, dtype: torc
 
 
 PROMPT = 128
-"""Tokens of a prompt; the robots' own and the negative one have between 50 and 120."""
+"""Tokens of a prompt; the robots' own and the negative one have 78 to 106 words and marks."""
 
 
 @dataclass(frozen=True)
