@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dreamzero_policy.model.block import Keys
 from dreamzero_policy.sampling.forwards import Forwards, Regions, finish, project
 
 Say = Callable[[str], None]
@@ -82,7 +83,7 @@ class Compiled:
     def finish(self, *arguments: Any) -> Tensor:
         """As ``forwards.finish``; one program for prompts of every length."""
         text = arguments[5]
-        if text.bias is not None:  # then its length is the instruction's
+        if isinstance(text, Keys) and text.bias is not None:  # then its length is the instruction's
             for tensor, axis in ((text.key, 1), (text.value, 1), (text.bias, 3)):
                 torch._dynamo.maybe_mark_dynamic(tensor, axis)
         return self._run(self._finish, finish, arguments)
