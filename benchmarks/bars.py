@@ -29,11 +29,14 @@ def draw(path: Path, title: str, rows: list[dict]) -> bool:
         for key, style in (("floor_ms", "k-"), ("goal_ms", "r:")):
             if row.get(key):
                 axis.plot([row[key]] * 2, [at - 0.45, at + 0.45], style, lw=2, label=key[:-3])
+        if published := row.get("published_ms"):
+            axis.plot(published["p50"], at, "D", color="tab:red", ms=5, label="published")
     handles, labels = axis.get_legend_handles_labels()
     unique = dict(zip(labels, handles))
     axis.legend(unique.values(), unique.keys(), fontsize=8)
     axis.set_yticks(range(len(rows)), [row["row"] for row in rows], fontsize=8)
     axis.set(xlabel="median [ms]", xscale="log", title=title)
+    axis.xaxis.set_major_formatter("{x:g}")
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

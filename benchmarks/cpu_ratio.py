@@ -65,6 +65,9 @@ GOALS: dict[tuple[str, str], float] = {
 }
 """How many times as fast, at least."""
 
+FULL = "forward, prompt of full length"
+"""A row beside the others: what is gained where no prompt has padding."""
+
 LAYER_GOAL = 0.85
 """Of the core's matrix-product rate, by one layer of the real width."""
 
@@ -87,9 +90,10 @@ class Pair:
             self.encoders = import_module("encoders").RandomEncoders(config, CPU, torch.float32)
             prefer_onednn(self.encoders.vae)
 
-    def forwards(self, compiled: bool) -> tuple[Work, Work]:
-        """One evaluation of one branch."""
-        given, forward = self.given, self.published
+    def forwards(self, compiled: bool, prompt: int = networks.PROMPT) -> tuple[Work, Work]:
+        """One evaluation of one branch, under a prompt of so many tokens."""
+        given = networks.given(self.config, CPU, torch.float32, prompt=prompt)
+        forward = self.published
         branch, caches, start = Branch(given.texts[0], given.clip), forward.empty(), 0
 
         def run(latents: Tensor, tau: Tensor, caches: list, vectors: tuple | None) -> Output:
@@ -167,14 +171,17 @@ def compare(before: Work, after: Work, budget: float, each: int = 1, warm_up: bo
 def measure(pair: Pair, what: str, rates: Rates, args: argparse.Namespace) -> dict:
     """One row."""
     config, window = pair.config, len([*networks.contexts(pair.config)])
+    prompt = config.text_len if what == FULL else networks.PROMPT
+    # What of a prompt is padding counts as one token.
+    counted = replace(config, text_len=min(prompt + 1, config.text_len))
     if what.startswith("forward"):
-        works, each = pair.forwards("compiled" in what), 1
-        least = floor.forward(config, rates, FRAMES)
+        works, each = pair.forwards("compiled" in what, prompt), 1
+        least = floor.forward(counted, rates, FRAMES)
     else:
         sampling = Sampling("all" if what == "chunk" else 1)
         works, each = pair.chunks(sampling), window
         case = Case(1 if what == "one-step chunk" else 16, packed=True)
-        least = floor.mean(config, rates, replace(case, encode=pair.encoders is not None))
+        least = floor.mean(counted, rates, replace(case, encode=pair.encoders is not None))
     found = compare(*works, args.row_seconds, each, warm_up=what.startswith("forward"))
     before = f"{found['published_ms']['p50']:.3g} ms by {pair.name}"
     return found | {"how": f"{found['ratio']:.2f} x ({before})", "floor_ms": 1e3 * least}
@@ -200,6 +207,7 @@ def main() -> int:
         "weights": "random: untrained",
         "dtype": "float32",
         "context": f"{FRAMES} latent frames of a forward; a chunk is the mean of a window",
+        "prompt": f"{networks.PROMPT} tokens, the rest of the prompt's length is padding",
         "timed": "CPU time of one pinned thread; prompt embedded, canvases encoded where there is "
         "a VAE: in the preset tiny alone",
         "floors from": "the core's rate at 1024x1024x1024",
@@ -219,6 +227,8 @@ def main() -> int:
         whats = ["forward"]
         if "layer" not in name and "220" not in name:
             whats += ["chunk", "one-step chunk", "forward, compiled"]
+        if MODELS[name].text_len > networks.PROMPT and "layer" not in name:
+            whats.append(FULL)
         for what in whats:
             goal = GOALS.get((name, what))
             text = f">= {goal} x" if goal else ""

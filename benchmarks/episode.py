@@ -15,6 +15,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from dreamzero_policy.acceleration.prompt import embed_prompt
+from dreamzero_policy.model.block import Keys
 from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.dit import Context, Side
 from dreamzero_policy.sampling.forwards import Network, Noisy
@@ -103,11 +105,11 @@ class Episode:
             _evaluations(sampling) == 1 and sampling.predicted != "guided"
         )
         with torch.inference_mode():
-            texts = [dit.embed_text(text) for text in given.texts[: 1 if single else 2]]
-        self._double = sampling.batched and not single
-        if self._double:
-            texts = [_stacked(*texts)]
-        self._texts = texts
+            texts = given.texts[: 1 if single else 2]
+            self._double = sampling.batched and not single
+            if self._double:
+                texts = [torch.cat(texts)]
+            texts = self._texts = [embed_prompt(dit, text) for text in texts]
         batch = 2 if self._double else 1
         self._window = Window(network, len(texts), batch)
         self._schedules = (
@@ -308,9 +310,9 @@ def _evaluations(sampling: Sampling) -> int:
 
 
 def _stacked(a: Side, b: Side) -> Side:
-    """Two prompts, or images, as a batch of two."""
+    """Two images as a batch of two."""
     keys = tuple(
-        type(one)(*(torch.cat(pair) for pair in zip(one, two, strict=True)))
+        Keys(torch.cat([one.key, two.key]), torch.cat([one.value, two.value]))
         for one, two in zip(a.keys, b.keys, strict=True)
     )
     return replace(a, tokens=torch.cat([a.tokens, b.tokens]), keys=keys)
@@ -337,7 +339,8 @@ class OneForward:
         batch = given.state.shape[0]
         self._cache = KVCache.for_model(config, batch, weight.dtype, weight.device)
         with torch.inference_mode():
-            self._context: Context = network.dit.embed_context(given.texts[0], given.clip)
+            dit = network.dit
+            self._context = Context(embed_prompt(dit, given.texts[0]), dit.embed_image(given.clip))
             start = 0
             for latents in (given.first, *given.blocks):
                 if start >= frames:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from bars import draw
 from dreamzero_policy import embodiments
+from dreamzero_policy.acceleration.prompt import embed_prompt
 from dreamzero_policy.checkpoint.key_maps import layout
 from dreamzero_policy.checkpoint.load import Loaded, assign, build, finish, load
 from dreamzero_policy.inference.clips import ClipStreams
@@ -111,6 +112,8 @@ class Bench:
         size = config.latent_size
         self.y = self.random(1, 20, config.window_frames, *size)
         self.texts = [self.random(1, config.text_len, config.text_dim) for _ in range(2)]
+        for text in self.texts:
+            text[:, config.text_len // 4 :] = 0  # 128 of 512 tokens, as prompts have
         self.clip = self.random(1, config.image.tokens, config.clip_dim)
         self.blocks = [self.random(1, config.out_dim, n, *size) for n in (1, 2, 2, 2)]
         self.noise = (
@@ -195,6 +198,7 @@ def forwards(bench: Bench) -> list[Row]:
     five = bench.cache(5)
     noisy, literal, fast = bench.noisy(7), Literal(dit), Forwards(dit)
     clean = Clean(bench.blocks[3], bench.y[:, :, 5:7])
+    short = replace(context, text=embed_prompt(dit, bench.texts[0]))
     per_token = PerToken(config)
     per_token.load_state_dict(dit.state_dict())
     per_token = Literal(per_token.eval())
@@ -224,6 +228,13 @@ def forwards(bench: Bench) -> list[Row]:
             lambda: literal.denoise(noisy, context.recomputed(), seven),
             plain,
             "denoise forward",
+        ),
+        Row(
+            "a prompt's padding once",
+            True,
+            plain,
+            lambda: literal.denoise(noisy, short, seven),
+            f"denoise forward, {config.text_len // 4} of {config.text_len} tokens used",
         ),
         Row(
             "modulation per frame, not per token",
@@ -285,7 +296,7 @@ def forwards(bench: Bench) -> list[Row]:
 
 
 def _keys(*contexts) -> tuple[Tensor, ...]:
-    return tuple(x for context in contexts for pair in context.image.keys for x in pair)
+    return tuple(x for context in contexts for keys in context.image.keys for x in keys[:2])
 
 
 def _kept(dit: CausalDiT, bench: Bench, context):  # noqa: ANN001, ANN202

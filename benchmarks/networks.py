@@ -64,6 +64,10 @@ def fill(module: nn.Module, prefix: str, device: torch.device | str, dtype: torc
         setattr(module.get_submodule(owner), leaf, nn.Parameter(drawn, requires_grad=False))
 
 
+PROMPT = 128
+"""Tokens of a prompt; the robots' own and the negative one have 78 to 106 words and marks."""
+
+
 @dataclass(frozen=True)
 class Given:
     """What a network is given, random: shapes as in ``CausalDiT``.
@@ -89,10 +93,18 @@ class Given:
 
 
 def given(
-    config: ModelConfig, device: torch.device | str, dtype: torch.dtype, batch: int = 1
+    config: ModelConfig,
+    device: torch.device | str,
+    dtype: torch.dtype,
+    batch: int = 1,
+    prompt: int = PROMPT,
 ) -> Given:
-    """The same numbers on every device, rounded to ``dtype``."""
+    """The same numbers on every device, rounded to ``dtype``; prompts of so many tokens."""
     generator = torch.Generator().manual_seed(0)
+
+    def padded(text: Tensor) -> Tensor:
+        text[:, prompt:] = 0  # as the text encoder gives it
+        return text
 
     def random(*shape: int) -> Tensor:
         return torch.randn(batch, *shape, generator=generator).to(device, dtype)
@@ -102,7 +114,7 @@ def given(
 
     channels, block = config.condition_channels, config.num_frame_per_block
     return Given(
-        texts=tuple(random(config.text_len, config.text_dim) for _ in range(2)),
+        texts=tuple(padded(random(config.text_len, config.text_dim)) for _ in range(2)),
         clip=random(config.image.tokens, config.clip_dim),
         y=random(channels, config.window_frames, *config.latent_size) if channels else None,
         first=latents(1),

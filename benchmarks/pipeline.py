@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from dreamzero_msgs import msg as dz
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import SetBool
@@ -120,7 +121,10 @@ class Policy:
             chunk = ActionChunk(
                 observed, observed, step, wave, robot.action_joints, self._session, number
             )
-            self._chunks.publish(messages.chunk_message(chunk))
+            try:
+                self._chunks.publish(messages.chunk_message(chunk))
+            except RCLError:
+                return  # the run is over
             self.chunks.append((taken, time.time_ns()))
 
 
@@ -264,7 +268,8 @@ def draw(result: dict, path: Path) -> None:
     unique = dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
     axis.legend(unique.values(), unique.keys(), fontsize=8)
     axis.set_yticks(range(len(names)), names)
-    axis.set_xlabel("ms")
+    axis.set(xlabel="ms", xscale="log")
+    axis.xaxis.set_major_formatter("{x:g}")
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -76,7 +76,9 @@ def measure(
     dit = networks.make(config, device, dtype)
     if device.type == "cpu":
         pack_linears(dit)
-    work = OneForward(Forwards(dit), networks.given(config, device, dtype, batch), frames)
+    work = OneForward(
+        Forwards(dit), networks.given(config, device, dtype, batch, config.text_len), frames
+    )
     clock: Callable[[], float] = time.thread_time if device.type == "cpu" else time.perf_counter
     times: list[float] = []
     for _ in range(3):

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dreamzero_policy.model.block import Keys
 from dreamzero_policy.sampling.forwards import Forwards, Regions, finish, project
 
 Say = Callable[[str], None]
@@ -43,12 +44,16 @@ class Compiled:
     def __init__(self, backend: Backend, say: Say) -> None:
         self.failure: str | None = None
         self._say = say
+        # Every block is built alike and the network is finished, so none of its attributes is
+        # looked at again before a program runs: on a CPU that takes longer than a small layer.
+        unchanged = torch.compiler.skip_guard_on_all_nn_modules_unsafe
         self._project, self._finish = (
             torch.compile(
                 part,
                 fullgraph=True,
                 dynamic=False,
                 backend=backend,
+                options={"guard_filter_fn": unchanged},
                 recompile_limit=_SHAPES,
                 isolate_recompiles=True,
             )
@@ -76,7 +81,11 @@ class Compiled:
         return self._run(self._project, project, arguments)
 
     def finish(self, *arguments: Any) -> Tensor:
-        """As ``forwards.finish``."""
+        """As ``forwards.finish``; one program for prompts of every length."""
+        text = arguments[5]
+        if isinstance(text, Keys) and text.bias is not None:  # then its length is the instruction's
+            for tensor, axis in ((text.key, 1), (text.value, 1), (text.bias, 3)):
+                torch._dynamo.maybe_mark_dynamic(tensor, axis)
         return self._run(self._finish, finish, arguments)
 
     def _run(self, compiled: Callable, plain: Callable, arguments: tuple) -> Any:

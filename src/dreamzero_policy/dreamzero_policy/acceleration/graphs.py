@@ -12,7 +12,7 @@ be recorded it is launched kernel by kernel, and that is said once.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
@@ -225,8 +225,8 @@ def _tensors(side: Side) -> Outputs:
 
 def _at_own_addresses(side: Side) -> Side:
     """A copy that later ones are copied over."""
-    keys = tuple(Keys(each.key.clone(), each.value.clone()) for each in side.keys)
-    return Side(side.tokens.clone(), keys)
+    keys = tuple(Keys(*(None if x is None else x.clone() for x in each)) for each in side.keys)
+    return replace(side, tokens=side.tokens.clone(), keys=keys)
 
 
 def _copy(to: Outputs, given: Outputs) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from dreamzero_policy.acceleration import quantize
+from dreamzero_policy.acceleration import packed, quantize
 from dreamzero_policy.acceleration.quantize import Precision
 from dreamzero_policy.checkpoint.load import build
 from dreamzero_policy.model.config import ModelConfig
@@ -108,6 +108,8 @@ def estimate(
     parts = {"network": network, **whole}
     if device.type != "cuda" and use.precision != "none":
         parts["network before it is converted"] = counts.network * size - network
+    if device.type == "cpu" and dtype == torch.float32 and counts.copied:
+        parts["layers laid out for oneDNN"] = counts.copied
     if use.text_on_cpu and device.type == "cuda":
         del parts["text encoder"]
     host = counts.network * size + sum(whole.values()) if staged else 0
@@ -123,12 +125,16 @@ def estimate(
 
 @dataclass(frozen=True)
 class _Counts:
-    """Parameters: of every encoder, of the network, of what stays of it; bytes of what does not."""
+    """Parameters: of every encoder, of the network, of what stays of it; bytes of what does not.
+
+    ``copied`` are the bytes of the layers that have a copy on a CPU (``packed.py``).
+    """
 
     encoders: tuple[tuple[str, int], ...]
     network: int
     plain: int
     converted: int
+    copied: int
 
 
 @cache
@@ -136,7 +142,8 @@ def _parameters(config: ModelConfig, precision: Precision) -> _Counts:
     """Counts of a model's modules."""
     model = build(config)
     network, converted, bytes_of_them = _count(model.dit), 0, 0
-    for target, names in quantize.plan(model.dit, precision).converted.items():
+    plan = quantize.plan(model.dit, precision).converted
+    for target, names in plan.items():
         for name in names:
             weight = model.dit.get_submodule(name).weight
             converted += weight.numel()
@@ -147,7 +154,9 @@ def _parameters(config: ModelConfig, precision: Precision) -> _Counts:
         ("image encoder", _count(model.image_encoder)),
         ("video VAE", _count(model.vae)),
     )
-    return _Counts(encoders, network, network - converted, bytes_of_them)
+    names = {name for names in plan.values() for name in names}
+    copied = packed.copied_bytes(model.dit, names)
+    return _Counts(encoders, network, network - converted, bytes_of_them, copied)
 
 
 def _count(module: nn.Module) -> int:

@@ -8,6 +8,10 @@ second time, and later changes of a weight are not seen.
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Container
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -22,8 +26,8 @@ def pack_linears(model: nn.Module, limit: int = LIMIT) -> int:
     """Has the plain linear layers of ``model`` computed by oneDNN where that can be done and pays.
 
     Nothing changes where oneDNN is not built in, nor for weights on another device or in another
-    dtype than float32, nor while gradients are on or a compiler looks. Layers that were replaced
-    before, by quantised ones for instance, stay as they are.
+    dtype than float32, nor while gradients are on. Layers that were replaced before, by quantised
+    ones for instance, stay as they are. A model may be compiled afterwards.
 
     Args:
         model: finished; what is done to its weights otherwise comes before this.
@@ -32,82 +36,126 @@ def pack_linears(model: nn.Module, limit: int = LIMIT) -> int:
     Returns:
         The number of layers.
     """
-    layers = {name: each for name, each in model.named_modules() if _fits(each)}
-    if not torch.backends.mkldnn.is_available() or _bytes(layers.values()) > limit:
+    chosen = _choose(model, (), limit)
+    if any(layer.weight.device.type != "cpu" for layer in chosen.layers):
         return 0
-    count = 0
+    for module in chosen.feed_forwards:
+        module.__class__ = _FeedForward
+    for layer in chosen.layers:
+        _lay_out(layer)
+    return len(chosen.layers)
+
+
+def copied_bytes(model: nn.Module, converted: Container[str] = (), limit: int = LIMIT) -> int:
+    """Memory that ``pack_linears`` will take for a model on a CPU in float32.
+
+    Args:
+        model: on any device, the meta device included.
+        converted: names of layers that will be quantised before.
+        limit: as for ``pack_linears``.
+    """
+    return sum(layer.weight.nbytes for layer in _choose(model, converted, limit).layers)
+
+
+class _Chosen(NamedTuple):
+    """What is to be changed in a model: layers in order, and feed-forwards that hold some."""
+
+    layers: tuple[nn.Linear, ...]
+    feed_forwards: tuple[nn.Sequential, ...]
+
+
+def _choose(model: nn.Module, converted: Container[str], limit: int) -> _Chosen:
+    """The layers that can be computed by oneDNN, and gain by it."""
+    named = model.named_modules()
+    linears = {each: None for name, each in named if name not in converted and _fits(each)}
+    bytes_of_all = sum(each.weight.nbytes for each in linears)
+    if not torch.backends.mkldnn.is_available() or bytes_of_all > limit:
+        return _Chosen((), ())
+    wide = [each for each in linears if min(each.weight.shape) >= NARROWEST]
+    feed_forwards, inside = [], []
     for module in model.modules():
         parts = [*module.children()] if type(module) is nn.Sequential else []
         if [type(part) for part in parts] != [nn.Linear, nn.GELU, nn.Linear]:
             continue
         first, gelu, second = parts
-        if gelu.approximate == "tanh" and _fits(first) and _fits(second):
-            module.forward = _FeedForward(module)
-            count += 2
-            layers = {name: each for name, each in layers.items() if each not in (first, second)}
-    for layer in layers.values():
-        if min(layer.weight.shape) >= NARROWEST:
-            layer.forward = _Linear(layer)
-            count += 1
-    return count
+        if gelu.approximate == "tanh" and first in linears and second in linears:
+            feed_forwards.append(module)
+            inside += [first, second]
+    return _Chosen((*dict.fromkeys([*wide, *inside]),), (*feed_forwards,))
 
 
 def _fits(module: nn.Module) -> bool:
     """Whether a module is a linear layer that oneDNN can take over."""
     if type(module) is not nn.Linear or module.bias is None:
         return False
-    if type(module.weight) is not nn.Parameter:  # a quantised weight is a tensor of its own kind
-        return False
-    return module.weight.device.type == "cpu" and module.weight.dtype == torch.float32
+    # A quantised weight is a tensor of its own kind.
+    return type(module.weight) is nn.Parameter and module.weight.dtype == torch.float32
 
 
-def _bytes(layers: object) -> int:
-    return sum(layer.weight.nbytes for layer in layers)
+_copies: dict[int, Tensor] = {}
+"""Weights in oneDNN's own order, by the address of the plain one: for compiled programs."""
 
 
-def _laid_out(layer: nn.Linear) -> Tensor:
-    """The weight in oneDNN's own order."""
-    return torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach())
+def _lay_out(layer: nn.Linear) -> None:
+    """Has a layer computed from a copy of its weight in oneDNN's own order."""
+    layer.__class__ = _Linear
+    layer.copy = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach())
+    address = layer.weight.data_ptr()
+    _copies[address] = layer.copy
+    weakref.finalize(layer, _forget, address, weakref.ref(layer.copy))
 
 
-class _Linear:
-    """What ``nn.Linear`` computes.
+def _forget(address: int, copy: weakref.ref[Tensor]) -> None:
+    """Drops the copy of a layer that is gone, unless another layer has its address by now."""
+    if _copies.get(address) is copy():
+        _copies.pop(address, None)
 
-    Args:
-        layer: the layer.
-    """
 
-    def __init__(self, layer: nn.Linear) -> None:
-        self._layer, self._weight = layer, _laid_out(layer)
+class _Linear(nn.Linear):
+    """A linear layer and the copy of its weight; all such are one program to a compiler."""
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """[..., in] to [..., out]."""
-        if _usual(x):
-            return nn.Linear.forward(self._layer, x)
-        return torch.ops.mkldnn._linear_pointwise(x, self._weight, self._layer.bias, "none", [], "")
+        return super().forward(x) if _usual(x) else self.product(x)
+
+    def product(self, x: Tensor, then: str = "none", how: str = "") -> Tensor:
+        """The layer and what follows it, in one."""
+        if torch.compiler.is_compiling():
+            return torch.ops.dreamzero.packed_linear(x, self.weight, self.bias, then, how)
+        return torch.ops.mkldnn._linear_pointwise(x, self.copy, self.bias, then, [], how)
 
 
-class _FeedForward:
-    """What a linear layer, a GELU and another linear layer compute one after the other.
+class _FeedForward(nn.Sequential):
+    """A linear layer, a GELU and another linear layer, the GELU within the first product."""
 
-    Args:
-        layers: these three.
-    """
-
-    def __init__(self, layers: nn.Sequential) -> None:
-        self._layers, (first, _, second) = layers, layers
-        self._first, self._second = _laid_out(first), _laid_out(second)
-        self._biases = first.bias, second.bias
-
-    def __call__(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """[..., D] to [..., D]."""
         if _usual(x):
-            return nn.Sequential.forward(self._layers, x)
-        first, second = self._biases
-        h = torch.ops.mkldnn._linear_pointwise(x, self._first, first, "gelu", [], "tanh")
-        return torch.ops.mkldnn._linear_pointwise(h, self._second, second, "none", [], "")
+            return super().forward(x)
+        return self[2].product(self[0].product(x, "gelu", "tanh"))
 
 
 def _usual(x: Tensor) -> bool:
-    """Whether the plain layers are to compute: a compiler lays weights out for itself."""
-    return torch.is_grad_enabled() or torch.compiler.is_compiling() or x.dtype != torch.float32
+    """Whether the plain layers are to compute."""
+    return torch.is_grad_enabled() or x.dtype != torch.float32
+
+
+# A compiler cannot take a tensor in oneDNN's order. So it is given an operator of our own with the
+# plain weight, of which that operator knows the copy.
+_operators = torch.library.Library("dreamzero", "FRAGMENT")
+_operators.define(
+    "packed_linear(Tensor x, Tensor weight, Tensor bias, str then, str how) -> Tensor"
+)
+
+
+def _compute(x: Tensor, weight: Tensor, bias: Tensor, then: str, how: str) -> Tensor:
+    copy = _copies[weight.data_ptr()]
+    return torch.ops.mkldnn._linear_pointwise(x, copy, bias, then, [], how)
+
+
+def _shape(x: Tensor, weight: Tensor, bias: Tensor, then: str, how: str) -> Tensor:
+    return x.new_empty((*x.shape[:-1], weight.shape[0]))
+
+
+_operators.impl("packed_linear", _compute, "CPU")
+torch.library.register_fake("dreamzero::packed_linear", _shape, lib=_operators)

@@ -142,10 +142,10 @@ def network(
             raise ValueError("ranks: expected one process for the literal slow twin, got several")
         return Literal(dit)
     made = Forwards(dit, attention=options.attention, tokens=tokens)
+    if device.type == "cpu":
+        pack_linears(dit)
     # Divided among ranks by now: what is compiled is each rank's share.
     if not compiles(options, device):
-        if device.type == "cpu":
-            pack_linears(dit)
         return made
     folder = Path(options.compile_cache) if options.compile_cache else None
     compile_forwards(made, cache=folder, say=say)

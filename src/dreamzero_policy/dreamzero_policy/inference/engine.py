@@ -20,6 +20,7 @@ from torch import Tensor
 from dreamzero_policy.acceleration import prepare
 from dreamzero_policy.acceleration.onednn import prefer_onednn
 from dreamzero_policy.acceleration.options import EngineOptions
+from dreamzero_policy.acceleration.prompt import embed_prompt
 from dreamzero_policy.acceleration.streams import Streams
 from dreamzero_policy.checkpoint.load import Loaded
 from dreamzero_policy.embodiments.embodiment import Embodiment
@@ -381,7 +382,8 @@ class Engine:
     def _embed(self, prompt: str) -> Side:
         """A rendered prompt as every block sees it."""
         text = self._model.encode_prompt(prompt).to(self._model.device)
-        return self._network.dit.embed_text(text)
+        dit = self._network.dit
+        return dit.embed_text(text) if self.options.literal else embed_prompt(dit, text)
 
     def _prior(
         self, session: Session, plan: Plan, observation: Observation

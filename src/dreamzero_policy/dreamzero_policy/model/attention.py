@@ -38,7 +38,8 @@ def attend(
         query: [B, Lq, n, d].
         key: [B, Lk, n, d]; a view of a larger buffer is fine.
         value: [B, Lk, n, d], the same.
-        mask: bool [Lq, Lk], True where a query sees a key; None: everywhere.
+        mask: bool [Lq, Lk], True where a query sees a key; or numbers, of a shape that broadcasts
+            to [B, n, Lq, Lk], that are added to the scores; None: every query sees every key.
 
     Returns:
         [B, Lq, n, d] in the dtype of ``value``.

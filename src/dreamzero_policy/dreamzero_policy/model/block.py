@@ -28,10 +28,14 @@ Attention = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Keys(NamedTuple):
-    """Keys and values of tokens that a cross-attention looks at, each [B, tokens, n, d]."""
+    """Keys and values of tokens that a cross-attention looks at, each [B, tokens, n, d].
+
+    ``bias`` [1, 1, 1, tokens] is added to every score of a token; None: nothing is.
+    """
 
     key: torch.Tensor
     value: torch.Tensor
+    bias: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ width d, n_a actions and n_s states in a block.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Protocol
@@ -63,10 +63,17 @@ class Side:
     Attributes:
         tokens: [B, tokens, D] projected.
         keys: keys and values of every block, made once; None: each makes its own, each time.
+        repeats: how many tokens the last one stands for, which ``keys`` have in their bias.
     """
 
     tokens: torch.Tensor
     keys: tuple[Keys, ...] | None
+    repeats: int = 1
+
+    def recomputed(self) -> Side:
+        """Every token, without keys."""
+        more = self.tokens[:, -1:].expand(-1, self.repeats - 1, -1)
+        return Side(torch.cat([self.tokens, more], dim=1), None)
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class Context:
 
     def recomputed(self) -> Context:
         """The same context with keys and values made anew by every block (the slow twin)."""
-        return Context(replace(self.text, keys=None), replace(self.image, keys=None))
+        return Context(self.text.recomputed(), self.image.recomputed())
 
 
 class CausalDiT(nn.Module):

@@ -70,7 +70,7 @@ class Lead:
         """Has every branch's prompt known where it is needed; this rank's own."""
         for branch, text in enumerate(texts):
             if self._texts.get(branch) is not text:
-                self.tell("text", 0, (branch,), (text.tokens,))
+                self.tell("text", 0, (branch, text.repeats), (text.tokens,))
                 self._texts[branch] = text
         return tuple(texts[branch] for branch in self._team.mine)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dreamzero_policy.acceleration.prompt import repeated, shortens
 from dreamzero_policy.model.dit import Side
 from dreamzero_policy.ranks.parallel import Command, Team
 from dreamzero_policy.sampling.forwards import Network
@@ -80,10 +81,11 @@ class Mirror:
         """A window that rank 0 has let go of."""
         del self._windows[number]
 
-    def text(self, _: int, branch: int, tokens: Tensor) -> None:
-        """A branch's prompt."""
+    def text(self, _: int, branch: int, repeats: int, tokens: Tensor) -> None:
+        """A branch's prompt, whose last token stands for ``repeats``."""
         if branch in self._team.mine:
-            self._texts[branch] = self._side(tokens, "text_keys")
+            text = self._side(tokens, "text_keys")
+            self._texts[branch] = repeated(text, repeats) if shortens(self._dit) else text
 
     def restart(self, number: int, first: Tensor, image: Tensor, *y: Tensor) -> None:
         """As ``Window.restart``."""

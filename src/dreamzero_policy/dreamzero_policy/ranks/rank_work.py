@@ -11,7 +11,6 @@ import torch.distributed as dist
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.acceleration import prepare
-from dreamzero_policy.acceleration.packed import pack_linears
 from dreamzero_policy.model.dreamzero import DreamZero
 from dreamzero_policy.ranks.mirror import Mirror
 from dreamzero_policy.ranks.parallel import Team
@@ -32,8 +31,6 @@ def _load(recipe: Recipe) -> DreamZero:
     gc.collect()
     if recipe.device.startswith("cuda"):
         torch.cuda.empty_cache()
-    else:
-        pack_linears(model.dit)
     return model
 
 

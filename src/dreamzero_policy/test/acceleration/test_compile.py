@@ -35,7 +35,7 @@ def programs(monkeypatch, tmp_path):
     torch.compiler.reset()
 
 
-def answers(engine, calls=CALLS):
+def answers(engine, calls=CALLS, prompt=None):
     """Rows and predicted latents of calls in one made-up episode."""
     whole = engine.embodiment.example(frames=max(calls) + 1)
     session, results = engine.new_session(1), []
@@ -43,7 +43,9 @@ def answers(engine, calls=CALLS):
         seen = slice(max(0, newest - 16), newest + 1)
         inference = engine.infer(
             session,
-            Observation(whole.canvases[seen], whole.stamps_ns[seen], whole.state, whole.prompt),
+            Observation(
+                whole.canvases[seen], whole.stamps_ns[seen], whole.state, prompt or whole.prompt
+            ),
         )
         results += [torch.tensor(inference.chunk.rows), inference.latents]
     return results
@@ -61,7 +63,8 @@ def difference(ours, theirs):
 def test_compiled_is_plain_and_all_is_compiled_before_it_is_ready(weights, programs):
     options = {"evaluations": 2, "threads": 1}
     robot = weights.embodiment
-    plain = answers(Engine(weights, robot, EngineOptions(**options)))
+    engine = Engine(weights, robot, EngineOptions(**options))
+    plain, short = answers(engine), answers(engine, [0, 8], "go")
     options |= {"compile": "always", "compile_cache": str(programs)}
     engine = Engine(weights, robot, EngineOptions(**options))
     counters.clear()
@@ -70,11 +73,12 @@ def test_compiled_is_plain_and_all_is_compiled_before_it_is_ready(weights, progr
     assert any(programs.rglob("*.so"))
     torch.compiler.set_stance("fail_on_recompile")
     try:
-        ours = answers(engine)
+        ours, shorter = answers(engine), answers(engine, [0, 8], "go")
     finally:
         torch.compiler.set_stance("default")
     assert engine.notices == ()
     assert difference(ours, plain) < 1e-5
+    assert difference(shorter, short) < 1e-5  # an instruction of another length
 
     torch.compiler.reset()  # as a new process: its programs are on disk
     counters.clear()

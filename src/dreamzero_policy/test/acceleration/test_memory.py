@@ -9,6 +9,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from dreamzero_policy.acceleration import memory, quantize
 from dreamzero_policy.acceleration.memory import Use, estimate
+from dreamzero_policy.acceleration.packed import pack_linears
 from dreamzero_policy.checkpoint.load import build, load
 from dreamzero_policy.embodiments import get
 from dreamzero_policy.model.config import DROID_14B, TINY, WAN22_5B
@@ -102,6 +103,20 @@ def test_converted_weights_are_as_large_as_said(precision):
     assert said == pytest.approx(stored, rel=0.02)
 
 
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="no oneDNN here")
+def test_copies_of_layers_on_a_cpu_are_as_large_as_said():
+    config = replace(TINY, dim=256, ffn_dim=512, num_layers=2)
+    dit, part = CausalDiT(config), "layers laid out for oneDNN"
+    assert pack_linears(dit) > 20
+    copies = sum(each.weight.nbytes for each in dit.modules() if hasattr(each, "copy"))
+    assert estimate(config, device="cpu").parts[part] == copies > 9_000_000
+    converted = estimate(config, Use(precision="int8"), device="cpu").parts[part]
+    assert 0 < converted < 0.3 * copies  # of the blocks nothing is left to copy
+    for where in ({"device": "cuda"}, {"device": "cpu", "dtype": torch.bfloat16}):
+        assert part not in estimate(config, **where).parts
+    assert part not in estimate(WAN22_5B, device="cpu").parts  # too large to be copied
+
+
 def test_a_forward_takes_about_what_is_said():
     """Its largest moment, from every allocation of a packed forward on this CPU."""
     config = replace(TINY, dim=256, ffn_dim=768, num_heads=4)
@@ -139,7 +154,8 @@ def test_conversion_on_the_way_to_a_gpu_takes_the_host_s_memory():
     assert apart.host / GB == pytest.approx(45.9, rel=0.005)
     # On a CPU nothing is spared while it is loaded.
     whole, int8 = (estimate(DROID_14B, Use(precision=each), "cpu") for each in ("none", "int8"))
-    assert int8.total == whole.total
+    copies = int8.parts["layers laid out for oneDNN"]  # of the little that is not converted
+    assert int8.total - copies == whole.total
 
 
 @pytest.fixture

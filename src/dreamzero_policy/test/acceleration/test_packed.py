@@ -1,11 +1,14 @@
 """Linear layers by oneDNN give what the plain ones give."""
 
+import gc
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.testing import CompileCounterWithBackend
 
+from dreamzero_policy.acceleration import packed
 from dreamzero_policy.acceleration.packed import NARROWEST, pack_linears
 from dreamzero_policy.model.config import TINY
 from dreamzero_policy.model.dit import CausalDiT
@@ -95,14 +98,32 @@ def test_what_it_leaves_alone(change):
         "kind": lambda: nn.ModuleDict({"a": Other(NARROWEST, NARROWEST)}),
     }[change]()
     assert pack_linears(model, **({"limit": 1000} if change == "limit" else {})) == 0
-    assert not any("forward" in vars(module) for module in model.modules())
+    assert not any(hasattr(module, "copy") for module in model.modules())
 
 
-def test_a_compiler_sees_plain_layers():
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_a_compiler_uses_the_copies_and_layers_that_are_alike_are_one_program(backend):
     torch.manual_seed(0)
-    model, x = pair()["feed_forward"], torch.randn(1, 7, NARROWEST)
+    torch.compiler.reset()
+    models, x = [pair()["feed_forward"] for _ in range(3)], torch.randn(1, 7, NARROWEST)
+    counter = CompileCounterWithBackend(backend)
+    run = torch.compile(lambda model, x: model(x), fullgraph=True, backend=counter)
     with torch.no_grad():
-        wanted = model(x)
-        pack_linears(model)
-        compiled = torch.compile(model, fullgraph=True, backend="eager")
-        assert torch.allclose(compiled(x), wanted, rtol=1e-5, atol=1e-6)
+        for model in models:
+            wanted = model(x)
+            pack_linears(model)
+            assert torch.allclose(run(model, x), wanted, rtol=1e-5, atol=1e-6)
+    assert counter.frame_count == 1
+    operators = [str(node.target) for graph in counter.graphs for node in graph.graph.nodes]
+    assert operators.count("dreamzero.packed_linear") == 2
+
+
+def test_a_layer_that_is_gone_leaves_no_copy():
+    model = pair()
+    addresses = {parameter.data_ptr() for parameter in model.parameters() if parameter.dim() == 2}
+    pack_linears(model)
+    assert len(addresses) == 3
+    assert addresses <= packed._copies.keys()
+    del model
+    gc.collect()
+    assert not addresses & packed._copies.keys()

@@ -123,6 +123,28 @@ def test_ranks_give_what_one_process_gives(loaded, whole, count, groups, options
         assert resets == {"first_call", "prompt_changed", "window_full", "None"}
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("options", [{}, {"guidance_scale": 1.0}], ids=["branches", "tokens"])
+def test_compiled_ranks_give_what_one_plain_process_gives(loaded, whole, tmp_path, options):
+    plain = alone(loaded, **options)
+    how = {"compile": "always", "compile_cache": str(tmp_path)} | options
+    expected, session = [], plain.new_session(1)
+    for newest, prompt in ((0, "move"), (8, "move"), (11, "stop at once")):
+        inference = plain.infer(session, observation(whole, newest, prompt))
+        expected.append(inference.chunk.rows)
+    with engine_of(loaded, 2, **how) as (engine, _):
+        engine.warm_up()
+        session = engine.new_session(1)
+        for (newest, prompt), rows in zip(
+            ((0, "move"), (8, "move"), (11, "stop at once")), expected, strict=True
+        ):
+            inference = engine.infer(session, observation(whole, newest, prompt))
+            assert difference(inference.chunk.rows, rows) < TOLERANCE
+        assert engine.notices == ()
+    assert any(tmp_path.rglob("*.so"))
+
+
 def asked(*answers):
     """Answers one by one, the last one for ever."""
     left = list(answers)
