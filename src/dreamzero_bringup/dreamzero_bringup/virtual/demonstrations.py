@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 
 from dreamzero_bringup.virtual.demonstration import MAKING, Made, Order, is_made, make
@@ -32,9 +32,12 @@ class Wanted:
         seed: of the first scene and of the experts' habits.
         picture_size: (height, width) of the pictures.
         camera_hz: pictures a second of each view; 0 for the robot's control rate.
+        distinct: of each task so many scenes, done again and again with other habits of the expert;
+            0: every demonstration is of a scene of its own.
 
     Raises:
-        ValueError: no task, a negative seed, or pictures of another aspect ratio than the robot's.
+        ValueError: no task, a number below 0, or pictures of another aspect ratio than the
+            robot's.
     """
 
     robot: str
@@ -43,14 +46,16 @@ class Wanted:
     seed: int = 0
     picture_size: tuple[int, int] = (0, 0)
     camera_hz: int = 0
+    distinct: int = 0
 
     def __post_init__(self) -> None:
         """Fills in what the robot says and checks the rest."""
         robot = embodiments.get(self.robot)
         if not self.tasks:
             raise ValueError("tasks: expected at least one")
-        if self.seed < 0:
-            raise ValueError(f"seed: expected 0 or more, got {self.seed}")
+        for name in ("seed", "distinct"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: expected 0 or more, got {getattr(self, name)}")
         object.__setattr__(self, "camera_hz", self.camera_hz or robot.time_base.control_hz)
         size = self.picture_size if any(self.picture_size) else robot.native_size
         object.__setattr__(self, "picture_size", size)
@@ -75,6 +80,8 @@ def orders(wanted: Wanted, episodes: int, out: Path) -> list[Order]:
         raise ValueError(f"episodes: expected 1 to 100000, got {episodes}")
     robot = robots.get(wanted.robot)
     streams = [scenes(robot, tasks.get(n, robot), wanted.split, wanted.seed) for n in wanted.tasks]
+    if wanted.distinct:
+        streams = [cycle(list(islice(stream, wanted.distinct))) for stream in streams]
     in_turn = (scene for turn in zip(*streams, strict=True) for scene in turn)
     return [
         Order(
@@ -145,6 +152,7 @@ def _claim(out: Path, wanted: Wanted) -> None:
         known = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path}: expected JSON, got: {error}") from error
+    known = {"distinct": 0, **known}
     if known != plain:
         differ = ", ".join(
             f"{name} {known.get(name)!r}, now {plain.get(name)!r}"

@@ -41,6 +41,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--camera-hz", type=int, default=0, help="pictures a second (default: the control rate)"
     )
     parser.add_argument(
+        "--distinct", type=int, default=0, help="scenes per task, repeated (default: all differ)"
+    )
+    parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: the cores)"
     )
 
@@ -62,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         picture_size=(wide * height // width, wide),
         camera_hz=args.camera_hz,
+        distinct=args.distinct,
     )
     with progress() as tell:
         made, there = demonstrate(
