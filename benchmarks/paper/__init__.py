@@ -1,1 +1,1 @@
-"""The paper's findings in miniature: studies of arms, each arm a dataset, a training and a trial."""
+"""The paper's findings in miniature: studies of arms, each data, a training and trials of it."""

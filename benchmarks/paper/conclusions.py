@@ -78,7 +78,8 @@ def conclude(claim: Claim, measure: Measure, one: Outcomes, other: Outcomes) -> 
     Args:
         claim: about them.
         measure: what the outcomes are of.
-        one, other: of the arms that the claim names.
+        one: of the arm that the claim names first.
+        other: of the other arm.
     """
     found = contrast(one, other, claim.share if claim.kind == "keeps" else 1.0)
     if found is None:

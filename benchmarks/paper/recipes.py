@@ -16,7 +16,7 @@ Settings = tuple[tuple[str, Any], ...]
 """Names and values, in a form that can be hashed."""
 
 
-def settings(**values: Any) -> Settings:  # noqa: ANN401 - as many kinds as there are settings
+def settings(**values: Any) -> Settings:
     """Settings by name."""
     return tuple(sorted(values.items()))
 
@@ -122,7 +122,7 @@ class Trial:
         """For folders."""
         return f"{self.robot}_{self.task}_{key(self)}"
 
-    def otherwise(self, engine: Settings = (), controller: Settings = (), **changes: Any) -> Trial:  # noqa: ANN401
+    def otherwise(self, engine: Settings = (), controller: Settings = (), **changes: Any) -> Trial:
         """The same with some settings more or other."""
         return dataclasses.replace(
             self,

@@ -22,8 +22,8 @@ class Size:
     Attributes:
         model: other sizes of the preset ``tiny``, as ``NAME=NUMBER``.
         picture_width: of simulated cameras [px]; what the network sees is a canvas of 160 pixels
-            that holds two views side by side, so that more would be thrown away.
-        camera_hz: pictures a second, the rate of the network's frames: the others are not seen.
+            that holds two views side by side, so that more would be thrown away. They are drawn at
+            the rate of the network's frames, since the others are not seen.
         own_minutes: demonstrations of the robot that is tried. A minute has some ten attempts at
             ``touch``: each pair of colour and shape is asked for in about a hundred of them.
         distinct: scenes of the repetitive data, each then shown some thirty times.
@@ -46,7 +46,6 @@ class Size:
 
     model: tuple[str, ...] = ()
     picture_width: int = 160
-    camera_hz: int = 5
     own_minutes: float = 60.0
     distinct: int = 12
     new_minutes: float = 30.0

@@ -196,7 +196,7 @@ def transfer(world: World) -> Study:
     return Study(
         "transfer",
         "Videos of another robot that does what the own one was not asked for",
-        "38.3 % of task progress on unseen tasks, 55.4 % with 20 minutes of YAM's videos (Table 1).",
+        "38.3 % of task progress on unseen tasks, 55.4 % with 20 minutes of videos (Table 1).",
         "Unseen are combinations of colour and thing, not motions. Both arms go on from the same "
         "network for as many steps; videos are drawn as often as own windows.",
         arms,

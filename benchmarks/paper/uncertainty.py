@@ -8,10 +8,14 @@ and of rollouts within them:
              the sum over seeds of v_s / (n_s + 2), over S^2
     between  the variance of the S means, over S; on average it holds both parts
 
-The variance is the larger of the two: three means that agree by luck do not make it smaller than
-the rollouts allow. ``v_s`` is taken with two more rollouts, one failed and one done, so that 40 of
-40 are not certain either (as Agresti and Coull do). Degrees of freedom are Satterthwaite's for
-the two parts: from S - 1 where seeds decide to S (n - 1) where rollouts do.
+The standard error is that of the larger of the two: three means that agree by luck do not make it
+smaller than the rollouts allow. ``v_s`` is taken with two more rollouts, one failed and one done,
+so that 40 of 40 are not certain either (as Agresti and Coull do).
+
+The 95 % interval is taken of the sum of both, with Satterthwaite's degrees of freedom: from S - 1
+where seeds decide to about S n where rollouts do. A variance of three seeds is often far too small,
+and an interval of the larger alone then holds the truth in 88 % of cases; of the sum it does in 93
+to 99 %, whether seeds differ or not (a test counts).
 
 Arms are compared by the differences of the same scene under the same seed, each seed with two more
 pairs of which one is lost and one won by ``sqrt(1/2)`` (for successes, Agresti and Min's interval).
@@ -65,7 +69,11 @@ def level(outcomes: Outcomes) -> Estimate | None:
 def contrast(one: Outcomes, other: Outcomes, share: float = 1.0) -> Estimate | None:
     """Of ``one`` less ``share`` times ``other``, over scenes that both tried; None without one."""
     pairs = [
-        [value - share * other[seed][scene] for scene, value in mine.items() if scene in other[seed]]
+        [
+            value - share * other[seed][scene]
+            for scene, value in mine.items()
+            if scene in other[seed]
+        ]
         for seed, mine in one.items()
         if seed in other
     ]
@@ -82,13 +90,12 @@ def _estimate(samples: Sequence[Sequence[float]], added: tuple[float, float]) ->
     parts = [float(np.append(sample, added).var()) / (len(sample) + 2) for sample in known]
     within = sum(parts) / count**2
     between = float(np.var(means, ddof=1)) / count if count > 1 else 0.0
-    of_seeds = max(0.0, between - within)
-    variance = within + of_seeds
-    free = variance**2 / (
-        (of_seeds**2 / (count - 1) if of_seeds else 0.0)
+    both = within + between
+    free = both**2 / (
+        (between**2 / (count - 1) if between else 0.0)
         + sum((part / count**2) ** 2 / (len(x) + 1) for part, x in zip(parts, known, strict=True))
     )
-    error = math.sqrt(variance)
-    reach, mean = float(t.ppf(0.975, free)) * error, float(np.mean(means))
+    error = math.sqrt(max(within, between))
+    reach, mean = float(t.ppf(0.975, free)) * math.sqrt(both), float(np.mean(means))
     sizes = [len(sample) for sample in known]
     return Estimate(mean, error, mean - reach, mean + reach, count, sum(sizes), min(sizes))
