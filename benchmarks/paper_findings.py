@@ -41,7 +41,7 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("study", nargs="+", choices=(*NAMES, "all"), help="which")
-    parser.add_argument("--task", default="touch", help="of `dreamzero sim-tasks` (touch)")
+    parser.add_argument("--task", default="reach", help="of `dreamzero sim-tasks` (reach)")
     parser.add_argument("--robot", default="droid", help="whose policy is tried (droid)")
     parser.add_argument("--other", default="yam", help="of the videos, and the new one (yam)")
     parser.add_argument("--seeds", type=int, help="trainings per arm (3)")

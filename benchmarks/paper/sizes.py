@@ -25,7 +25,7 @@ class Size:
             that holds two views side by side, so that more would be thrown away. They are drawn at
             the rate of the network's frames, since the others are not seen.
         own_minutes: demonstrations of the robot that is tried. A minute has some ten attempts at
-            ``touch``: each pair of colour and shape is asked for in about a hundred of them.
+            ``reach``: each pair of colour and shape is asked for in about a hundred of them.
         distinct: scenes of the repetitive data, each then shown some thirty times.
         new_minutes: of a new robot, as in the paper.
         video_minutes: of another robot's videos, as in the paper.

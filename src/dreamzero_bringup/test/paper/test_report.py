@@ -11,15 +11,15 @@ from paper import plot, report
 from paper.recipes import Part, Recordings, Training, Trial
 from paper.study import Arm, Claim, Study
 
-TRAINING = Training((Part(Recordings("droid", "touch", 1.0)),), 1, 1, 1)
-TRIAL = Trial(TRAINING, "droid", "touch", 3, 0.2, 0.0, 160)
+TRAINING = Training((Part(Recordings("droid", "reach", 1.0)),), 1, 1, 1)
+TRIAL = Trial(TRAINING, "droid", "reach", 3, 0.2, 0.0, 160)
 STUDY = Study(
     *("made_up", "New against old", "New is better.", "Everything."),
     (Arm("new", TRIAL), Arm("old", TRIAL), Arm("third", TRIAL)),
     (Claim("higher", "new", "old", "seen"), Claim("higher", "new", "third", "seen")),
     ("seen", "unseen"),
 )
-SETUP = {"task": "touch", "robot": "droid", "size": {"steps": 5, "own_minutes": 1}}
+SETUP = {"task": "reach", "robot": "droid", "size": {"steps": 5, "own_minutes": 1}}
 
 
 def rollouts(share, seeds=3, count=40, split="seen"):

@@ -14,7 +14,7 @@ from paper.study import Arm, Claim, Study, cells
 from paper.work import Work
 from paper_findings import NAMES
 
-WORLD = World("touch", "droid", "yam", Size())
+WORLD = World("reach", "droid", "yam", Size())
 EVERY = studies(WORLD)
 
 
@@ -69,9 +69,9 @@ def test_a_seed_of_everything_comes_before_the_next():
 
 
 def test_keys_follow_what_is_said():
-    recordings = Recordings("droid", "touch", 60.0)
+    recordings = Recordings("droid", "reach", 60.0)
     training = Training((Part(recordings),), 10, 2, 4)
-    assert key(training) == key(Training((Part(Recordings("droid", "touch", 60.0)),), 10, 2, 4))
+    assert key(training) == key(Training((Part(Recordings("droid", "reach", 60.0)),), 10, 2, 4))
     assert key(training) != key(replace(training, steps=11))
     assert training.name != replace(training, after=training).name
     assert [one.steps for one in replace(training, steps=5, after=training).chain] == [10, 5]
