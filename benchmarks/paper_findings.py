@@ -55,9 +55,8 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true", help="say what there is to do, and stop")
     parser.add_argument("--report", action="store_true", help="write pages of what is there alone")
     args = parser.parse_args()
-    changes = [
-        f"{name}={getattr(args, name)}" for name in ("seeds", "rollouts") if getattr(args, name)
-    ]
+    given = {name: getattr(args, name) for name in ("seeds", "rollouts")}
+    changes = [f"{name}={value}" for name, value in given.items() if value is not None]
     try:
         size = Size().changed([*args.set, *changes])
         world = World(args.task, args.robot, args.other, size)
