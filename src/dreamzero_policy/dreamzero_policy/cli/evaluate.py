@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
     options = {}
     if args.engine:
-        from dreamzero_policy.inference.options import EngineOptions
+        from dreamzero_policy.acceleration.options import EngineOptions
 
         options = _settings("--engine", args.engine, EngineOptions)
     specs = [parse(text, options, args.device) for text in args.policy]
