@@ -1,6 +1,6 @@
 """How large the studies are: every number that costs time, once.
 
-The default is what two CPU cores do in about three days for all studies together, and it is as
+The default is what two CPU cores do in two to three days for all studies together, and it is as
 large as that on purpose: under 40 rollouts and three seeds a difference of 20 points cannot be
 told from luck, and a network that has seen its windows fewer than some ten times does no task, so
 that all arms of a study would stand at nothing.
