@@ -1,9 +1,9 @@
 """How large the studies are: every number that costs time, once.
 
-The default is what two CPU cores do in two to three days for all studies together, and it is as
-large as that on purpose: under 40 rollouts and three seeds a difference of 20 points cannot be
-told from luck, and a network that has seen its windows fewer than some ten times does no task, so
-that all arms of a study would stand at nothing.
+The default takes two CPU cores two to three days for all studies together. It is as large as that
+on purpose: with fewer than three seeds of 40 rollouts a difference of 20 points cannot be told from
+luck. An hour of demonstrations has some six thousand windows, of which a whole training shows each
+about ten times.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class EngineOptions:
         refresh: what a block leaves in the context when it ends: the frames that were ``observed``,
             or those that were ``predicted`` when it began, as a video generator would. Then only
             block boundaries are answered, since between two of them only observed frames are known;
-            a block that was not predicted is entered as observed. For comparison: it is worse.
+            a block that was not predicted is entered as observed. For comparison only.
         restart: how a full window begins anew: ``cold`` from its newest frame as the reference, or
             ``warm`` with the last real frames in front of it.
         warm_blocks: blocks that a warm window begins with.
