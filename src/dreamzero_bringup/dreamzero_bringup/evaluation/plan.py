@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
+
+from dreamzero_policy.control.settings import ControllerSettings
 
 SETTINGS, ROWS = "evaluation.json", "rollouts.jsonl"
+_SINCE: dict[str, Any] = {"controller": {}}
+"""What settings were before they could be chosen."""
+
 FIRST_SEED = 100_000
 """Of the first scene: demonstrations count from 0, so no scene of theirs is tried again."""
 
@@ -28,6 +34,7 @@ class Wanted:
         replan_frames: canvases from one call to the next.
         time_limit_s: of an attempt [s]; 0 for the task's own.
         picture_width: of the simulated cameras [px]; 0 for their own.
+        controller: settings of the controller by name that are not its defaults, in virtual time.
 
     Raises:
         ValueError: nothing to do, or a number that makes no sense.
@@ -43,6 +50,7 @@ class Wanted:
     replan_frames: int = 3
     time_limit_s: float = 0.0
     picture_width: int = 0
+    controller: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -57,6 +65,22 @@ class Wanted:
             raise ValueError(f"first seed: expected 0 or more, got {self.first_seed}")
         if self.through not in ("virtual", "nodes"):
             raise ValueError(f"through: expected virtual or nodes, got {self.through!r}")
+        if self.controller and self.through != "virtual":
+            raise ValueError("controller settings: expected none through nodes: edit their files")
+        self.controller_settings  # noqa: B018 - what is wrong shows now
+
+    @property
+    def controller_settings(self) -> ControllerSettings:
+        """All settings of the controller.
+
+        Raises:
+            ValueError: an unknown name, or a value that makes no sense.
+        """
+        known = [each.name for each in fields(ControllerSettings)]
+        for name in self.controller:
+            if name not in known:
+                raise ValueError(f"controller: expected one of {known}, got {name!r}")
+        return ControllerSettings(**self.controller)
 
 
 @dataclass(frozen=True)
@@ -159,7 +183,7 @@ class Store:
     ) -> None:
         self.folder = folder
         self.policies = self._claim(wanted, policies, sources)
-        self.rows = list(_read(folder / ROWS))
+        self.rows = list(read_rows(folder / ROWS))
 
     def missing(self, wanted: Iterable[Try]) -> list[Try]:
         """Attempts of which there is no row."""
@@ -194,7 +218,7 @@ class Store:
                 ) from error
             free = {"tasks", "splits", "rollouts"}
             for name, value in plain.items():
-                if name not in free and before.get(name) != value:
+                if name not in free and before.get(name, _SINCE.get(name)) != value:
                     raise ValueError(
                         f"{self.folder} holds an evaluation with {name} {before.get(name)!r}, now "
                         f"{value!r}: take another folder"
@@ -216,7 +240,7 @@ class Store:
         return policies
 
 
-def _read(path: Path) -> Iterable[Row]:
+def read_rows(path: Path) -> Iterable[Row]:
     """Whole rows of a file; a last one that was cut off is left out, and taken away.
 
     Raises:

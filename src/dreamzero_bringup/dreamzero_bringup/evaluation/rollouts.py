@@ -59,6 +59,7 @@ def attempt(job: Job) -> Row:
         one.seed,
         one.choice,
         start_ns=(1 + one.seed % 1000) * NS_PER_S,
+        settings=wanted.controller_settings,
         picture_size=(wide * height // width, wide) if wide else None,
     )
     settings = LoopSettings(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 
 from dreamzero_bringup.virtual.demonstration import MAKING, Made, Order, is_made, make
@@ -34,10 +34,12 @@ class Wanted:
         picture_size: (height, width) of the pictures.
         camera_hz: pictures a second of each view; 0 for the robot's control rate.
         instructions: in an episode, one after another in the same scene.
+        distinct: of each task so many scenes, done again and again with other habits of the expert;
+            0: every demonstration is of a scene of its own.
 
     Raises:
-        ValueError: no task, a negative seed, no instruction, or pictures of another aspect ratio
-            than the robot's.
+        ValueError: no task, a number below 0, no instruction, or pictures of another aspect ratio than the
+            robot's.
     """
 
     robot: str
@@ -47,14 +49,16 @@ class Wanted:
     picture_size: tuple[int, int] = (0, 0)
     camera_hz: int = 0
     instructions: int = 1
+    distinct: int = 0
 
     def __post_init__(self) -> None:
         """Fills in what the robot says and checks the rest."""
         robot = embodiments.get(self.robot)
         if not self.tasks:
             raise ValueError("tasks: expected at least one")
-        if self.seed < 0:
-            raise ValueError(f"seed: expected 0 or more, got {self.seed}")
+        for name in ("seed", "distinct"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: expected 0 or more, got {getattr(self, name)}")
         if not 1 <= self.instructions <= _MOST_INSTRUCTIONS:
             raise ValueError(
                 f"instructions: expected 1 to {_MOST_INSTRUCTIONS}, got {self.instructions}"
@@ -90,6 +94,8 @@ def orders(wanted: Wanted, episodes: int, out: Path) -> list[Order]:
             f"asked for, got {wanted.instructions}"
         )
     streams = [scenes(robot, tasks.get(n, robot), wanted.split, wanted.seed) for n in wanted.tasks]
+    if wanted.distinct:
+        streams = [cycle(list(islice(stream, wanted.distinct))) for stream in streams]
     in_turn = (scene for turn in zip(*streams, strict=True) for scene in turn)
     return [
         Order(
@@ -163,7 +169,7 @@ def _claim(out: Path, wanted: Wanted) -> None:
         known = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path}: expected JSON, got: {error}") from error
-    known = {"instructions": 1, **known}
+    known = {"distinct": 0, "instructions": 1, **known}
     if known != plain:
         differ = ", ".join(
             f"{name} {known.get(name)!r}, now {plain.get(name)!r}"

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -95,6 +96,10 @@ def test_another_evaluation_is_not_mixed_in(evaluated, tmp_path):
     other = Wanted(**{**WANTED.__dict__, "latency_s": 0.5})
     with pytest.raises(ValueError, match=r"latency_s 0\.2, now 0\.5: take another folder"):
         evaluate(other, [parse("hold")], folder)
+    other = replace(WANTED, controller={"seam": "temporal_ensemble"})
+    assert other.controller_settings.seam == "temporal_ensemble"
+    with pytest.raises(ValueError, match=r"controller \{\}, now \{'seam': 'temporal_ensemble'\}"):
+        evaluate(other, [parse("hold")], folder)
     with pytest.raises(ValueError, match="holds another policy 'hold'"):
         evaluate(WANTED, [parse("hold=expert")], folder)
     (tmp_path / "mine.txt").write_text("mine")
@@ -118,6 +123,8 @@ def test_another_evaluation_is_not_mixed_in(evaluated, tmp_path):
         (["--policy", "a/b=", "--tasks", "push"], "there is no such folder"),
         (["--policy", "hold", "--tasks", "push", "--engine", "speed=9"], "expected NAME=VALUE"),
         (["--policy", "hold", "--tasks", "push", "--through", "air"], "expected virtual or nodes"),
+        (["--policy", "hold", "--tasks", "push", "--controller", "seam=glue"], "seam: expected"),
+        (["--policy", "hold", "--tasks", "push", "--controller", "x=1"], "--controller: expected"),
     ],
 )
 def test_bad_input_is_named(arguments, message, tmp_path, capsys):

@@ -158,6 +158,10 @@ def test_orders_take_turns_and_begin_alike(tmp_path):
     assert len({order.name for order in more}) == 5
     assert not any(order.unseen for order in more)
     assert more[0].camera_hz == 30
+    few = orders(replace(wanted, distinct=2), 9, tmp_path)
+    assert few[:4] == more[:4]
+    assert [(order.task, order.seed) for order in few[4:8]] == [(o.task, o.seed) for o in few[:4]]
+    assert len({order.expert_seed for order in few}) == len({o.name for o in few}) == 9
     held = orders(replace(wanted, split="unseen"), 3, tmp_path)
     assert all(order.unseen for order in held)
 
@@ -168,6 +172,7 @@ def test_orders_take_turns_and_begin_alike(tmp_path):
         ({"robot": "ur5"}, "unknown robot 'ur5'"),
         ({"tasks": ()}, "tasks: expected at least one"),
         ({"seed": -1}, "seed: expected 0 or more"),
+        ({"distinct": -1}, "distinct: expected 0 or more"),
         ({"picture_size": (80, 80)}, "expected 320x180 or the same aspect ratio, got 80x80"),
     ],
 )

@@ -15,6 +15,7 @@ from dreamzero_policy.sampling.step_cache import GRID
 
 Restart = Literal["cold", "warm"]
 Compile = Literal["auto", "always", "never"]
+Refresh = Literal["observed", "predicted"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class EngineOptions:
             positions that it never saw.
         canvases_per_frame: canvases that come in the time of one frame of the model: calls are as
             far apart as canvases at least.
+        refresh: what a block leaves in the context when it ends: the frames that were ``observed``,
+            or those that were ``predicted`` when it began, as a video generator would. Then only
+            block boundaries are answered, since between two of them only observed frames are known;
+            a block that was not predicted is entered as observed. For comparison only.
         restart: how a full window begins anew: ``cold`` from its newest frame as the reference, or
             ``warm`` with the last real frames in front of it.
         warm_blocks: blocks that a warm window begins with.
@@ -68,6 +73,7 @@ class EngineOptions:
     literal: bool = False
     window_blocks: int | None = None
     canvases_per_frame: int = 1
+    refresh: Refresh = "observed"
     restart: Restart = "cold"
     warm_blocks: int = 1
     seed: int = 1140
@@ -88,6 +94,7 @@ class EngineOptions:
             raise ValueError(f"guidance_scale: expected a number, got {self.guidance_scale}")
         for name, choices in (
             ("predicted_video", PredictedVideo),
+            ("refresh", Refresh),
             ("restart", Restart),
             ("prefix_decay", Decay),
             ("precision", Precision),
@@ -98,6 +105,8 @@ class EngineOptions:
                 raise ValueError(
                     f"{name}: expected one of {get_args(choices)}, got {getattr(self, name)!r}"
                 )
+        if self.refresh == "predicted" and self.predicted_video == "none":
+            raise ValueError("refresh: predicted frames need a predicted_video, got none")
         if self.literal and self.compile == "always":
             raise ValueError(
                 "compile: expected auto or never for the literal slow twin, got always"

@@ -36,6 +36,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--idle-seconds", type=float, default=1.0, help="a pause to leave out")
     parser.add_argument("--max-age", type=float, default=0.2, help="of a message at a row [s]")
     parser.add_argument("--only-successful", action="store_true", help="reject every other outcome")
+    parser.add_argument(
+        "--still-views", nargs="+", default=[], metavar="VIEW", help="that may show one picture "
+        "while the robot moves: a simulated wrist of an arm that rests",
+    )  # fmt: skip
     parser.add_argument("--crf", type=int, default=23, help="video quality, lower is better")
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: the cores)"
@@ -60,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
         instruction=args.instruction,
         **({"outcomes": ("success",)} if args.only_successful else {}),
         crf=args.crf,
+        still_views=tuple(args.still_views),
     )
     with progress() as tell:
         done = convert(

@@ -45,6 +45,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--instructions", type=int, default=1, help="one after another in an episode (default: 1)"
     )
     parser.add_argument(
+        "--distinct", type=int, default=0, help="scenes per task, repeated (default: all differ)"
+    )
+    parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: the cores)"
     )
 
@@ -67,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         picture_size=(wide * height // width, wide),
         camera_hz=args.camera_hz,
         instructions=args.instructions,
+        distinct=args.distinct,
     )
     with progress() as tell:
         made, there = demonstrate(

@@ -53,6 +53,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     closed.add_argument(
         "--replan-frames", type=int, default=3, help="canvases between two calls (default: 3)"
     )
+    closed.add_argument(
+        "--controller", action="append", default=[], metavar="NAME=VALUE",
+        help="ControllerSettings in virtual time, e.g. seam=temporal_ensemble",
+    )  # fmt: skip
     closed.add_argument("--time-limit", type=float, default=0.0, help="[s] (default: the task's)")
     closed.add_argument("--first-seed", type=int, default=100_000, help="of the scenes")
     closed.add_argument("--picture-width", type=int, default=0, help="of simulated cameras")
@@ -71,7 +75,11 @@ def run(args: argparse.Namespace) -> int:
     """Scores; 0 if everything that was asked for is there."""
     from dreamzero_bringup.evaluation.specs import parse
 
-    options = _engine(args.engine)
+    options = {}
+    if args.engine:
+        from dreamzero_policy.acceleration.options import EngineOptions
+
+        options = _settings("--engine", args.engine, EngineOptions)
     specs = [parse(text, options, args.device) for text in args.policy]
     if args.dataset is not None:
         if args.tasks:
@@ -86,6 +94,7 @@ def _closed_loop(args: argparse.Namespace, specs: list) -> int:
     from dreamzero_bringup.evaluation.plan import Wanted
     from dreamzero_bringup.evaluation.run import evaluate
     from dreamzero_bringup.evaluation.table import HEADS, lines
+    from dreamzero_policy.control.settings import ControllerSettings
     from dreamzero_policy.conversion.progress import progress
 
     wanted = Wanted(
@@ -99,6 +108,7 @@ def _closed_loop(args: argparse.Namespace, specs: list) -> int:
         replan_frames=args.replan_frames,
         time_limit_s=args.time_limit,
         picture_width=args.picture_width,
+        controller=_settings("--controller", args.controller, ControllerSettings),
     )
     with progress() as tell:
         found, page = evaluate(
@@ -160,24 +170,25 @@ def _show(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> No
     (console if console.is_terminal else Console(width=160)).print(table)
 
 
-def _engine(texts: list[str]) -> dict[str, Any]:
-    """Options of the engine of ``name=value`` texts.
+def _settings(option: str, texts: list[str], kind: type) -> dict[str, Any]:
+    """Settings of ``name=value`` texts.
+
+    Args:
+        option: that they were given to.
+        texts: as they were given.
+        kind: a dataclass that has such settings.
 
     Raises:
         ValueError: a text of another form, or an unknown name.
     """
-    if not texts:
-        return {}
     import yaml
 
-    from dreamzero_policy.acceleration.options import EngineOptions
-
-    known = [field.name for field in fields(EngineOptions)]
+    known = [field.name for field in fields(kind)]
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or name not in known:
-            raise ValueError(f"--engine: expected NAME=VALUE with one of {known}, got {text!r}")
+            raise ValueError(f"{option}: expected NAME=VALUE with one of {known}, got {text!r}")
         found[name] = yaml.safe_load(value)
     return found
 

@@ -54,6 +54,7 @@ def frozen_faults(
     streams: Mapping[str, tuple[Stream, Sequence[tuple[int, int]]]],
     instants_ns: Int,
     states: Float,
+    still: Iterable[str] = (),
 ) -> dict[int, str]:
     """Rows in which a view showed one picture while the robot moved, by the live nodes' rule.
 
@@ -65,8 +66,12 @@ def frozen_faults(
         streams: by view its stream, and the (stamp, index) of the pictures that count.
         instants_ns: [N] rows.
         states: [N, S], NaN where there is none.
+        still: views that may stand still.
+
+    Raises:
+        ValueError: ``still`` names a view that the robot has not.
     """
-    watch = PictureWatch(robot, _FROZEN_AFTER_NS, _FROZEN_MOTION)
+    watch = PictureWatch(robot, _FROZEN_AFTER_NS, _FROZEN_MOTION, still)
     found: dict[int, str] = {}
     moves = ((int(instants_ns[k]), 0, k, "", 0) for k in range(len(instants_ns)))
     shows = (

@@ -94,10 +94,13 @@ def convert(
 
     Raises:
         ForeignFolderError: ``out`` holds something else.
-        ValueError: no recordings, an unknown robot, a folder that cannot be written to.
+        ValueError: no recordings, an unknown robot or view, a folder that cannot be written to.
         DiskFullError: what is done is kept.
     """
     robot = settings.embodiment
+    views = [view.name for view in robot.views]
+    if unknown := sorted(set(settings.still_views) - set(views)):
+        raise ValueError(f"still views: {robot.name} has {', '.join(views)}, got {unknown}")
     found = recordings(sources)
     out = out.expanduser().resolve()
     refuse_foreign(out, settings)

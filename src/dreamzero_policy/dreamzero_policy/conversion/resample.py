@@ -116,7 +116,7 @@ def resample(episode: Episode, settings: ConversionSettings) -> Rows:
         name: (streams[name], list(zip(s.stamps_ns.tolist(), s.values, strict=True)))
         for name, s in views.items()
     }
-    faults.append(frozen_faults(robot, shown, instants_ns, states))
+    faults.append(frozen_faults(robot, shown, instants_ns, states, settings.still_views))
     instructions = tuple(
         (episode.instruction_at(int(instant)) or settings.instruction).strip()
         for instant in instants_ns

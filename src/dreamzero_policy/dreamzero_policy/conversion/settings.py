@@ -34,6 +34,8 @@ class ConversionSettings:
         outcomes: of which episodes; those of another outcome are rejected. ``interrupted`` ones
             were cut off and recovered: what they have is whole.
         crf: quality of the video, lower is better.
+        still_views: views that may show one picture while the robot moves, as of the wrist of an
+            arm that rests where the camera has no noise: in simulation.
 
     Raises:
         ValueError: a value that makes no sense.
@@ -49,6 +51,7 @@ class ConversionSettings:
     instruction: str = ""
     outcomes: tuple[str, ...] = ("success", "partial", "unknown", "failure", "interrupted")
     crf: int = 23
+    still_views: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -78,4 +81,6 @@ class ConversionSettings:
         """Of everything that decides what a recording becomes, whatever the dataset's format."""
         values = {**asdict(self), "version": VERSION, "layout": repr(self.embodiment)}
         del values["format"], values["robot"]
+        if not self.still_views:  # what was converted before there was a choice stays as it is
+            del values["still_views"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -39,6 +39,7 @@ class Contexts:
         network: the same model's transformer, as it is run.
         new_window: makes an empty window.
         blocks: blocks in a window.
+        predicted: whether a block that ended leaves what was predicted of it, where it was.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class Contexts:
         network: Network,
         new_window: Callable[[], Window],
         blocks: int,
+        *,
+        predicted: bool = False,
     ) -> None:
         self._model, self._network, self._new_window = model, network, new_window
-        self._blocks = blocks
+        self._blocks, self._predicted = blocks, predicted
         frames = 1 + blocks * model.config.num_frame_per_block * TEMPORAL_STRIDE
         self._num_frames = max(model.config.num_frames, frames)
         self._free: list[Window] = []
@@ -98,9 +101,14 @@ class Contexts:
             commits = self._restart_session(session, plan, observation, texts, stages)
         for positions in commits:
             before = session.window.latents[-1][:, :, -1:]
-            latents = self._refresh(session, session.window, canvases, stamps, positions, stages)
-            if session.expected is not None and session.expected[0] == stamps[positions[0]]:
-                gone = divergence(session.expected[1], latents, before)
+            begun = session.expected is not None and session.expected[0] == stamps[positions[0]]
+            expected = session.expected[1] if begun else None
+            latents = self._refresh(
+                *(session, session.window, canvases, stamps, positions, stages),
+                instead=expected if self._predicted else None,
+            )
+            if expected is not None:
+                gone = divergence(expected, latents, before)
         if commits or plan.reset is not None:
             session.expected = None
         return gone
@@ -232,8 +240,9 @@ class Contexts:
         stamps: Sequence[int],
         positions: Sequence[int],
         stages: Stages,
+        instead: Tensor | None = None,
     ) -> Tensor:
-        """A block of real frames behind what a window holds; their latents."""
+        """A block of real frames, or other latents, behind what a window holds; their latents."""
         clip = canvases[list(positions)]
         with stages("encode"):
             if self._network.packs:
@@ -241,7 +250,7 @@ class Contexts:
             else:
                 latents = self._model.encode_frames(torch.tensor(clip))
         with stages("refresh"):
-            window.refresh(latents)
+            window.refresh(latents if instead is None else instead.to(latents.dtype))
         return latents
 
     @contextmanager

@@ -127,7 +127,10 @@ class Engine:
             lead = ranks.join(network, self._blocks)
             self._network, new_window = lead.network, lead.window
         self._warm_blocks = options.warm_blocks if options.restart == "warm" else 0
-        self._contexts = Contexts(loaded.model, self._network, new_window, self._blocks)
+        self._predicts = options.refresh == "predicted"
+        self._contexts = Contexts(
+            loaded.model, self._network, new_window, self._blocks, predicted=self._predicts
+        )
         self._negative: Side | None = None
         self._drawn: dict[int, tuple[Tensor, Tensor]] = {}
         self._decoder = threading.Lock()  # its causal memory belongs to one clip at a time
@@ -164,6 +167,7 @@ class Engine:
             blocks_per_window=self._blocks,
             warm_blocks=self._warm_blocks,
             canvases_per_frame=self.options.canvases_per_frame,
+            boundaries_only=self._predicts,
         )
 
     def warm_up(self) -> None:
@@ -178,7 +182,9 @@ class Engine:
         if self._compiles:
             with self._answering(), self._streams.call():
                 self._warm_up_forwards(whole)
-        for newest in (0, 1, self.time_base.frames_per_chunk, frames - 1):
+        between = () if self._predicts else (1,)
+        ends = () if self._predicts else (frames - 1,)
+        for newest in (0, *between, self.time_base.frames_per_chunk, *ends):
             seen = slice(0, newest + 1)
             observation = Observation(
                 whole.canvases[seen], whole.stamps_ns[seen], whole.state, whole.prompt
@@ -237,6 +243,8 @@ class Engine:
         self._check(observation)
         state = self._vectors.state(observation.state)
         plan = session.plan(observation)
+        if self._predicts and plan.lookahead is not None:
+            raise ValueError("refresh=predicted: expected an observation at a block boundary")
         prior = self._prior(session, plan, observation)
         held = prior if isinstance(prior, Continuation) else None
         prefix = self._prefix(held, observation.state) if held else None

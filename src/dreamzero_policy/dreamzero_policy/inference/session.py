@@ -99,6 +99,7 @@ class Session:
         blocks_per_window: blocks in a window, M_c.
         warm_blocks: blocks that a full window restarts with; 0: it restarts cold.
         canvases_per_frame: canvases that come in the time of one.
+        boundaries_only: whether nothing is due between two boundaries.
 
     Attributes:
         boundary_ns: instant of the newest boundary in the context; None before the first call.
@@ -129,6 +130,7 @@ class Session:
         blocks_per_window: int,
         warm_blocks: int = 0,
         canvases_per_frame: int = 1,
+        boundaries_only: bool = False,
     ) -> None:
         if not 0 <= warm_blocks < max(blocks_per_window, 1):
             raise ValueError(
@@ -159,6 +161,7 @@ class Session:
         self._stride = canvases_per_frame
         self._chunk = frames_per_chunk * canvases_per_frame  # in canvases
         self._capacity, self._warm = blocks_per_window, warm_blocks
+        self._boundaries_only = boundaries_only
         self._requested: ResetReason | None = None
 
     def request_reset(self, reason: ResetReason = ResetReason.REQUESTED) -> None:
@@ -297,7 +300,8 @@ class Session:
         """Whether a caller that replans every ``replan_frames`` canvases should act on this one.
 
         Canvases are counted from the newest boundary: multiples are due, boundaries always, and
-        whatever restarts the window. One that was passed over makes the next one due.
+        whatever restarts the window. One that was passed over makes the next one due, or the next
+        boundary in a session of boundaries only.
 
         Args:
             observation: the newest.
@@ -313,6 +317,8 @@ class Session:
         newest, last = self._index(observation.newest_ns), self._index(self.newest_ns)
         if newest is None or last is None or newest < last:
             return True
+        if self._boundaries_only:
+            return newest > 0 and newest % self._chunk == 0
         return newest // self._chunk > 0 or newest // replan_frames > last // replan_frames
 
     def next_due_ns(self, replan_frames: int) -> int | None:
@@ -323,6 +329,8 @@ class Session:
         """
         if self.boundary_ns is None or self.newest_ns is None:
             return None
+        if self._boundaries_only:
+            replan_frames = self._chunk
         last = round((self.newest_ns - self.boundary_ns) * self._stride / self._frame_ns)
         following = (last // replan_frames + 1) * replan_frames
         ahead = min(following, self._chunk) * self._frame_ns / self._stride

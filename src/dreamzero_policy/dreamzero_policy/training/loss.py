@@ -20,7 +20,14 @@ from torch import Tensor
 LEVELS = 1000
 """Entries of the table."""
 
-NoiseMode = Literal["standard", "high_noise", "decoupled"]
+NoiseMode = Literal["standard", "high_noise", "decoupled", "no_video"]
+
+_ALL_NOISE = 10
+"""Of the table's first levels, which differ by less than 2 of 1000 timesteps from pure noise."""
+
+VIDEO_LEFT = {"decoupled": 0.8, "no_video": 0.999}
+"""Noise level at which the video of a model that was trained in a mode stops being denoised: the
+reference's where it learned little below, nearly all where it learned nothing; 0 otherwise."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,8 @@ def draw_levels(
 
     Args:
         mode: ``standard`` draws evenly; ``high_noise`` biased towards noise; ``decoupled`` draws
-            video biased and every action evenly, by itself.
+            video biased and every action evenly, by itself; ``no_video`` draws actions evenly and
+            leaves the video pure noise, so that nothing of what comes can be read off it.
         frames: F.
         block_frames: K.
         block_actions: n_a.
@@ -140,6 +148,10 @@ def draw_levels(
     actions = None
     if mode == "standard":
         video = torch.from_numpy(rng.integers(0, LEVELS, (1, frames)))
+    elif mode == "no_video":
+        video = torch.from_numpy(rng.integers(0, _ALL_NOISE, (1, frames)))
+        blocks = torch.from_numpy(rng.integers(0, LEVELS, (1, (frames - 1) // block_frames)))
+        actions = blocks.repeat_interleave(block_actions, dim=1)
     else:
         video = indices_of_ratios(torch.from_numpy(rng.beta(alpha, beta, (1, frames))))
     if mode == "decoupled":

@@ -29,7 +29,13 @@ class Predicted(NamedTuple):
 
 @torch.no_grad()
 def predict(
-    network: CausalDiT, table: NoiseTable, batch: Batch, steps: int, seed: int = 0
+    network: CausalDiT,
+    table: NoiseTable,
+    batch: Batch,
+    steps: int,
+    seed: int = 0,
+    *,
+    video_too: bool = True,
 ) -> Predicted:
     """Denoises all chunks of windows at once, in straight steps from noise to clean.
 
@@ -39,6 +45,7 @@ def predict(
         batch: the windows, on its device.
         steps: how many evaluations.
         seed: of the noise.
+        video_too: whether the video is denoised; without, it stays noise.
     """
     rng = np.random.default_rng(seed)
 
@@ -51,10 +58,11 @@ def predict(
     frames, rows = batch.latents.shape[2], batch.actions.shape[1]
     for now, after in pairwise(levels):
         tau = torch.full((len(batch), 1), LEVELS * now, device=video.device)
+        video_tau = tau if video_too else torch.full_like(tau, LEVELS)
         v, u = network.forward_train(
             video,
             batch.latents,
-            tau.expand(-1, frames),
+            video_tau.expand(-1, frames),
             actions,
             tau.expand(-1, rows),
             batch.states,
@@ -62,7 +70,9 @@ def predict(
             batch.text,
             batch.clip,
         )
-        video, actions = video + (after - now) * v.float(), actions + (after - now) * u.float()
+        actions = actions + (after - now) * u.float()
+        if video_too:
+            video = video + (after - now) * v.float()
     return Predicted(torch.cat([batch.latents[:, :, :1], video[:, :, 1:]], dim=2), actions)
 
 

@@ -35,6 +35,7 @@ from dreamzero_policy.training.config import TrainConfig
 from dreamzero_policy.training.export import export
 from dreamzero_policy.training.learner import Figures, Learner
 from dreamzero_policy.training.loader import Loader
+from dreamzero_policy.training.loss import VIDEO_LEFT
 from dreamzero_policy.training.material import (
     Material,
     Tell,
@@ -265,7 +266,11 @@ def _tracker(run: Run, world: World, step: int) -> Tracker | None:
 
 
 def _export(run: Run, start: Start, material: Material, learner: Learner, world: World) -> Path:
-    """The checkpoint of the finished run."""
+    """The checkpoint of the finished run; it says how far its video is to be denoised."""
+    left = VIDEO_LEFT.get(run.config.noise)
+    start = dataclasses.replace(
+        start, config=dataclasses.replace(start.config, final_video_sigma=left)
+    )
     path, dtype = run.folder / "checkpoint", torch.bfloat16
     if run.config.precision == "float32":
         dtype = torch.float32

@@ -92,7 +92,10 @@ class Watcher:
         """A window that is predicted."""
         corpus, table = self._shown, learner.table
         batch = _window(corpus, 0).to(self._world.device)
-        predicted = predict(learner.network, table, batch, self._config.panel_steps)
+        predicted = predict(
+            *(learner.network, table, batch, self._config.panel_steps),
+            video_too=self._config.noise != "no_video",
+        )
         yield "prediction", errors(self._model, batch, predicted)
         if self._vae is not None:
             yield "video", self._strip(batch.latents, predicted)

@@ -45,6 +45,12 @@ def done(bags, settings, tmp_path_factory):
     return convert([bags], out, settings), out
 
 
+def test_a_view_that_the_robot_has_not_is_named(bags, settings, tmp_path):
+    with pytest.raises(ValueError, match=r"still views: droid has exterior_1, .* got \['left'\]"):
+        convert([bags], tmp_path / "x", replace(settings, still_views=("left", "wrist")))
+    assert not (tmp_path / "x").exists()
+
+
 def test_every_recording_is_in_the_dataset(done):
     outcome, out = done
     assert not outcome.bugs

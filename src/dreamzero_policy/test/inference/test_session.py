@@ -462,6 +462,40 @@ def test_a_block_that_ended_is_compared_with_what_was_predicted(fake):
     assert run(fake, engine, session, 32)[0].divergence is None  # a restart compares nothing
 
 
+def test_predicted_frames_stand_in_the_context_where_that_is_asked_for(fake):
+    engine = fake.engine(refresh="predicted")
+    session = engine.new_session(1)
+    first, seen = run(fake, engine, session, 0)
+    assert seen == [0]
+    second, seen = run(fake, engine, session, 8)
+    predicted = first.latents.mean(dim=(1, 3, 4))[0].int().tolist()
+    assert seen == [0, *predicted] != [0, 4, 8]
+    observed = torch.tensor([4.0, 8.0]).reshape(1, 1, 2, 1, 1)
+    size = observed.square().mean().sqrt()
+    expected = (first.latents - observed).square().mean().sqrt() / size
+    assert second.divergence[0] == pytest.approx(expected.item())
+    # Of the block that began at 16 nothing was predicted, as no call came: it is as observed.
+    _, seen = run(fake, engine, session, 24)
+    assert seen == [0, *predicted, *second.latents.mean(dim=(1, 3, 4))[0].int().tolist(), 20, 24]
+    with pytest.raises(ValueError, match="at a block boundary"):
+        engine.infer(session, fake.observe(frames_before(27)))
+    _, seen = run(fake, engine, session, 32)
+    assert seen == [32]  # a full window restarts from what is seen
+
+
+def test_with_predicted_frames_only_boundaries_are_due(fake):
+    engine = fake.engine(refresh="predicted")
+    session = engine.new_session(1)
+    assert session.due(fake.observe([0]), 3)
+    run(fake, engine, session, 0)
+    acted = [n for n in range(1, 18) if session.due(fake.observe(frames_before(n)), 3)]
+    assert acted == [8, 16]
+    assert session.next_due_ns(3) == fake.start_ns + 8 * fake.robot.time_base.frame_ns
+    engine.warm_up()
+    with pytest.raises(ValueError, match="refresh: predicted frames need"):
+        fake.engine(refresh="predicted", predicted_video="none")
+
+
 def test_what_restarts_is_due_at_once(fake):
     session = Session(0, fake.robot.time_base.frame_ns, CHUNK, 4)
     first = fake.observe([20])

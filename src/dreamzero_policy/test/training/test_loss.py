@@ -82,6 +82,16 @@ def test_masked_columns_and_unreal_actions_do_not_count():
     assert float(losses.total) == float(losses.actions)
 
 
+def test_without_video_the_video_is_noise_and_actions_are_not():
+    rng = np.random.default_rng(0)
+    drawn = [draw_levels("no_video", 9, 2, 24, rng) for _ in range(256)]
+    levels = Levels(*(torch.cat(parts) for parts in zip(*drawn)))
+    assert float(NoiseTable.make().sigmas[levels.video].min()) > 0.998
+    blocks = levels.actions.reshape(256, 4, 24)
+    assert torch.equal(blocks, blocks[:, :, :1].expand(-1, -1, 24))  # a block shares its level
+    assert 470 < float(blocks.double().mean()) < 530
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

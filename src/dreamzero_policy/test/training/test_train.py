@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -134,6 +135,20 @@ def test_no_space_for_a_state_leaves_the_last_good_one(run_of, monkeypatch):
     assert train(run).steps == 6
 
 
+@pytest.mark.parametrize(("noise", "left"), [("decoupled", 0.8), ("no_video", 0.999)])
+def test_a_checkpoint_says_how_far_its_video_is_denoised(run_of, log_of, droid, noise, left):
+    run = run_of(steps=2, noise=noise, video_weight=0.0, held_out=0.4, panels_every=2)
+    loaded = load(train(run).checkpoint, droid)
+    assert loaded.config.final_video_sigma == left
+    engine = Engine(loaded, loaded.embodiment, EngineOptions(guidance_scale=1.0, evaluations=4))
+    steps = engine._video_schedule.timesteps
+    assert min(steps) >= 1000 * left
+    assert (set(steps) == {999}) == (noise == "no_video")  # as in its training
+    assert np.isfinite(engine.infer(engine.new_session(0), droid.example()).chunk.rows).all()
+    drawn = [line["action_rms"] for line in log_of(run) if "action_rms" in line]
+    assert all(np.isfinite(drawn))
+
+
 def test_a_loss_that_is_no_number_stops_before_the_step(run_of, monkeypatch):
     from dreamzero_policy.training import learner
 
@@ -184,7 +199,8 @@ def test_adapters_train_on_a_checkpoint_and_a_mixture_with_video_alone(run_of, d
     assert "action_head.model.state_encoder.layer1.W" in changed
     assert "action_head.model.patch_embedding.weight" not in changed
     assert not any(name.startswith("action_head.vae.") for name in changed)
-    assert load(done.checkpoint, droid).config == load(base, droid).config
+    sizes = replace(load(base, droid).config, final_video_sigma=0.8)  # its video's noise is left
+    assert load(done.checkpoint, droid).config == sizes
     about = json.loads((done.checkpoint / "experiment_cfg" / "training.json").read_text())
     assert about["mode"] == "lora"
     with pytest.raises(TrainingError, match="expected none beside a checkpoint"):

@@ -1,0 +1,85 @@
+"""Demonstrations by the minute, converted: the data of a cell, made once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from dreamzero_bringup.virtual.demonstrations import Wanted, demonstrate, orders
+from dreamzero_policy import embodiments
+from dreamzero_policy.conversion.job import convert
+from dreamzero_policy.conversion.settings import ConversionSettings
+from dreamzero_policy.data.bag_reader import Episode
+from dreamzero_policy.types import NS_PER_S
+from paper.recipes import Recordings
+from paper.sizes import Size
+
+Tell = Callable[[str, int, int], None]
+
+CHUNK_ROWS = 24
+"""Of every network: a robot of 30 rows a second has chunks of 0.8 s, one of 15 of 1.6 s."""
+
+_LONG_S = 30.0
+"""Of a demonstration: so many as would be enough if all were so long are made before the length of
+the others is guessed."""
+
+
+def dataset(asked: Recordings, size: Size, folder: Path, workers: int, tell: Tell) -> Path:
+    """The converted recordings; what is there already is not made again.
+
+    Args:
+        asked: which.
+        size: of their pictures.
+        folder: in which bags and dataset are kept.
+        workers: processes.
+        tell: hears of the progress.
+
+    Raises:
+        ValueError: an unknown robot or task, or recordings that give no dataset.
+    """
+    out = folder / "dataset"
+    if out.is_dir():  # it is there only when it is complete
+        return out
+    bags = folder / "bags"
+    record(asked, size, bags, workers, tell)
+    # A task of a few seconds gives episodes of two or three chunks.
+    # Simulated cameras do not hang, and the wrist of an arm that rests sees the same to the bit.
+    views = tuple(view.name for view in embodiments.get(asked.robot).views)
+    settings = ConversionSettings(
+        asked.robot, outcomes=("success",), least_chunks=1.0, still_views=views
+    )
+    done = convert([bags], out, settings, count=workers, tell=tell)
+    if done.dataset is None:
+        raise ValueError(f"{bags}: no recording could be used: see {done.report}")
+    return done.dataset
+
+
+def record(asked: Recordings, size: Size, bags: Path, workers: int, tell: Tell) -> None:
+    """The first so many demonstrations that are as long as asked for, together."""
+    robot = embodiments.get(asked.robot)
+    height, width = robot.native_size
+    wide = size.picture_width
+    wanted = Wanted(
+        robot=asked.robot,
+        tasks=(asked.task,),
+        split=asked.split,
+        picture_size=(wide * height // width, wide),
+        camera_hz=round(robot.time_base.of_rows(CHUNK_ROWS).frame_hz),
+        distinct=asked.distinct,
+    )
+    needed_s = 60 * asked.minutes
+    count = math.ceil(needed_s / _LONG_S)
+    while True:
+        demonstrate(wanted, count, bags, workers=workers, tell=tell)
+        lengths = [seconds(order.folder) for order in orders(wanted, count, bags)]
+        if sum(lengths) >= needed_s:
+            return
+        mean = sum(lengths) / count
+        count += max(1, math.floor((needed_s - sum(lengths)) / mean))
+
+
+def seconds(bag: Path) -> float:
+    """How long a demonstration is."""
+    with Episode(bag) as episode:
+        return (episode.ending.ended_ns - episode.facts.started_ns) / NS_PER_S

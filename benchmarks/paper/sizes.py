@@ -1,0 +1,106 @@
+"""How large the studies are: every number that costs time, once.
+
+The default takes two CPU cores two to three days for all studies together. It is as large as that
+on purpose: with fewer than three seeds of 40 rollouts a difference of 20 points cannot be told from
+luck. An hour of demonstrations has some six thousand windows, of which a whole training shows each
+about ten times.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Self, get_type_hints
+
+
+@dataclass(frozen=True)
+class Size:
+    """A size of the studies.
+
+    Attributes:
+        model: other sizes of the preset ``tiny``, as ``NAME=NUMBER``.
+        picture_width: of simulated cameras [px]; what the network sees is a canvas of 160 pixels
+            that holds two views side by side, so that more would be thrown away. They are drawn at
+            the rate of the network's frames, since the others are not seen.
+        own_minutes: demonstrations of the robot that is tried. A minute has some ten attempts at
+            ``reach``: each pair of colour and shape is asked for in about a hundred of them.
+        distinct: scenes of the repetitive data, each then shown some thirty times.
+        new_minutes: of a new robot, as in the paper.
+        video_minutes: of another robot's videos, as in the paper.
+        vae_steps: of the video VAE that everything shares.
+        steps: of a whole training.
+        tuning_steps: of one that begins from a trained network.
+        batch: windows a step.
+        chunks: in a window at most.
+        learning_rate: highest; that of the preset ``tiny``.
+        evaluations: of the network per chunk: the four that the paper's system makes.
+        guidance: 1 is none, which halves the work; the actions are not guided in any case.
+        latency_s: from observation to chunk [s], as the paper asks for.
+        replan_frames: canvases from one call to the next where a study says nothing.
+        time_limit_s: of an attempt [s]; 0: the task's.
+        seeds: trainings per arm: two leave no way to tell how much they differ.
+        rollouts: attempts per cell and kind of instruction.
+    """
+
+    model: tuple[str, ...] = ()
+    picture_width: int = 160
+    own_minutes: float = 60.0
+    distinct: int = 12
+    new_minutes: float = 30.0
+    video_minutes: float = 20.0
+    vae_steps: int = 2000
+    steps: int = 4000
+    tuning_steps: int = 2000
+    batch: int = 16
+    chunks: int = 4
+    learning_rate: float = 1e-3
+    evaluations: int = 4
+    guidance: float = 1.0
+    latency_s: float = 0.2
+    replan_frames: int = 3
+    time_limit_s: float = 0.0
+    seeds: int = 3
+    rollouts: int = 40
+
+    def __post_init__(self) -> None:
+        """Refuses what would make nothing.
+
+        Raises:
+            ValueError: a number that is not above 0, but for those that may be 0.
+        """
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in ("model", "latency_s", "time_limit_s"):
+                continue
+            if not value > 0:
+                raise ValueError(f"{field.name}: expected above 0, got {value}")
+
+    def changed(self, changes: Sequence[str]) -> Self:
+        """The same with other numbers.
+
+        Args:
+            changes: as ``NAME=NUMBER``; ``model=dim=96`` adds to the model's.
+
+        Raises:
+            ValueError: no such number, or none.
+        """
+        kinds, values = get_type_hints(type(self)), {}
+        for change in changes:
+            name, _, text = change.partition("=")
+            if name not in kinds or not text:
+                raise ValueError(f"{change!r}: expected NAME=NUMBER with one of {', '.join(kinds)}")
+            if name == "model":
+                values[name] = (*values.get(name, self.model), text)
+                continue
+            try:
+                values[name] = kinds[name](text)
+            except ValueError:
+                kind = kinds[name].__name__
+                raise ValueError(f"{change!r}: expected a number of type {kind}") from None
+        return dataclasses.replace(self, **values)
+
+    def plain(self) -> dict[str, object]:
+        """As JSON has it."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))

@@ -1,0 +1,260 @@
+"""The studies: the paper's findings, each as arms that differ in one thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from paper.recipes import Part, Recordings, Training, Trial, settings
+from paper.sizes import Size
+from paper.study import Arm, Claim, Study
+
+BOTH = ("seen", "unseen")
+
+
+@dataclass(frozen=True)
+class World:
+    """What the studies are about.
+
+    Attributes:
+        task: of the catalogue (``dreamzero sim-tasks``).
+        robot: whose policy is tried.
+        other: the robot that videos come from, and that is new in the few-shot study.
+        size: of everything.
+    """
+
+    task: str
+    robot: str
+    other: str
+    size: Size
+
+    @property
+    def own(self) -> Recordings:
+        """Of the robot: a new scene every time."""
+        return Recordings(self.robot, self.task, self.size.own_minutes)
+
+    @property
+    def new(self) -> Recordings:
+        """Of the other robot."""
+        return Recordings(self.other, self.task, self.size.new_minutes)
+
+    @property
+    def base(self) -> Training:
+        """Joint, teacher-forced, on diverse data: what every study compares with."""
+        size = self.size
+        return Training((Part(self.own),), size.steps, size.batch, size.chunks)
+
+    def tuning(self, parts: tuple[Part, ...], after: Training | None) -> Training:
+        """A shorter training."""
+        return replace(self.base, parts=parts, steps=self.size.tuning_steps, after=after)
+
+    def trial(self, training: Training, robot: str = "") -> Trial:
+        """As a policy is tried where a study says nothing else."""
+        size = self.size
+        return Trial(
+            training=training,
+            robot=robot or self.robot,
+            task=self.task,
+            replan_frames=size.replan_frames,
+            latency_s=size.latency_s,
+            time_limit_s=size.time_limit_s,
+            picture_width=size.picture_width,
+            engine=settings(guidance_scale=size.guidance, evaluations=size.evaluations),
+        )
+
+
+def studies(world: World) -> tuple[Study, ...]:
+    """All of them."""
+    made = (joint, diversity, refresh, architecture, steps, transfer, few_shot, seams)
+    return tuple(each(world) for each in made)
+
+
+def joint(world: World) -> Study:
+    """Whether predicting video helps to act."""
+    alone = replace(world.base, noise="no_video", video=False)
+    arms = (
+        Arm("joint", world.trial(world.base)),
+        Arm("action only", world.trial(alone)),
+    )
+    paper = "5.1 Q1, Q2: the joint model is far above action models of the same data"
+    return Study(
+        "joint",
+        "Joint video and action against action only",
+        "Joint 62.2 % of task progress, the best pretrained VLA 27.4 % (seen tasks, AgiBot); "
+        "39.5 % against 16.3 % on unseen ones; VLAs from scratch near 0.",
+        "The action model here is the same network under the same data and steps, whose video is "
+        "always noise and is not learned: no other architecture, and neither was pretrained.",
+        arms,
+        tuple(Claim("higher", "joint", "action only", split, paper=paper) for split in BOTH),
+        BOTH,
+    )
+
+
+def diversity(world: World) -> Study:
+    """Whether many scenes once teach more than few scenes often."""
+    few = replace(world.own, distinct=world.size.distinct)
+    arms = (
+        Arm("diverse", world.trial(world.base)),
+        Arm("repetitive", world.trial(replace(world.base, parts=(Part(few),)))),
+    )
+    return Study(
+        "diversity",
+        "Diverse against repetitive data of the same length",
+        "Diverse 50 %, repetitive 33 % of task progress (Table 2, 14B, 50 thousand steps).",
+        f"Repetitive means {world.size.distinct} scenes with their instructions, done again and "
+        "again with other habits of the expert; diverse means another scene every time.",
+        arms,
+        tuple(Claim("higher", "diverse", "repetitive", split, paper="Table 2") for split in BOTH),
+        BOTH,
+    )
+
+
+def refresh(world: World) -> Study:
+    """What the context should hold."""
+    chunk = world.trial(world.base).otherwise(replan_frames=8)
+    arms = (
+        Arm("observed frames", chunk),
+        Arm("predicted frames", chunk.otherwise(engine=settings(refresh="predicted"))),
+        Arm("no history", chunk.otherwise(engine=settings(window_blocks=1))),
+    )
+    return Study(
+        "refresh",
+        "The context: observed frames, predicted frames, none",
+        "Observed frames in the cache after every chunk do away with errors that add up (3.1); "
+        "no table.",
+        "All arms are asked once per chunk of 1.6 s, since between two boundaries only observed "
+        "frames are known. No history begins anew from the newest frame at every call.",
+        arms,
+        (
+            Claim("higher", "observed frames", "predicted frames", "seen", paper="3.1"),
+            Claim("higher", "observed frames", "no history", "seen", paper="3.1"),
+        ),
+        ("seen",),
+    )
+
+
+def architecture(world: World) -> Study:
+    """Whether chunks that see those before them do better than single ones."""
+    base = world.base
+    single = replace(base, chunks=1, batch=base.batch * base.chunks)
+    arms = (
+        Arm("autoregressive", world.trial(base)),
+        Arm("single chunk", world.trial(single).otherwise(engine=settings(window_blocks=1))),
+    )
+    return Study(
+        "architecture",
+        "Teacher-forced autoregressive against single-chunk",
+        "50 % of task progress for both; autoregressive motion is smoother (Table 2).",
+        "Single-chunk stands for the bidirectional model: one frame, one chunk, no history, in "
+        "training and when it acts, with as many chunks a step. Smoothness is not compared.",
+        arms,
+        (Claim("equal", "autoregressive", "single chunk", "seen", paper="Table 2"),),
+        ("seen",),
+    )
+
+
+def steps(world: World) -> Study:
+    """How many evaluations are enough, with and without decoupled noise."""
+    trained = {"plain": world.base, "flash": replace(world.base, noise="decoupled")}
+    counts = {16: "all", 4: 4, 1: 1}
+    arms = tuple(
+        Arm(
+            f"{name}, {count} step{'s' if count > 1 else ''}",
+            world.trial(training).otherwise(engine=settings(evaluations=evaluations)),
+        )
+        for name, training in trained.items()
+        for count, evaluations in counts.items()
+    )
+    plain_4, plain_1, flash_1 = "plain, 4 steps", "plain, 1 step", "flash, 1 step"
+    return Study(
+        "steps",
+        "16, 4 and 1 steps, with and without Flash",
+        "4 steps 83 %, 1 step 52 %, Flash with 1 step 74 % of task progress (Table 3).",
+        "Flash is trained from the start like the plain network; only its noise differs. With "
+        "more than one step its video is left with noise of 0.8, as the reference does.",
+        arms,
+        (
+            Claim("higher", plain_4, plain_1, "seen", paper="Table 3"),
+            Claim("higher", flash_1, plain_1, "seen", paper="Table 3"),
+            Claim("keeps", flash_1, plain_4, "seen", share=0.85, paper="Table 3"),
+            Claim("keeps", plain_4, "plain, 16 steps", "seen", share=0.85, paper="A.5.3"),
+        ),
+        ("seen",),
+    )
+
+
+def transfer(world: World) -> Study:
+    """Whether another robot's videos show what the own one was never asked for."""
+    videos = Recordings(world.other, world.task, world.size.video_minutes, split="unseen")
+    own = Part(world.own)
+    arms = (
+        Arm("own data", world.trial(world.tuning((own,), world.base))),
+        Arm(
+            "with videos",
+            world.trial(world.tuning((own, Part(videos, actions=False)), world.base)),
+        ),
+    )
+    return Study(
+        "transfer",
+        "Videos of another robot that does what the own one was not asked for",
+        "38.3 % of task progress on unseen tasks, 55.4 % with 20 minutes of videos (Table 1).",
+        "Unseen are combinations of colour and thing, not motions. Both arms go on from the same "
+        "network for as many steps; videos are drawn as often as own windows.",
+        arms,
+        (Claim("higher", "with videos", "own data", "unseen", paper="Table 1"),),
+        ("unseen",),
+    )
+
+
+def few_shot(world: World) -> Study:
+    """Whether a robot is learned in 30 minutes because another one is known."""
+    new = (Part(world.new),)
+    arms = (
+        Arm("after another robot", world.trial(world.tuning(new, world.base), world.other)),
+        Arm("from nothing", world.trial(world.tuning(new, None), world.other)),
+    )
+    return Study(
+        "few_shot",
+        f"{world.size.new_minutes:g} minutes of a new robot",
+        "30 minutes of YAM after AgiBot follow instructions with unseen things (Figure 7); no "
+        "comparison with a training from nothing.",
+        "The video VAE has seen both robots, as a large one has seen everything. Figures are of "
+        "the new robot.",
+        arms,
+        tuple(
+            Claim("higher", "after another robot", "from nothing", split, paper="A.1")
+            for split in BOTH
+        ),
+        BOTH,
+    )
+
+
+def seams(world: World) -> Study:
+    """How chunks are joined, and how often there is a new one."""
+    base = world.trial(world.base)
+    held = base.otherwise(
+        engine=settings(real_time_chunking=True),
+        controller=settings(seam="real_time_chunking"),
+    )
+    arms = (
+        Arm("cross-fade", base),
+        Arm("temporal ensemble", base.otherwise(controller=settings(seam="temporal_ensemble"))),
+        Arm("real-time chunking", held),
+        Arm("cross-fade, every frame", base.otherwise(replan_frames=1)),
+        Arm("cross-fade, once a chunk", base.otherwise(replan_frames=8)),
+    )
+    return Study(
+        "seams",
+        "How chunks are joined and how often they come",
+        "Calls beside the motion, on the newest observation, keep the robot reactive (A.5.2); no "
+        "table, and no comparison of seams.",
+        f"Where nothing is said there is a call every {base.replan_frames} frames of 0.2 s, and a "
+        f"chunk comes {base.latency_s:g} s after it.",
+        arms,
+        (
+            Claim("higher", "cross-fade", "cross-fade, once a chunk", "seen", paper="A.5.2"),
+            Claim("equal", "cross-fade", "cross-fade, every frame", "seen"),
+            Claim("equal", "cross-fade", "temporal ensemble", "seen"),
+            Claim("equal", "cross-fade", "real-time chunking", "seen"),
+        ),
+        ("seen",),
+    )

@@ -1,0 +1,155 @@
+"""What the studies are made of: arms that differ in one thing, recipes that are shared."""
+
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("mujoco")
+
+from paper import plan
+from paper.recipes import Part, Recordings, Training, key
+from paper.sizes import Size
+from paper.studies import World, studies
+from paper.study import Arm, Claim, Study, cells
+from paper.work import Work
+from paper_findings import NAMES
+
+WORLD = World("reach", "droid", "yam", Size())
+EVERY = studies(WORLD)
+
+
+def named(name):
+    return next(study for study in EVERY if study.name == name)
+
+
+def trials(name):
+    return {arm.name: arm.trial for arm in named(name).arms}
+
+
+def test_every_finding_has_its_study():
+    assert tuple(study.name for study in EVERY) == NAMES
+    assert all(study.claims and study.paper and study.differs for study in EVERY)
+
+
+def test_arms_of_a_study_are_different_trials():
+    for study in EVERY:
+        assert len({arm.trial for arm in study.arms}) == len(study.arms), study.name
+
+
+def test_what_is_alike_is_made_once():
+    trained = {one for s in EVERY for arm in s.arms for one in arm.trial.training.chain}
+    assert len(trained) == 9  # base, 4 whole ones, 2 + 2 shorter ones
+    base = trials("joint")["joint"]
+    shared = [trials(s)[a] for s, a in (("diversity", "diverse"), ("steps", "plain, 4 steps"))]
+    assert all(trial == base for trial in (*shared, trials("seams")["cross-fade"]))
+    assert len({trial.training for trial in trials("refresh").values()}) == 1
+    assert len({trial.training for trial in trials("seams").values()}) == 1
+
+
+def test_arms_differ_in_one_thing():
+    one, other = (arm.trial.training for arm in named("joint").arms)
+    assert replace(other, noise=one.noise, video=True) == one
+    one, other = (arm.trial.training for arm in named("diversity").arms)
+    few = other.parts[0].recordings
+    assert replace(few, distinct=0) == one.parts[0].recordings
+    assert few.minutes == one.parts[0].recordings.minutes
+    one, other = (arm.trial.training for arm in named("architecture").arms)
+    assert one.batch * one.chunks == other.batch * other.chunks
+    one, other = (arm.trial.training for arm in named("transfer").arms)
+    assert replace(other, parts=one.parts) == one
+    assert [part.actions for part in other.parts] == [True, False]
+    assert other.parts[1].recordings.split == "unseen"
+    one, other = (arm.trial.training for arm in named("few_shot").arms)
+    assert replace(one, after=None) == other
+
+
+def test_a_seed_of_everything_comes_before_the_next():
+    names = [cell.name for cell in cells(EVERY[:1], 2)]
+    assert names == ["joint/joint/0", "joint/action only/0", "joint/joint/1", "joint/action only/1"]
+
+
+def test_keys_follow_what_is_said():
+    recordings = Recordings("droid", "reach", 60.0)
+    training = Training((Part(recordings),), 10, 2, 4)
+    assert key(training) == key(Training((Part(Recordings("droid", "reach", 60.0)),), 10, 2, 4))
+    assert key(training) != key(replace(training, steps=11))
+    assert training.name != replace(training, after=training).name
+    assert [one.steps for one in replace(training, steps=5, after=training).chain] == [10, 5]
+
+
+def test_nonsense_is_refused():
+    arm = named("joint").arms[0]
+    claim = Claim("higher", "joint", "nobody", "seen")
+    with pytest.raises(ValueError, match="no such arms or split"):
+        Study("x", "", "", "", (arm,), (claim,), ("seen",))
+    with pytest.raises(ValueError, match="each arm once"):
+        Study("x", "", "", "", (arm, Arm("joint", arm.trial)), (), ("seen",))
+    for change, message in (
+        ("speed=3", "expected NAME=NUMBER"),
+        ("steps=many", "expected a number of type int"),
+        ("steps=0", "steps: expected above 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Size().changed([change])
+    assert Size().changed(["model=dim=24", "model=num_layers=2"]).model == (
+        "dim=24",
+        "num_layers=2",
+    )
+
+
+def test_the_plan_counts_everything_once(tmp_path):
+    work = Work(tmp_path, WORLD)
+    asked = list(cells(EVERY, 3))
+    found = plan.pieces(asked, work, plan.Rates(), 40)
+    counts = {kind: sum(piece.kind == kind for piece in found) for kind in plan.Kind.__args__}
+    assert counts == {"data": 4, "vae": 1, "training": 27, "trial": 3 * 19}
+    lines = plan.lines(asked, work, plan.Rates(), 40)
+    assert len(lines) == len(asked)
+    assert {line[1] for line in lines} == {"not begun"}
+    total = sum(piece.hours for piece in found)
+    assert sum(float(line[2]) for line in lines) == pytest.approx(total, abs=0.05 * len(lines))
+    more = plan.pieces(asked, work, plan.Rates(), 80)
+    assert sum(piece.hours for piece in more) > total
+    seed = cells(EVERY, 3)
+    cell = next(seed)
+    work.checkpoint_folder(cell.arm.trial.training, 0).mkdir(parents=True)
+    assert plan.state(cell, work, 40) == "trained"
+    assert not list(tmp_path.glob("*/trials"))  # looking makes nothing
+
+
+def test_sizes_of_cells_that_share_nothing_have_folders_of_their_own(tmp_path):
+    folder = Work(tmp_path, WORLD).folder
+    assert Work(tmp_path, replace(WORLD, size=Size(steps=9))).folder == folder
+    assert Work(tmp_path, replace(WORLD, size=Size(vae_steps=9))).folder != folder
+    assert Work(tmp_path, replace(WORLD, task="push")).folder != folder
+
+
+def test_trainings_say_what_they_begin_with(tmp_path):
+    work = Work(tmp_path, WORLD)
+    base = WORLD.base
+    joint, alone = work.config(base, 0), work.config(trials("joint")["action only"].training, 0)
+    assert (joint.noise, joint.video_weight, joint.statistics) == ("standard", 1.0, "data")
+    assert (alone.noise, alone.video_weight, alone.action_weight) == (
+        *("no_video", 0.0),
+        joint.action_weight,
+    )
+    assert joint.init == str(work.vae_checkpoint)
+    mixed = work.config(trials("transfer")["with videos"].training, 2)
+    assert (mixed.init, mixed.statistics) == (str(work.checkpoint_folder(base, 2)), "checkpoint")
+    assert mixed.balanced
+    new = work.config(trials("few_shot")["after another robot"].training, 1)
+    assert (new.init, new.statistics) == (str(work.checkpoint_folder(base, 1)), "data")
+    assert len({work.config(base, seed).seed for seed in range(3)}) == 3
+
+
+def test_seeds_have_scenes_of_their_own_and_arms_share_them(tmp_path):
+    work = Work(tmp_path, WORLD)
+    one, other = trials("joint").values()
+    wanted = [work.wanted(trial, seed, 40, ("seen",)) for trial in (one, other) for seed in (0, 1)]
+    assert wanted[0] == wanted[2]
+    assert wanted[1].first_seed - wanted[0].first_seed == 10_000
+    seams = trials("seams")
+    assert work.wanted(seams["temporal ensemble"], 0, 40, ("seen",)).controller_settings.seam == (
+        "temporal_ensemble"
+    )
+    assert dict(seams["real-time chunking"].engine)["real_time_chunking"] is True
