@@ -38,8 +38,8 @@ class Wanted:
             0: every demonstration is of a scene of its own.
 
     Raises:
-        ValueError: no task, a number below 0, no instruction, or pictures of another aspect ratio than the
-            robot's.
+        ValueError: no task, a number below 0, no instruction, or pictures of another aspect ratio
+            than the robot's.
     """
 
     robot: str
