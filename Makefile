@@ -3,7 +3,7 @@
 #   make demo            30 s of closed loop on a simulated robot; pictures in out/demo
 #   make demo ROBOT=droid SECONDS=60 OUT=out/long
 #   make test            the tests that this machine can run, without the longest
-#   make test-long       those: compilers, more ranks, training over two processes; about 4 minutes
+#   make test-long       those: compilers, more ranks, training over two processes, the studies in small; many minutes
 #   make bench           figures into benchmarks/results
 #   make fuzz            property tests of the control path for FUZZ_MINUTES (default 60)
 #   make faults          kill, stop, spoil, delay: every fault in real processes, as a table; about 5 minutes

@@ -4,7 +4,7 @@
 #
 #   scripts/test.sh [pytest's arguments]     every test that this machine can run
 #   scripts/test.sh --again                  only what failed in the last run, one by one
-#   scripts/test.sh --long                   those left out otherwise: compilers, more ranks; four minutes
+#   scripts/test.sh --long                   those left out otherwise: compilers, more ranks, studies; many minutes
 #
 # The fault suite is `make faults`.
 set -euo pipefail
