@@ -215,9 +215,7 @@ class CausalDiT(nn.Module):
         x = self.embed_video(latents, y)
         tau = torch.zeros(batch, frames, device=latents.device)
         runs = (Run(frames, self.config.frame_seqlen),)
-        table = self.tables.sequence(
-            start_frame, (frames, *grid), 1, (0, 0), (0, 0), latents.device
-        )
+        table = self.tables.sequence(start_frame, (frames, *grid), (0, 0), (0, 0), latents.device)
         calls = [
             partial(self._attend_cached, cache, layer, x.shape[1], 0)
             for layer in range(len(self.blocks))
@@ -271,7 +269,6 @@ class CausalDiT(nn.Module):
         table = self.tables.sequence(
             start_frame,
             (frames, *grid),
-            1,
             (block * n_a, n_a),
             (block * n_s, n_s),
             latents.device,
@@ -332,14 +329,7 @@ class CausalDiT(nn.Module):
         context = Context(
             Side(self._project_text(text), None), Side(self._project_image(clip), None)
         )
-        halves = [self.embed_video(half, y) for half in (clean, noisy)]
-        x = torch.cat([*halves, *self.embed_vectors(actions, action_tau, state)], dim=1)
-        tau = self.timesteps(video_tau, action_tau)
-        tau = torch.cat([torch.zeros_like(tau[:, :frames]), tau], dim=1)
         n_a, n_s = actions.shape[1], state.shape[1]
-        video_run = Run(frames, config.frame_seqlen)
-        runs = (video_run, video_run, Run(n_a + n_s, 1))
-        table = self.tables.sequence(0, (frames, *grid), 2, (0, n_a), (0, n_s), noisy.device)
         layout = Layout(
             blocks=blocks,
             frame_tokens=config.frame_seqlen,
@@ -348,11 +338,21 @@ class CausalDiT(nn.Module):
             states_per_block=config.num_state_per_block,
             window_frames=config.window_frames,
         )
+        before, tokens = layout.clean_frames, layout.video_tokens
+        context_of = None if y is None else y[:, :, :before]
+        video = [self.embed_video(clean[:, :, :before], context_of), self.embed_video(noisy, y)]
+        x = torch.cat([*video, *self.embed_vectors(actions, action_tau, state)], dim=1)
+        tau = self.timesteps(video_tau, action_tau)
+        tau = torch.cat([torch.zeros_like(tau[:, :before]), tau], dim=1)
+        noisy_run = Run(frames, config.frame_seqlen)
+        runs = (Run(before, config.frame_seqlen), noisy_run, Run(n_a + n_s, 1))
+        table = self.tables.sequence(0, (frames, *grid), (0, n_a), (0, n_s), noisy.device)
+        table = torch.cat([table[: tokens[0]], table])  # clean frames stand where noisy ones do
         call = partial(_attend_teacher_forcing, teacher_forcing(layout))
         x, times = self._through(x, tau, runs, table, [call] * len(self.blocks), context)
-        _, second, vectors, _ = x.split([layout.half, layout.half, n_a, n_s], dim=1)
+        _, second, vectors, _ = x.split([*tokens, n_a, n_s], dim=1)
         velocity = self.video_velocity(
-            second, times[:, frames : 2 * frames], (video_run,), (frames, *grid)
+            second, times[:, before : before + frames], (noisy_run,), (frames, *grid)
         )
         return velocity, self.action_decoder(vectors)
 

@@ -1,6 +1,7 @@
 """Who attends to whom in training: teacher forcing over clean and noisy halves.
 
-The sequence is [clean video | noisy video | actions | states], frames of S tokens each.
+The sequence is [clean video | noisy video | actions | states], frames of S tokens each. The clean
+frames of the last block, which nobody would see, are left out.
 ``teacher_forcing`` gives it as dense attention calls, one per block and half;
 ``teacher_forcing_mask`` says the same as one boolean matrix, from the rule for a single pair of
 tokens (design: model.md 3).
@@ -33,18 +34,24 @@ class Layout:
 
     @property
     def frames(self) -> int:
-        """Latent frames in each half."""
+        """Noisy latent frames."""
         return 1 + self.blocks * self.frames_per_block
 
     @property
-    def half(self) -> int:
-        """Tokens in each half."""
-        return self.frames * self.frame_tokens
+    def clean_frames(self) -> int:
+        """Clean latent frames: those before the last block."""
+        return self.frames - self.frames_per_block
+
+    @property
+    def video_tokens(self) -> tuple[int, int]:
+        """Clean and noisy video tokens."""
+        return self.clean_frames * self.frame_tokens, self.frames * self.frame_tokens
 
     @property
     def tokens(self) -> int:
         """Tokens in the sequence."""
-        return 2 * self.half + self.blocks * (self.actions_per_block + self.states_per_block)
+        vectors = self.actions_per_block + self.states_per_block
+        return sum(self.video_tokens) + self.blocks * vectors
 
     def clean(self, first: int, stop: int) -> slice:
         """Tokens of clean latent frames ``first`` to ``stop``, exclusive."""
@@ -52,16 +59,18 @@ class Layout:
 
     def noisy(self, first: int, stop: int) -> slice:
         """Tokens of noisy latent frames ``first`` to ``stop``, exclusive."""
-        return slice(self.half + first * self.frame_tokens, self.half + stop * self.frame_tokens)
+        clean, _ = self.video_tokens
+        return slice(clean + first * self.frame_tokens, clean + stop * self.frame_tokens)
 
     def actions(self, block: int) -> slice:
         """Action tokens of a block."""
-        start = 2 * self.half + block * self.actions_per_block
+        start = sum(self.video_tokens) + block * self.actions_per_block
         return slice(start, start + self.actions_per_block)
 
     def states(self, block: int) -> slice:
         """State tokens of a block."""
-        start = 2 * self.half + self.blocks * self.actions_per_block + block * self.states_per_block
+        before = sum(self.video_tokens) + self.blocks * self.actions_per_block
+        start = before + block * self.states_per_block
         return slice(start, start + self.states_per_block)
 
 
@@ -84,10 +93,9 @@ def teacher_forcing(layout: Layout) -> tuple[AttentionCall, ...]:
     for block in range(layout.blocks):
         start = 1 + block * layout.frames_per_block
         stop = start + layout.frames_per_block
-        oldest = max(1, stop - layout.window_frames)
-        calls.append(
-            AttentionCall((layout.clean(start, stop),), (first_clean, layout.clean(oldest, stop)))
-        )
+        if stop < layout.frames:
+            seen = layout.clean(max(1, stop - layout.window_frames), stop)
+            calls.append(AttentionCall((layout.clean(start, stop),), (first_clean, seen)))
         noisy, actions = layout.noisy(start, stop), layout.actions(block)
         states = layout.states(block)
         context = layout.clean(0, start)
@@ -102,10 +110,11 @@ def teacher_forcing_mask(layout: Layout) -> torch.Tensor:
     frames = torch.arange(layout.frames).repeat_interleave(layout.frame_tokens)
     blocks = torch.arange(layout.blocks)
     kinds, frame, block = [], [], []
-    for kind in (clean, noisy):
-        kinds.append(torch.full_like(frames, kind))
-        frame.append(frames)
-        block.append((frames - 1).div(layout.frames_per_block, rounding_mode="floor"))
+    for kind, tokens in zip((clean, noisy), layout.video_tokens, strict=True):
+        some = frames[:tokens]
+        kinds.append(torch.full_like(some, kind))
+        frame.append(some)
+        block.append((some - 1).div(layout.frames_per_block, rounding_mode="floor"))
     for kind, count in ((action, layout.actions_per_block), (state, layout.states_per_block)):
         each = blocks.repeat_interleave(count)
         kinds.append(torch.full_like(each, kind))

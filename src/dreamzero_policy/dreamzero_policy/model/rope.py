@@ -84,17 +84,15 @@ class RotaryTables:
         self,
         start_frame: int,
         video: tuple[int, int, int],
-        copies: int,
         actions: tuple[int, int],
         states: tuple[int, int],
         device: torch.device,
     ) -> torch.Tensor:
-        """The table of a whole token sequence: video (``copies`` times), actions, states.
+        """The table of a whole token sequence: video, actions, states.
 
         Args:
             start_frame: absolute latent frame of the first video token.
             video: frames, patch rows, patch columns.
-            copies: how often the video stands in the sequence, at the same positions.
             actions: number of the first one, and how many.
             states: number of the first one, and how many.
             device: where the table must be.
@@ -102,11 +100,11 @@ class RotaryTables:
         Returns:
             complex64 [L, d/2].
         """
-        key = (start_frame, video, copies, actions, states, device)
+        key = (start_frame, video, actions, states, device)
         if key not in self._tables:
             # A table made in inference mode could never be used in training afterwards.
             with torch.inference_mode(False):
-                parts = [video_turns(start_frame, *video, self._head_dim, device)] * copies
+                parts = [video_turns(start_frame, *video, self._head_dim, device)]
                 parts += [running_turns(*run, self._head_dim, device) for run in (actions, states)]
                 self._tables[key] = torch.cat(parts).to(torch.complex64)
         return self._tables[key]

@@ -30,6 +30,11 @@ def byte_tokens(prompt: str) -> list[int]:
     return [SPECIAL_TOKENS + byte for byte in prompt.encode("utf-8")] + [END]
 
 
+def words_of(prompt: str) -> list[str]:
+    """Words and marks of a prompt, in lower case."""
+    return re.findall(r"\w+|[^\w\s]", prompt.lower())
+
+
 def word_tokens(vocab_size: int) -> Tokenizer:
     """Whole words, each by itself and once more with the two before it, hashed into a vocabulary.
 
@@ -41,7 +46,7 @@ def word_tokens(vocab_size: int) -> Tokenizer:
     """
 
     def tokens(prompt: str) -> list[int]:
-        words = re.findall(r"\w+|[^\w\s]", prompt.lower())
+        words = words_of(prompt)
         ids = []
         for at in range(len(words)):
             for phrase in (words[at : at + 1], words[max(at - 2, 0) : at + 1])[: 1 + bool(at)]:

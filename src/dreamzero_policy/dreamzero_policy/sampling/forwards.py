@@ -297,7 +297,7 @@ class Forwards:
         x = dit.embed_video(clean.latents, clean.y)
         tau = torch.zeros(batch, frames, device=x.device)
         shape = (frames, *grid)
-        table = dit.tables.sequence(start, shape, 1, (0, 0), (0, 0), x.device)
+        table = dit.tables.sequence(start, shape, (0, 0), (0, 0), x.device)
         times, modulation = dit.modulation(tau)
         return _Sequence(x, times, modulation, (Run(frames, size),), table, x.shape[1], 0)
 
@@ -328,7 +328,6 @@ class Forwards:
         table = dit.tables.sequence(
             start,
             (before + frames, *grid),
-            1,
             (block * actions, actions),
             (block * states, states),
             x.device,

@@ -1,14 +1,15 @@
-"""Trains the small video VAE of a miniature model; a released one needs no such thing.
+"""Trains the frozen parts of a miniature model: above all its video VAE. Released ones are trained.
 
 Clips of a first frame and two latent frames are squeezed and drawn again. The loss is the mean
 absolute error of pixels and of their differences to the next; their squared error, by which a small
 coloured thing counts on a large table; and a little of the divergence from a standard normal, so
 that latents stay near where noise is. Random weights begin as in ``vae_start``, and then the
 encoder stays as it is: learning with the decoder it loses small things again. At the end mean and
-deviation of every latent channel are measured: the policy sees latents normalised by them.
+deviation of every latent channel are measured: the policy sees latents normalised by them. The text
+encoder is not trained: it is told the words of the data (``text_start``).
 
     FOLDER/states/        what the run goes on from after a kill
-    FOLDER/checkpoint/    the trained VAE beside untrained parts: what ``dreamzero train`` takes
+    FOLDER/checkpoint/    frozen parts beside an untrained policy: what ``dreamzero train`` takes
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dreamzero_policy.checkpoint.key_maps import VAE, layout
+from dreamzero_policy.checkpoint.key_maps import TEXT, VAE, layout
 from dreamzero_policy.mixture.augment import Augmentation
-from dreamzero_policy.mixture.corpus import Item
+from dreamzero_policy.mixture.corpus import Item, prompts_of
 from dreamzero_policy.mixture.dataset_spec import DatasetSpec
 from dreamzero_policy.mixture.pictures import canvases
 from dreamzero_policy.model.config import TEMPORAL_STRIDE, ModelConfig
 from dreamzero_policy.model.dreamzero import DreamZero, to_network_range
 from dreamzero_policy.model.vae import VideoVAE
+from dreamzero_policy.observation.prompt import NEGATIVE_PROMPT
 from dreamzero_policy.runs.distributed import World
 from dreamzero_policy.runs.errors import TrainingError
 from dreamzero_policy.runs.panels import video_strip
@@ -46,6 +48,7 @@ from dreamzero_policy.training.material import (
     look_through,
     robots_of,
 )
+from dreamzero_policy.training.text_start import set_bag_of_words
 from dreamzero_policy.training.vae_start import set_averages
 from dreamzero_policy.weights.random_weights import random_tensor
 
@@ -122,8 +125,19 @@ def train_vae(run: VaeRun, robots: Path | None = None, *, tell: Tell = lambda *_
         if drawn and set_averages(encoders.vae):
             encoders.vae.net.encoder.requires_grad_(False)
             encoders.vae.net.quant_conv.requires_grad_(False)
+        if drawn:
+            set_bag_of_words(encoders.text_encoder, _prompts(material))
         _learn(encoders.vae, clips, run, tell)
         return _save(run, start, encoders, material, clips)
+
+
+def _prompts(material: Material) -> list[list[str]]:
+    """What each robot may be told in training; the negative prompt says nothing in any case."""
+    by_robot: dict[str, list[Item]] = {}
+    for item in [*material.training, *material.validation]:
+        by_robot.setdefault(item.source.robot.tag, []).append(item)
+    found = (prompts_of(items) for items in by_robot.values())
+    return [[prompt for prompt in each if prompt != NEGATIVE_PROMPT] for each in found]
 
 
 def _clips(material: Material, model: ModelConfig, run: VaeRun, tell: Tell) -> Tensor:
@@ -259,7 +273,7 @@ def _save(
     stored = start.stored() if start.directory is not None else None
 
     def tensor_of(name: str, shape: tuple[int, ...]) -> Tensor:
-        if name.startswith(VAE):
+        if name.startswith((VAE, TEXT)):
             return slots[name].join(own)
         return random_tensor(name, shape, start.seed) if stored is None else stored[name].read()
 
@@ -267,7 +281,7 @@ def _save(
     making = path.with_name("checkpoint.writing")
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir()
-    note = f"random weights but for a video VAE of {run.steps} steps"
+    note = f"random weights but for a video VAE of {run.steps} steps and the words of its data"
     write_checkpoint(making, config, tensor_of, torch.float32, untrained=note)
     write_experiment(making, material.robots)
     swap(making, path)

@@ -26,8 +26,8 @@ def from_the_rule(layout):
     S, K = layout.frame_tokens, layout.frames_per_block
     tokens = [
         (half, (frame - 1) // K, frame)
-        for half in "CN"
-        for frame in range(layout.frames)
+        for half, frames in (("C", layout.frames - K), ("N", layout.frames))
+        for frame in range(frames)
         for _ in range(S)
     ]
     for kind, count in (("A", layout.actions_per_block), ("S", layout.states_per_block)):
@@ -62,6 +62,6 @@ def test_calls_matrix_and_rule_agree(blocks, frames, window, states):
 
 def test_runs_cover_the_sequence_of_the_released_model():
     layout = Layout(4, 880, 2, 24, 1, 9)
-    assert (layout.frames, layout.half, layout.tokens) == (9, 7920, 15940)
-    assert layout.actions(3) == slice(15912, 15936)
-    assert layout.states(3) == slice(15939, 15940)
+    assert (layout.frames, layout.video_tokens, layout.tokens) == (9, (6160, 7920), 14180)
+    assert layout.actions(3) == slice(14152, 14176)
+    assert layout.states(3) == slice(14179, 14180)

@@ -73,19 +73,19 @@ def test_a_product_in_float32_is_the_one_in_float64_to_rounding(dtype):
     assert (fast.double() - slow.double()).abs().max() <= 2 * torch.finfo(dtype).eps * x.abs().max()
 
 
-def test_a_sequence_is_video_copies_then_actions_then_states():
+def test_a_sequence_is_video_then_actions_then_states():
     tables = RotaryTables(16)
-    table = tables.sequence(3, (2, 2, 2), 2, (24, 24), (1, 1), CPU)
+    table = tables.sequence(3, (2, 2, 2), (24, 24), (1, 1), CPU)
     video = video_turns(3, 2, 2, 2, 16, CPU)
-    parts = video, video, running_turns(24, 24, 16, CPU), running_turns(1, 1, 16, CPU)
+    parts = video, running_turns(24, 24, 16, CPU), running_turns(1, 1, 16, CPU)
     assert torch.equal(table, torch.cat(parts).to(torch.complex64))
-    assert tables.sequence(3, (2, 2, 2), 2, (24, 24), (1, 1), CPU) is table
+    assert tables.sequence(3, (2, 2, 2), (24, 24), (1, 1), CPU) is table
 
 
 def test_a_table_made_in_inference_mode_serves_training():
     tables = RotaryTables(16)
     with torch.inference_mode():
-        tables.sequence(0, (1, 2, 2), 1, (0, 0), (0, 0), CPU)
+        tables.sequence(0, (1, 2, 2), (0, 0), (0, 0), CPU)
     x = torch.randn(1, 4, 1, 16, requires_grad=True)
-    rotate(x, tables.sequence(0, (1, 2, 2), 1, (0, 0), (0, 0), CPU)).sum().backward()
+    rotate(x, tables.sequence(0, (1, 2, 2), (0, 0), (0, 0), CPU)).sum().backward()
     assert x.grad is not None

@@ -12,7 +12,7 @@ from sim_driver.experts.site import Site
 
 _OVER_M = (0.012, 0.02)  # finger ends over the thing's top
 _UP_M = (0.04, 0.08)
-_STAY_S = 0.6
+_STAY_S = 1.2
 
 
 def reach(site: Site) -> Iterator[Motion]:

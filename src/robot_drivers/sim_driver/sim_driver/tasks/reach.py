@@ -12,7 +12,7 @@ from sim_driver.tasks.draw import colours, item
 from sim_driver.tasks.look import Look
 from sim_driver.tasks.task import Attempt, Choice, Item, Kind, Task
 
-_BLOCK, _GOAL = (0.032, 0.032, 0.032), (0.05, 0.05, 0.0)
+_BLOCK, _GOAL = (0.042, 0.042, 0.034), (0.062, 0.062, 0.0)
 _SHARES = (0.14, 0.86)
 _ASIDE_M = 0.015
 OVER_M, NEAR_M = 0.05, 0.05
