@@ -5,8 +5,8 @@ absolute error of pixels and of their differences to the next; their squared err
 coloured thing counts on a large table; and a little of the divergence from a standard normal, so
 that latents stay near where noise is. Random weights begin as in ``vae_start``, and then the
 encoder stays as it is: learning with the decoder it loses small things again. At the end mean and
-deviation of every latent channel are measured: the policy sees latents normalised by them. The text
-encoder is not trained: it is told the words of the data (``text_start``).
+deviation of every latent channel are measured: the policy sees latents normalised by them. The
+other encoders are not trained but set by hand (``text_start``, ``image_start``).
 
     FOLDER/states/        what the run goes on from after a kill
     FOLDER/checkpoint/    frozen parts beside an untrained policy: what ``dreamzero train`` takes
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dreamzero_policy.checkpoint.key_maps import TEXT, VAE, layout
+from dreamzero_policy.checkpoint.key_maps import IMAGE, TEXT, VAE, layout
 from dreamzero_policy.mixture.augment import Augmentation
 from dreamzero_policy.mixture.corpus import Item, prompts_of
 from dreamzero_policy.mixture.dataset_spec import DatasetSpec
@@ -41,6 +41,7 @@ from dreamzero_policy.runs.start import Start, start_of
 from dreamzero_policy.runs.tracker import open_trackers
 from dreamzero_policy.training.config import TrainConfig
 from dreamzero_policy.training.export import swap, write_checkpoint, write_experiment
+from dreamzero_policy.training.image_start import set_colours_and_places
 from dreamzero_policy.training.material import (
     Material,
     Tell,
@@ -127,6 +128,7 @@ def train_vae(run: VaeRun, robots: Path | None = None, *, tell: Tell = lambda *_
             encoders.vae.net.quant_conv.requires_grad_(False)
         if drawn:
             set_bag_of_words(encoders.text_encoder, _prompts(material))
+            set_colours_and_places(encoders.image_encoder)
         _learn(encoders.vae, clips, run, tell)
         return _save(run, start, encoders, material, clips)
 
@@ -273,7 +275,7 @@ def _save(
     stored = start.stored() if start.directory is not None else None
 
     def tensor_of(name: str, shape: tuple[int, ...]) -> Tensor:
-        if name.startswith((VAE, TEXT)):
+        if name.startswith((VAE, TEXT, IMAGE)):
             return slots[name].join(own)
         return random_tensor(name, shape, start.seed) if stored is None else stored[name].read()
 
@@ -281,7 +283,7 @@ def _save(
     making = path.with_name("checkpoint.writing")
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir()
-    note = f"random weights but for a video VAE of {run.steps} steps and the words of its data"
+    note = f"random weights but for the frozen encoders (a video VAE of {run.steps} steps)"
     write_checkpoint(making, config, tensor_of, torch.float32, untrained=note)
     write_experiment(making, material.robots)
     swap(making, path)

@@ -178,10 +178,10 @@ def _add_hand(spec: mujoco.MjSpec, link7: mujoco.MjsBody) -> mujoco.MjsBody:
 
 
 def _add_cameras(spec: mujoco.MjSpec, hand: mujoco.MjsBody) -> None:
-    """Adds two cameras beside the table and one on the hand that looks along the fingers."""
+    """Adds two cameras that look at where the hand works, and one on the hand along its fingers."""
     for view, side in (("exterior_1", 1.0), ("exterior_2", -1.0)):
-        eye, target = (1.0, side * 0.86, 0.66), (0.33, side * 0.02, 0.27)
-        spec.worldbody.add_camera(name=view, pos=eye, quat=facing(eye, target, (0, 0, 1)), fovy=48)
+        eye, target = (1.0, side * 0.76, 0.70), (0.48, 0.0, 0.12)
+        spec.worldbody.add_camera(name=view, pos=eye, quat=facing(eye, target, (0, 0, 1)), fovy=36)
     eye, target = (0.08, 0, 0.03), (0.025, 0, 0.2)
     box(hand, "arm_dark", (0.055, 0, 0.005), (0.025, 0.06, 0.012), **SEEN_ONLY)
     hand.add_camera(name="wrist", pos=eye, quat=facing(eye, target, (1, 0, 0)), fovy=76)
