@@ -1,4 +1,4 @@
-"""Rows as bars, with floors and goals; without matplotlib there is no picture, and it says so."""
+"""Rows as bars, with floors, goals and what was before; no picture without matplotlib."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from results import short
 
+_DECADE = 10  # times of a wider range are drawn by their logarithm
 _COLOURS = {"baseline": "0.6", "exact": "tab:blue", "approximate": "tab:orange"}
 
 
@@ -26,7 +27,7 @@ def draw(path: Path, title: str, rows: list[dict]) -> bool:
     for at, row in enumerate(rows):
         colour = _COLOURS.get(row.get("kind"), "tab:green")
         axis.barh(at, row["ms"]["p50"], color=colour, label=row.get("kind", "measured"))
-        for key, style in (("floor_ms", "k-"), ("goal_ms", "r:")):
+        for key, style in (("floor_ms", "k-"), ("goal_ms", "r:"), ("before_ms", "k:")):
             if row.get(key):
                 axis.plot([row[key]] * 2, [at - 0.45, at + 0.45], style, lw=2, label=key[:-3])
         if published := row.get("published_ms"):
@@ -35,8 +36,11 @@ def draw(path: Path, title: str, rows: list[dict]) -> bool:
     unique = dict(zip(labels, handles))
     axis.legend(unique.values(), unique.keys(), fontsize=8)
     axis.set_yticks(range(len(rows)), [row["row"] for row in rows], fontsize=8)
-    axis.set(xlabel="median [ms]", xscale="log", title=title)
-    axis.xaxis.set_major_formatter("{x:g}")
+    axis.set(xlabel="median [ms]", title=title, ylim=(-0.8, len(rows) - 0.2))
+    times = [row["ms"]["p50"] for row in rows]
+    if max(times) > _DECADE * min(times):
+        axis.set_xscale("log")
+        axis.xaxis.set_major_formatter("{x:g}")
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

@@ -465,13 +465,13 @@ def model_of(name: str, robot: embodiments.Embodiment) -> Loaded:
 
 
 def _bars(result: dict[str, list[dict]]) -> list[dict]:
-    """Rows as the picture takes them: what was before stands where a goal would."""
+    """Rows as the picture takes them."""
     return [
         {
             "row": f"{name}: {row['row']} ({row['of']})",
             "kind": "exact" if row["exact"] else "approximate",
             "ms": {"p50": row["after_ms"]},
-            "goal_ms": row["before_ms"],
+            "before_ms": row["before_ms"],
         }
         for name, rows in result.items()
         for row in rows
