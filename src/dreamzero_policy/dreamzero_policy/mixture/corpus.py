@@ -177,12 +177,17 @@ def prompt_of(item: Item, wording: str | None) -> str:
     return NEGATIVE_PROMPT if wording is None else render(item.source.robot.prompt, wording)
 
 
-def prompts_of(items: Sequence[Item]) -> list[str]:
-    """Every sentence that training may show, the negative prompt among them."""
+def instructions_of(items: Sequence[Item]) -> list[str]:
+    """Every sentence that asks for something in training, as the model reads it."""
     wordings = {
         (item.source.robot.prompt, wording): item
         for item in items
         for wording in item.episode.wordings(item.window)
     }
     found = [prompt_of(item, wording) for (_, wording), item in wordings.items()]
-    return list(dict.fromkeys([*found, NEGATIVE_PROMPT]))
+    return list(dict.fromkeys(found))
+
+
+def prompts_of(items: Sequence[Item]) -> list[str]:
+    """Every sentence that training may show, the negative prompt among them."""
+    return [*instructions_of(items), NEGATIVE_PROMPT]

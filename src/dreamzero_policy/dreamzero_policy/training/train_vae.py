@@ -25,13 +25,12 @@ from torch import Tensor
 
 from dreamzero_policy.checkpoint.key_maps import IMAGE, TEXT, VAE, layout
 from dreamzero_policy.mixture.augment import Augmentation
-from dreamzero_policy.mixture.corpus import Item, prompts_of
+from dreamzero_policy.mixture.corpus import Item, instructions_of
 from dreamzero_policy.mixture.dataset_spec import DatasetSpec
 from dreamzero_policy.mixture.pictures import canvases
 from dreamzero_policy.model.config import TEMPORAL_STRIDE, ModelConfig
 from dreamzero_policy.model.dreamzero import DreamZero, to_network_range
 from dreamzero_policy.model.vae import VideoVAE
-from dreamzero_policy.observation.prompt import NEGATIVE_PROMPT
 from dreamzero_policy.runs.distributed import World
 from dreamzero_policy.runs.errors import TrainingError
 from dreamzero_policy.runs.panels import video_strip
@@ -134,12 +133,11 @@ def train_vae(run: VaeRun, robots: Path | None = None, *, tell: Tell = lambda *_
 
 
 def _prompts(material: Material) -> list[list[str]]:
-    """What each robot may be told in training; the negative prompt says nothing in any case."""
+    """What each robot may be told in training."""
     by_robot: dict[str, list[Item]] = {}
     for item in [*material.training, *material.validation]:
         by_robot.setdefault(item.source.robot.tag, []).append(item)
-    found = (prompts_of(items) for items in by_robot.values())
-    return [[prompt for prompt in each if prompt != NEGATIVE_PROMPT] for each in found]
+    return [instructions_of(items) for items in by_robot.values()]
 
 
 def _clips(material: Material, model: ModelConfig, run: VaeRun, tell: Tell) -> Tensor:
