@@ -33,6 +33,7 @@ STATUS_HZ = 5
 """How often the robot's own status is read."""
 
 _LOST_S = 0.5
+_LINGER_S, _LINGERING = 1.0, 8
 _CYCLE_NS = NS_PER_S // CYCLE_HZ
 
 log = logging.getLogger("agibot_bridge")
@@ -98,6 +99,7 @@ class Server:
         self._robot, self._listener, self._machine = robot, listener, machine
         self._welcome = {"type": "welcome", "bridge": str(time.time_ns()), **told}
         self._driver: Driver | None = None
+        self._lingering: dict[socket.socket, int] = {}
         self._sequence = self._samples = 0
         self._first_ns = self._read_ns = self._status_ns = self._stamp_ns = 0
         self._shown: tuple[str, str] | None = None
@@ -117,12 +119,14 @@ class Server:
             self._machine.hold("the bridge was stopped")
             self._tell_robot(time.monotonic_ns(), 0)
             self._leave("the bridge was stopped")
+            for connection in [*self._lingering]:
+                self._end(connection)
 
     def _wait(self, due_ns: int) -> None:
         """Takes what comes until the next cycle is due."""
         while True:
             left_s = (due_ns - time.monotonic_ns()) / NS_PER_S
-            sockets = [self._listener]
+            sockets = [self._listener, *self._lingering]
             if self._driver is not None:
                 sockets.append(self._driver.connection)
             ready = select.select(sockets, [], [], max(0.0, left_s))[0]
@@ -130,6 +134,7 @@ class Server:
                 self._receive(self._driver)  # first: its end makes room for the next
             if self._listener in ready:
                 self._accept()
+            self._let_go(time.monotonic_ns(), ready)
             if left_s <= 0:
                 return
 
@@ -212,11 +217,35 @@ class Server:
         self._turn_away(newcomer, f"busy: the driver at {self._driver.address} has the robot")
 
     def _turn_away(self, driver: Driver, reason: str) -> None:
-        """Says why and closes."""
+        """Says why, and closes once it has heard: words left unread would reset the connection."""
         log.info("%s is turned away: %s", driver.address, reason)
         with suppress(OSError):  # it has gone
             driver.send({"type": "refused", "reason": reason})
-        _close(driver.connection)
+            driver.connection.shutdown(socket.SHUT_WR)
+            self._lingering[driver.connection] = time.monotonic_ns() + int(_LINGER_S * NS_PER_S)
+        if driver.connection not in self._lingering:
+            driver.connection.close()
+        elif len(self._lingering) > _LINGERING:
+            self._end(next(iter(self._lingering)))
+
+    def _let_go(self, now_ns: int, ready: list[Any]) -> None:
+        """Reads past what those who were turned away still say; closes at its end, or in time."""
+        for connection, until_ns in [*self._lingering.items()]:
+            over = now_ns > until_ns
+            if connection in ready and not over:
+                try:
+                    over = not connection.recv(256 * 1024)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    over = True
+            if over:
+                self._end(connection)
+
+    def _end(self, connection: socket.socket) -> None:
+        """Forgets one who was turned away."""
+        del self._lingering[connection]
+        connection.close()
 
     def _receive(self, driver: Driver) -> None:
         """Takes what the driver sent; what cannot be read ends the connection."""
@@ -279,7 +308,8 @@ class Server:
         driver, self._driver = self._driver, None
         if driver is None:
             return
-        _close(driver.connection)
+        if driver.connection not in self._lingering:
+            _close(driver.connection)
         if not driver.greeted:
             return  # it only looked whether somebody serves here
         log.warning("the driver at %s is gone: %s", driver.address, reason)
