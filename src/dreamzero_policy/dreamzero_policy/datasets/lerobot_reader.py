@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,10 +132,12 @@ class LeRobotDataset:
             raise DatasetError(f"{path}: expected the video of episode {index}, got no file")
         return path, float(entry.where.get(f"videos/{key}/from_timestamp", 0.0))
 
-    def pictures(self, index: int, key: str) -> Iterator[Image]:
-        """The frames of an episode's video, each [H, W, 3] uint8 RGB."""
+    def pictures(
+        self, index: int, key: str, rows: Collection[int] | None = None
+    ) -> Iterator[Image]:
+        """The frames of an episode's video, or of some rows of it, each [H, W, 3] uint8 RGB."""
         path, first_s = self.video(index, key)
-        return frames(path, first_s, self.episode(index).length)
+        return frames(path, first_s, self.episode(index).length, rows)
 
     def instructions(self, index: int) -> tuple[str, ...]:
         """The instruction of each row."""

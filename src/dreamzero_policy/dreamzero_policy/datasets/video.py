@@ -7,7 +7,7 @@ frames that depend on later ones, so files can be put together packet by packet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -129,27 +129,34 @@ class VideoWriter:
         self._disk.finish()
 
 
-def frames(path: Path, first_s: float = 0.0, count: int | None = None) -> Iterator[Image]:
+def frames(
+    path: Path,
+    first_s: float = 0.0,
+    count: int | None = None,
+    only: Collection[int] | None = None,
+) -> Iterator[Image]:
     """The frames of a video from a time on, each [H, W, 3] uint8 RGB.
 
     Args:
         path: the file.
         first_s: time of the first one [s].
         count: how many; None for all.
+        only: numbers of those to yield, counted from the first; None for all.
     """
     with av.open(str(path)) as file:
         stream = file.streams.video[0]
         if first_s > 0:
             file.seek(int(first_s / stream.time_base), stream=stream)
         half = 0.5 / float(stream.average_rate)
-        left = count if count is not None else 1 << 62
+        number, end = 0, count if count is not None else 1 << 62
         for frame in file.decode(stream):
-            if left <= 0:
+            if number >= end:
                 return
             if frame.time < first_s - half:
                 continue
-            left -= 1
-            yield frame.to_ndarray(format="rgb24")
+            if only is None or number in only:
+                yield frame.to_ndarray(format="rgb24")
+            number += 1
 
 
 def frame_count(path: Path) -> int:

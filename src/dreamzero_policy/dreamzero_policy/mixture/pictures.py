@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -32,7 +33,8 @@ def canvases(
         DatasetError: a video ends early or cannot be decoded.
     """
     base = source.robot.time_base
-    frames = _Frames(source, episode)
+    every = {row for window, _ in wanted for row in window.frame_rows(base).tolist()}
+    frames = _Frames(source, episode, sorted(every))
     for window, augmentation in wanted:
         rows = window.frame_rows(base)
         pictures = frames.at(rows)
@@ -42,15 +44,17 @@ def canvases(
 class _Frames:
     """A look through an episode that only goes forward and keeps what may be asked for again."""
 
-    def __init__(self, source: Source, episode: int) -> None:
+    def __init__(self, source: Source, episode: int, rows: Sequence[int]) -> None:
+        """Nothing is read yet of the ``rows``, in their order, that will be asked for."""
         self._source, self._episode = source, episode
         self._robot = source.robot
         self._tiler = Tiler(source.robot)
         self._kept: dict[int, dict[str, Image]] = {}
         self._plain: dict[int, Image] = {}
-        self._next = 0
+        self._left = deque(rows)
         self._videos = {
-            view: source.data.pictures(episode, column) for view, column in source.cameras.items()
+            view: source.data.pictures(episode, column, frozenset(rows))
+            for view, column in source.cameras.items()
         }
 
     def at(self, rows: np.ndarray) -> dict[int, dict[str, Image]]:
@@ -59,23 +63,21 @@ class _Frames:
         for kept in (self._kept, self._plain):
             for row in [row for row in kept if row < first]:
                 del kept[row]
-        while self._next <= last:
-            pictures = {view: self._read(view) for view in self._videos}
-            if self._next >= first:
-                self._kept[self._next] = {
-                    view: self._tiler.native(picture, view) for view, picture in pictures.items()
-                }
-            self._next += 1
+        while self._left and self._left[0] <= last:
+            row = self._left.popleft()
+            self._kept[row] = {
+                view: self._tiler.native(self._read(view, row), view) for view in self._videos
+            }
         return self._kept
 
-    def _read(self, view: str) -> Image:
+    def _read(self, view: str, row: int) -> Image:
         where = f"{self._source.spec.path}: episode {self._episode}: view {view}"
         try:
             picture = next(self._videos[view], None)
         except (OSError, FFmpegError) as error:
-            raise DatasetError(f"{where}: frame {self._next} cannot be decoded: {error}") from error
+            raise DatasetError(f"{where}: frame {row} cannot be decoded: {error}") from error
         if picture is None:
-            raise DatasetError(f"{where}: the video ends before frame {self._next}")
+            raise DatasetError(f"{where}: the video ends before frame {row}")
         return picture
 
     def canvas(self, row: int, pictures: dict[str, Image], augmentation: Augmentation) -> Image:

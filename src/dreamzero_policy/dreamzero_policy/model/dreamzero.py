@@ -174,8 +174,7 @@ def to_network_range(
         raise ValueError(
             f"canvases: expected uint8 [T, H, W, 3], got {canvases.dtype} {list(canvases.shape)}"
         )
-    frames = canvases.permute(0, 3, 1, 2)
-    frames = ((frames.float() / 255.0).to(dtype) - 0.5) / 0.5
+    frames = canvases.permute(0, 3, 1, 2).float().div_(255.0).to(dtype).sub_(0.5).div_(0.5)
     if target_size is not None and tuple(frames.shape[-2:]) != target_size:
         frames = interpolate(frames, target_size, mode="bilinear", align_corners=False)
     return frames.permute(1, 0, 2, 3)[None]

@@ -67,6 +67,8 @@ def test_joined_films_are_their_frames_behind_one_another(tmp_path):
     assert len(part) == 25
     np.testing.assert_array_equal(part[0], alone[18])
     np.testing.assert_array_equal(part[-1], alone[42])
+    few = list(frames(whole, 18 / 15, 25, only=(0, 7, 24, 25)))
+    np.testing.assert_array_equal(few, [part[0], part[7], part[24]])
 
 
 def test_sizes_that_cannot_be_are_refused(tmp_path):
