@@ -61,7 +61,9 @@ def windows(
         labels: [L] what the instruction of each row is, as a number.
         base: rows and frames of a chunk.
         most: chunks in a window at most.
-        stride: every how many rows there is a base; 1 as the reference has it.
+        stride: every how many rows there is a base, 1 as the reference has it. A larger one counts
+            from the first row of each instruction, which is a base even if it is excluded: a robot
+            that stands still there is told where to go.
         excluded: rows that are no base (``step_filter.jsonl``); a window may contain them.
         idle: rows in which nothing moves.
         most_idle: share of idle rows above which a window is left out.
@@ -72,7 +74,8 @@ def windows(
     found: Counter[tuple[int, int]] = Counter()
     for first, end in zip(starts.tolist(), ends.tolist(), strict=True):
         for row in range(first, end):
-            if row % stride == 0 and row not in left_out:
+            heard = stride > 1 and row == first
+            if (row - first) % stride == 0 and (heard or row not in left_out):
                 window = _around(row, first, end, len(labels), base, most)
                 if window is not None:
                     found[window] += 1

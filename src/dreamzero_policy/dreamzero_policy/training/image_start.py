@@ -4,8 +4,10 @@ A small network from nothing sees in its video tokens what colours there are, bu
 knows places only relative to each other: to say where on the table a thing lies it would have to
 find its way from landmarks. A trained image encoder tells it, and a random one drowns it: what is
 random about a whole picture can only be learned by heart. So the weights of the small one are set
-by hand, once and for all: a token is the mean colours of the four quarters of its patch, and waves
-along both axes that tell its place.
+by hand, once and for all: a token is the mean colours of the four quarters of its patch, as far as
+they are not grey, and waves along both axes that tell its place. How bright it is, which changes
+with the light of every scene, stays with the video. Colours are made stronger than places: with both
+alike a network took twice as many scenes to look for a thing by its colour.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dreamzero_policy.model.image_encoder import ImageEncoder
 
 _RGB = 3
 _COLOURS = 4 * _RGB
-_WAVE = 0.5  # amplitude, beside colours of about one
+_CHROMA, _WAVE = 3.0, 0.25  # of what is not grey; amplitude of a wave
 
 
 @torch.no_grad()
@@ -42,8 +44,9 @@ def set_colours_and_places(encoder: ImageEncoder) -> bool:
     patches.zero_()
     for quarter, (top, left) in enumerate(((0, 0), (0, half), (half, 0), (half, half))):
         for colour in range(_RGB):
-            part = patches[_RGB * quarter + colour, colour]
-            part[top : top + half, left : left + half] = 1 / half**2
+            part = patches[_RGB * quarter + colour, :, top : top + half, left : left + half]
+            part[:] = -_CHROMA / (_RGB * half**2)
+            part[colour] += _CHROMA / half**2
     net.embeddings.class_embedding.zero_()
     places = net.embeddings.position_embedding.weight
     places.zero_()

@@ -54,6 +54,14 @@ def test_stride_and_rows_that_are_left_out():
     assert len(of_length(200, idle=idle)) > len(of_length(200, idle=idle, most_idle=0.2)) > 0
 
 
+def test_with_a_stride_every_instruction_is_heard_at_its_first_row_even_by_a_robot_that_rests():
+    labels = np.repeat([0, 1], 61)
+    found = windows(labels, BASE, 1, stride=24, excluded=range(58, 66))
+    assert [w.start for w in found] == [0, 24, 61, 85]
+    rested = windows(labels, BASE, 1, excluded=range(58, 66))
+    assert 61 not in {w.start for w in rested}  # as the reference
+
+
 def test_the_same_window_from_several_bases_stands_once():
     found = of_length(120)
     assert len({(w.start, w.chunks) for w in found}) == len(found)
