@@ -22,6 +22,9 @@ from dreamzero_policy.types import NS_PER_S
 _READY_S, _MOTION_S = 180.0, 30.0
 _LOOK_S = 0.05
 
+INSTRUCTION = "pick up the red cube"
+"""Where nobody says one, and the scene has no task."""
+
 
 class NotClosed(Exception):  # noqa: N818  (a verdict, not an error of the program)
     """Why the loop could not even begin, in one sentence."""
@@ -36,7 +39,7 @@ class Demo:
         robot: str,
         seconds: float,
         out: Path,
-        instruction: str,
+        instruction: str | None,
         live: bool,
         stream: TextIO,
         config_dir: Path | None = None,
@@ -47,7 +50,8 @@ class Demo:
             robot: name of the embodiment.
             seconds: of closed loop, counted from the first command.
             out: folder to write to; made if it is not there.
-            instruction: for the policy.
+            instruction: for the policy; None for what the scene's task asks for, or
+                ``INSTRUCTION`` where it has none.
             live: a line that updates itself, for a terminal; otherwise plain lines.
             stream: where to report.
             config_dir: as of ``graph.Options``.
@@ -131,7 +135,7 @@ class Demo:
         controller = next(node for node in nodes if node.name == "controller")
         period_s = 1 / float(setting(controller, "rate_hz") or 30)
         aims = write_folder(
-            self.out, self.recording, self.instruction, verdict, usage.result(), period_s
+            self.out, self.recording, self.instruction or "", verdict, usage.result(), period_s
         )
         for goal in aims:
             mark = "goal" if goal.reached else "MISS"
@@ -139,6 +143,9 @@ class Demo:
         for check in verdict:
             mark = "ok  " if check.holds else "FAIL"
             self._say("dreamzero", f"{mark} {check.name}: {check.detail}")
+        if (task := self.recording.task) is not None:
+            came = "done" if task.success else f"not done, progress {task.progress:.2f}"
+            self._say("dreamzero", f"task {task.task}, {task.instruction!r}: {came}")
         closed = all(check.holds for check in verdict)
         state = "closed" if closed else "did NOT close"
         self._say("dreamzero", f"the loop {state}; figures and pictures: {self.out}")
@@ -173,6 +180,9 @@ class Demo:
             until(self._ready, _READY_S, "policy, cameras and joints to be ready")
             self._say("dreamzero", f"weights: {recording.policy[-1].weights}")
             try:
+                if self.instruction is None:
+                    self.instruction = recording.task.instruction if recording.task else INSTRUCTION
+                self._say("dreamzero", f"instruction: {self.instruction}")
                 goal = operator.start(self.instruction)
             except ValueError as error:
                 raise NotClosed(str(error)) from error

@@ -21,6 +21,7 @@ from dreamzero_bringup.demo.recording import (
     ReceivedChunk,
     Recording,
     State,
+    TaskReport,
 )
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.messages import canvas_pixels, chunk_from_message, nanoseconds, rgb_pixels
@@ -69,6 +70,7 @@ class DemoRecorder:
             subscribe(
                 messages.ControllerStatus, "controller_status", self._on_controller, qos.STATUS
             ),
+            subscribe(messages.TaskStatus, "task_status", self._on_task, qos.STATUS),
             subscribe(messages.Canvas, "canvas", self._on_canvas, qos.CANVAS),
             subscribe(Image, "predicted_canvas", self._on_predicted, qos.PICTURE),
         ]
@@ -149,6 +151,16 @@ class DemoRecorder:
                 tick_cpu_s=message.tick_cpu,
             )
         )
+
+    def _on_task(self, message: messages.TaskStatus, info: dict) -> None:
+        if message.task and not self._recording.ended_ns:
+            self._recording.task = TaskReport(
+                message.task,
+                message.instruction,
+                message.progress,
+                message.success,
+                message.elapsed,
+            )
 
     def _on_canvas(self, message: messages.Canvas, info: dict) -> None:
         self._recording.seen.append(_picture(message.header, canvas_pixels(message), info))

@@ -107,6 +107,17 @@ class ControllerReport:
 
 
 @dataclass(frozen=True)
+class TaskReport:
+    """What TaskStatus said; of a scene with a task alone."""
+
+    task: str
+    instruction: str
+    progress: float
+    success: bool
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
 class Picture:
     """One canvas, compressed as it came. ``stamp_ns`` is the instant that it shows."""
 
@@ -125,6 +136,7 @@ class Recording:
         enabled_ns: when the controller was enabled, 0 before.
         first_command_ns: when the first command came, 0 before.
         ended_ns: when the closed loop was ended, 0 before.
+        task: the newest word on the scene's task; None where it has none.
         malformed: what was wrong with messages that could not be kept.
     """
 
@@ -140,6 +152,7 @@ class Recording:
     controller: list[ControllerReport] = field(default_factory=list)
     seen: list[Picture] = field(default_factory=list)
     predicted: list[Picture] = field(default_factory=list)
+    task: TaskReport | None = None
     malformed: list[str] = field(default_factory=list)
 
     def add_command(self, received_ns: int, positions: Float) -> None:

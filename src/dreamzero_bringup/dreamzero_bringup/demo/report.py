@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -111,6 +111,7 @@ def summarise(recording: Recording, nominal_period_s: float) -> dict[str, object
         "chunk_delay_ms": spread(
             (c.received_ns - c.chunk.observation_ns) / 1e6 for c in recording.chunks
         ),
+        "task": asdict(recording.task) if recording.task else None,
         "malformed_messages": sorted(set(recording.malformed)),
         "motion": motion(recording),
     }

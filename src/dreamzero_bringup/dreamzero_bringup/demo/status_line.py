@@ -35,6 +35,9 @@ def status_text(recording: Recording, now_ns: int) -> str:
         parts.append(f"chunk age {last.chunk_age_s:.2f} s")
         parts.append(f"limits hit {limited} joint ticks")
         parts.append(f"{last.mode.lower()} {last.hold_reason}".strip())
+    if recording.task:
+        done = "done" if recording.task.success else f"progress {recording.task.progress:.2f}"
+        parts.append(f"task: {done}")
     return ", ".join(parts)
 
 

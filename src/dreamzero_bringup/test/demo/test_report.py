@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from dreamzero_bringup.demo.recording import Recording, State
+from dreamzero_bringup.demo.recording import Recording, State, TaskReport
 from dreamzero_bringup.demo.report import checks, motion, spread, summarise
 from dreamzero_policy.embodiments.droid import DROID
 
@@ -28,12 +28,20 @@ def test_a_closed_loop_passes_every_check(recording):
     assert failed(recording) == []
 
 
+def test_how_the_task_went_is_a_figure(recording):
+    recording.task = TaskReport("reach", "reach for the red block", 0.4, False, 2.0)
+    figures = summarise(recording, HERE["period"])
+    assert figures["task"]["instruction"] == "reach for the red block"
+    assert (figures["task"]["progress"], figures["task"]["success"]) == (0.4, False)
+
+
 def test_figures_of_a_closed_loop(recording):
     figures = summarise(recording, HERE["period"])
     assert figures["seconds"] == 6.0
     assert figures["seconds_to_first_command"] == 4.0
     assert figures["rates_hz"]["commands"] == pytest.approx(30, rel=1e-3)
     assert figures["rates_hz"]["canvases"] == pytest.approx(5, rel=1e-3)
+    assert figures["task"] is None
     controller = figures["controller"]
     assert controller["period_ms_at_receiver"]["p50"] == pytest.approx(33.33, abs=0.01)
     assert controller["period_deviation_ms_at_receiver"]["max"] < 1e-3

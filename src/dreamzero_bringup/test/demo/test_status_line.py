@@ -2,6 +2,7 @@
 
 import io
 
+from dreamzero_bringup.demo.recording import TaskReport
 from dreamzero_bringup.demo.status_line import LiveStatus, PlainStatus, status_text
 from dreamzero_policy.types import NS_PER_S
 
@@ -15,6 +16,11 @@ def test_one_line_with_rates_latency_age_and_limits(recording):
     assert "chunk age 0.40 s" in text
     assert "limits hit 0 joint ticks" in text
     assert "\n" not in text
+    assert "task" not in text
+    recording.task = TaskReport("reach", "reach for the red block", 0.4, False, 2.0)
+    assert status_text(recording, recording.first_command_ns).endswith("task: progress 0.40")
+    recording.task = TaskReport("reach", "reach for the red block", 1.0, True, 5.0)
+    assert status_text(recording, recording.first_command_ns).endswith("task: done")
 
 
 def test_plain_and_live(recording):

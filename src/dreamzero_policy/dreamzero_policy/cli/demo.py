@@ -12,6 +12,7 @@ _EXAMPLES = """examples:
   dreamzero demo
   dreamzero demo droid --seconds 60 --out out/long --headless
   dreamzero demo --instruction "push the blue cube to the left"
+  dreamzero demo --checkpoint out/run/checkpoint --set sim_driver.task=reach    what the scene asks
 The exit code is 0 only if the loop closed: chunks flowed, commands moved the joints, nothing died.
 """
 
@@ -29,7 +30,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="after the first command")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder to write to")
     parser.add_argument("--headless", action="store_true", help="plain lines, no live display")
-    parser.add_argument("--instruction", default="pick up the red cube")
+    parser.add_argument(
+        "--instruction", help="default: what the scene's task asks for, or to pick up the red cube"
+    )
     add_graph_arguments(parser)
 
 

@@ -6,8 +6,8 @@ find its way from landmarks. A trained image encoder tells it, and a random one 
 random about a whole picture can only be learned by heart. So the weights of the small one are set
 by hand, once and for all: a token is the mean colours of the four quarters of its patch, as far as
 they are not grey, and waves along both axes that tell its place. How bright it is, which changes
-with the light of every scene, stays with the video. Colours are made stronger than places: with both
-alike a network took twice as many scenes to look for a thing by its colour.
+with the light of every scene, stays with the video. Colours are stronger than places: with both
+alike a small transformer told where a named thing is in 69 of 100 new scenes, so in 86.
 """
 
 from __future__ import annotations

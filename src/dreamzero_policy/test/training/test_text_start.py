@@ -46,7 +46,6 @@ def test_every_token_says_what_is_asked_for():
     assert alike(red, blue) < 0.4
 
 
-
 def test_an_untrained_transformer_hears_a_prompt_as_loudly_as_it_sees_a_picture():
     encoder = encoder_of([rendered(SEEN)])
     torch.manual_seed(0)
