@@ -3,7 +3,7 @@
 # since they mostly wait for each other.
 #
 #   scripts/test.sh [pytest's arguments]     every test that this machine can run
-#   scripts/test.sh --again                  only what failed in the last run, one by one
+#   scripts/test.sh --again                  only the files in which something failed or crashed in the last run, one by one
 #   scripts/test.sh --long                   those left out otherwise: compilers, more ranks, studies; many minutes
 #
 # The fault suite is `make faults`.
@@ -17,16 +17,23 @@ if [ "${1:-}" = --long ]; then
   shift
   kept="long and not faults"
 fi
+said=.pytest_cache/last_run.txt # pytest's own memory has no test whose process died
 if [ "${1:-}" = --again ]; then
   shift
-  pure=()
-  real=()
-  set -- --last-failed --last-failed-no-failures none "$@"
+  mapfile -t failed < <(grep -oE '^(FAILED|ERROR) [^: ]+\.py' "$said" | cut -d' ' -f2 | sort -u)
+  if [ ${#failed[@]} -eq 0 ]; then
+    echo "$said names no test that failed: run all of them" >&2
+    exit 1
+  fi
+  .venv/bin/python -m pytest -q "${failed[@]}" -m "$kept" "$@"
+  exit
 fi
+mkdir -p "${said%/*}"
+: >"$said"
 status=0
 half() {
   local code=0
-  .venv/bin/python -m pytest -q "$@" || code=$? # the other half is run all the same
+  .venv/bin/python -m pytest -q "$@" | tee -a "$said" || code=${PIPESTATUS[0]} # the other half is run all the same
   [ $code -eq 0 ] || [ $code -eq 5 ] || status=$code # 5: nothing of this half was asked for
 }
 OMP_NUM_THREADS=1 half "${pure[@]}" -m "not ros and $kept" "$@"
