@@ -179,10 +179,10 @@ class Demo:
             self._say("dreamzero", f"starting; the nodes' logs go to {self.out / 'logs'}")
             until(self._ready, _READY_S, "policy, cameras and joints to be ready")
             self._say("dreamzero", f"weights: {recording.policy[-1].weights}")
+            if self.instruction is None:
+                self.instruction = recording.task.instruction if recording.task else INSTRUCTION
+            self._say("dreamzero", f"instruction: {self.instruction}")
             try:
-                if self.instruction is None:
-                    self.instruction = recording.task.instruction if recording.task else INSTRUCTION
-                self._say("dreamzero", f"instruction: {self.instruction}")
                 goal = operator.start(self.instruction)
             except ValueError as error:
                 raise NotClosed(str(error)) from error
