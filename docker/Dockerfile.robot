@@ -13,9 +13,10 @@ RUN scripts/install_apt.sh scripts/apt/ros.txt scripts/apt/build.txt scripts/apt
 COPY requirements requirements
 RUN scripts/install_python.sh requirements/robot.txt
 
-# What the maker of the robot offers: none, droid, droid_fer or yam.
+# What the maker of the robot offers: none, droid, droid_fer or yam. droid_fer needs the index of franky's wheels, too.
 ARG VENDOR=none
-RUN scripts/install_vendor.sh "${VENDOR}"
+ARG VENDOR_INDEX=
+RUN scripts/install_vendor.sh "${VENDOR}" "${VENDOR_INDEX}"
 
 COPY config /config
 COPY config config

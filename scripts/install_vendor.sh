@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a robot's maker offers on the public indexes, as the driver itself would ask for it:
-#   scripts/install_vendor.sh none|droid|droid_fer|yam
+#   scripts/install_vendor.sh none|droid|droid_fer INDEX|yam
 # droid is an FR3, droid_fer a FER (Panda). AgiBot's SDK comes from the robot itself (docker/README.md).
 set -euo pipefail
 export PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -11,7 +11,10 @@ i2rt=git+https://github.com/i2rt-robotics/i2rt.git@5d47b358bafb30c65e397f2ece506
 case "${1:-}" in
   none) ;;
   droid) pip franky-control ;;
-  droid_fer) pip franky-control --extra-index-url https://timschneider42.github.io/franky/whl/by-robot-server-version/5/ ;;
+  droid_fer)
+    [ -n "${2:-}" ] || { echo "droid_fer: expected INDEX, which franky's README gives for the FER: .../by-robot-server-version/5/" >&2; exit 2; }
+    pip franky-control --extra-index-url "$2"
+    ;;
   yam)
     pip --no-deps "i2rt @ $i2rt" # pins another numpy and ruckig than this stack
     pip python-can==4.5.0 dm-env==1.6 'crcmod-plus>=2.3.1' pydantic tyro
