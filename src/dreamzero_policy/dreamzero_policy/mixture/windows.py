@@ -5,6 +5,10 @@ From a base row chunks are collected backwards and forwards by turns, ``i, i - H
 reference's sampling. Different from it: a chunk whose instruction changes in its middle is not
 taken, episodes that are too short have no windows instead of ending the run, and the same window
 found from several bases is kept once, with its count as weight.
+
+With a stride between bases every base begins a window, and chunks are collected forwards only. A
+policy whose context is full begins anew wherever the robot is by then: collected backwards, short
+instructions would have windows from their beginnings only, and it would never have seen that.
 """
 
 from __future__ import annotations
@@ -63,7 +67,7 @@ def windows(
         most: chunks in a window at most.
         stride: every how many rows there is a base, 1 as the reference has it. A larger one counts
             from the first row of each instruction, which is a base even if it is excluded: a robot
-            that stands still there is told where to go.
+            that stands still there is told where to go. Each of them begins a window.
         excluded: rows that are no base (``step_filter.jsonl``); a window may contain them.
         idle: rows in which nothing moves.
         most_idle: share of idle rows above which a window is left out.
@@ -76,7 +80,7 @@ def windows(
         for row in range(first, end):
             heard = stride > 1 and row == first
             if (row - first) % stride == 0 and (heard or row not in left_out):
-                window = _around(row, first, end, len(labels), base, most)
+                window = _around(row, first if stride == 1 else row, end, len(labels), base, most)
                 if window is not None:
                     found[window] += 1
     whole = (Window(start, chunks, bases) for (start, chunks), bases in sorted(found.items()))
@@ -86,7 +90,7 @@ def windows(
 def _around(
     row: int, first: int, end: int, length: int, base: TimeBase, most: int
 ) -> tuple[int, int] | None:
-    """(start, chunks) of the window of a base row within a run of one instruction.
+    """(start, chunks) of the window of a base row within a run of rows.
 
     The frame that closes a window stands behind its last chunk. Where the episode has none there,
     the last chunk is left out.

@@ -62,6 +62,12 @@ def test_with_a_stride_every_instruction_is_heard_at_its_first_row_even_by_a_rob
     assert 61 not in {w.start for w in rested}  # as the reference
 
 
+def test_with_a_stride_windows_begin_everywhere():
+    found = [(w.start, w.chunks) for w in windows(np.zeros(61, int), BASE, 2, stride=12)]
+    assert found == [(0, 2), (12, 2), (24, 1), (36, 1)]
+    assert max(w.start for w in windows(np.zeros(61, int), BASE, 2)) == 23  # as the reference
+
+
 def test_the_same_window_from_several_bases_stands_once():
     found = of_length(120)
     assert len({(w.start, w.chunks) for w in found}) == len(found)

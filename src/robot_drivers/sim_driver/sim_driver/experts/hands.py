@@ -17,6 +17,7 @@ from sim_driver.experts.motion import Motion, Rates, rounded
 _SAMPLES = 14  # poses that are solved for along a curve
 _ARRIVING_M, _PASSING_M = 2e-3, 0.03  # how far off a hand may be
 _CAREFUL = 0.75  # share of acceleration and jerk that is used
+_EASE = 1e-3  # how near a joint is to where it works with ease [rad or m]
 _PACE = (0.45, 0.7)  # share of the speed, drawn per attempt
 
 
@@ -71,6 +72,11 @@ class Hands:
         ready = np.array(self._arms[arm].arm.ready)
         return self._arms[arm].grip(self._scratch, ready).yaw
 
+    def at_ease(self, arm: int) -> bool:
+        """Whether an arm was told to be where it works with ease."""
+        now = self.target[self._columns[arm]]
+        return bool(np.allclose(now, self._arms[arm].arm.ready, atol=_EASE))
+
     def closed(self, arm: int) -> bool:
         """Whether a hand was told to close."""
         return bool(self.target[self._fingers[arm]] <= 0.0)
@@ -108,7 +114,12 @@ class Hands:
         return self._straight(goal, pause_s)
 
     def move(
-        self, ways: dict[int, Sequence[Grip]], pause_s: float = 0.0, *, exact: bool = True
+        self,
+        ways: dict[int, Sequence[Grip]],
+        pause_s: float = 0.0,
+        *,
+        exact: bool = True,
+        apart: float | None = None,
     ) -> Motion:
         """Moves hands along rounded curves, all of them from now until the same instant.
 
@@ -116,6 +127,7 @@ class Hands:
             ways: by arm, the corners of its curve after where it is now; the last is reached.
             pause_s: rest at the end [s].
             exact: whether the hands must arrive; on the way there, and otherwise, near is enough.
+            apart: where fingers of these hands go on the way, as ``fingers`` says; None: nowhere.
 
         Raises:
             ValueError: a hand cannot get there.
@@ -136,6 +148,10 @@ class Hands:
                     self._scratch, Grip(np.array(place), yaw), joints, near
                 )
                 samples[number, self._columns[arm]] = joints
+            if apart is not None:
+                finger = self._fingers[arm]
+                goal = min(apart, self._open[finger])
+                samples[:, finger] = np.linspace(self.target[finger], goal, _SAMPLES)
         return self._along(samples, pause_s)
 
     def _straight(self, goal: Float, pause_s: float) -> Motion:

@@ -16,18 +16,21 @@ _STAY_S = 1.2
 
 
 def reach(site: Site) -> Iterator[Motion]:
-    """From above, fingers closed; it stays, so that nothing but the thing says where to end."""
+    """From above, fingers closing on the way; it stays, so that only the thing says where to end.
+
+    It sets out at once: a policy that has learned to wait, and is asked again before the wait is
+    over, waits for ever.
+    """
     thing, arm = site.thing, site.arm
     corners = []
     if site.hands.closed(arm):  # it has reached for something else before
         now = site.hands.grip(arm)
         corners = [Grip(now.place + (0, 0, site.rng.uniform(*_UP_M)), now.yaw)]
-    else:
+    elif not site.hands.at_ease(arm):
         yield site.hands.ready((arm,))
-        yield site.hands.fingers((arm,), 0.0, 0.0)
     top = site.look.place(thing.name)[2] + thing.half[2]
     height = top + site.hands.tip(arm) + site.rng.uniform(*_OVER_M)
     place = np.array([*site.look.place(thing.name)[:2], height])
     turn = site.hands.yaw(arm)
     corners += [Grip(place + (0, 0, site.rng.uniform(*_UP_M)), turn), Grip(place, turn)]
-    yield site.hands.move({arm: corners}, _STAY_S + site.wait())
+    yield site.hands.move({arm: corners}, _STAY_S + site.wait(), apart=0.0)

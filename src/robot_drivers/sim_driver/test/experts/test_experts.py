@@ -56,6 +56,17 @@ def test_it_does_what_the_instruction_says_and_not_what_the_picture_suggests():
         assert done.verdict.success
 
 
+@pytest.mark.parametrize("name", robots.names())
+def test_who_reaches_waits_for_nothing_until_it_is_there(name):
+    """A policy that learns a wait, and is asked again before it is over, waits for ever."""
+    robot, commands = attempt(name, "reach", seed=1)
+    arms = [index for index, joint in enumerate(robot.embodiment.joints) if joint.kind != "gripper"]
+    moves = np.abs(np.diff(commands[:, arms], axis=0)).max(axis=1) > 5e-4
+    way = moves[: np.flatnonzero(moves)[-1]]
+    rests = np.diff(np.flatnonzero(np.r_[True, way, True]))
+    assert rests.max() / 30.0 < 0.6, "as long as between two chunks"
+
+
 def test_the_same_seeds_are_the_same_motion_and_other_habits_are_another():
     one, first = attempt("droid", "push", 2)
     two, second = attempt("droid", "push", 2)
