@@ -33,7 +33,7 @@ mkdir -p "${said%/*}"
 status=0
 half() {
   local code=0
-  .venv/bin/python -m pytest -q "$@" | tee -a "$said" || code=${PIPESTATUS[0]} # the other half is run all the same
+  .venv/bin/python -m pytest -q --durations=15 "$@" | tee -a "$said" || code=${PIPESTATUS[0]} # the other half is run all the same
   [ $code -eq 0 ] || [ $code -eq 5 ] || status=$code # 5: nothing of this half was asked for
 }
 OMP_NUM_THREADS=1 half "${pure[@]}" -m "not ros and $kept" "$@"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args, get_type_hints
 
 from dreamzero_policy.runs.errors import TrainingError
-from dreamzero_policy.training.loss import NoiseMode
+from dreamzero_policy.training.loss import NoiseMode, Weighting
 
 Mode = Literal["full", "lora"]
 Precision = Literal["bfloat16", "float32"]
@@ -38,6 +38,7 @@ class TrainConfig:
             on the same robot, by those of the checkpoint that the run begins from.
         held_out: share of episodes that are for validation.
         noise: how levels are drawn (``loss.py``).
+        weighting: of the errors at different levels; ``bell`` as the reference.
         noise_alpha, noise_beta: of the Beta distribution where there is one.
         video_weight, action_weight: of the two losses.
         steps: optimizer steps.
@@ -72,6 +73,7 @@ class TrainConfig:
     statistics: StatisticsFrom = "data"
     held_out: float = 0.02
     noise: NoiseMode = "standard"
+    weighting: Weighting = "bell"
     noise_alpha: float = 3.0
     noise_beta: float = 1.0
     video_weight: float = 1.0
@@ -146,6 +148,7 @@ _CHOICES = {
     "mode": get_args(Mode),
     "statistics": get_args(StatisticsFrom),
     "noise": get_args(NoiseMode),
+    "weighting": get_args(Weighting),
     "precision": get_args(Precision),
 }
 _MANY = 1e9

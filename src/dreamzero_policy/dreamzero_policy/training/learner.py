@@ -63,7 +63,7 @@ class Learner:
 
     def __init__(self, model: ModelConfig, config: TrainConfig, read: Read, world: World) -> None:
         self._config, self._world = config, world
-        self.table = NoiseTable.make(device=world.device)
+        self.table = NoiseTable.make(device=world.device, weighting=config.weighting)
         self.network = _network(model, config, world)
         fill(self.network, read, config.seed)
         self.trained = {

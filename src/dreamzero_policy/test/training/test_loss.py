@@ -29,6 +29,14 @@ def test_the_table(golden):
     assert float(table.weights.mean()) == pytest.approx(1)
 
 
+def test_even_weights_count_where_a_robot_decides():
+    bell, even = NoiseTable.make(), NoiseTable.make(weighting="even")
+    assert torch.equal(even.sigmas, bell.sigmas)
+    assert even.weights.unique().tolist() == [1.0]
+    decided = even.sigmas > 0.9
+    assert float(bell.weights[decided].mean()) < 0.5
+
+
 def test_noise_and_weight_by_nearest_entry(golden):
     table = NoiseTable.make()
     clean, noise = golden["train/clean"], golden["train/noise"]

@@ -149,6 +149,16 @@ def test_a_checkpoint_says_how_far_its_video_is_denoised(run_of, log_of, droid, 
     assert all(np.isfinite(drawn))
 
 
+def test_levels_weigh_as_the_run_says(run_of, log_of):
+    """The same first batch and noise: one beginning, two losses."""
+    first = []
+    for weighting in ("bell", "even"):
+        run = run_of(weighting, steps=1, weighting=weighting, noise="high_noise")
+        train(run)
+        first.append(next(line["loss"] for line in log_of(run) if "loss" in line))
+    assert first[1] > 1.2 * first[0]
+
+
 def test_a_loss_that_is_no_number_stops_before_the_step(run_of, monkeypatch):
     from dreamzero_policy.training import learner
 
