@@ -175,7 +175,7 @@ def walk(robot, supervisor, tmp_path, operator=None, only=()):
     return walked
 
 
-@pytest.mark.parametrize("robot", ["yam", "droid"])
+@pytest.mark.parametrize("robot", [pytest.param("yam", marks=pytest.mark.long), "droid"])
 def test_every_joint_of_a_sound_robot_passes(robot, monkeypatch, tmp_path):
     with running(robot, monkeypatch) as supervisor:
         walked = walk(robot, supervisor, tmp_path)
