@@ -55,10 +55,10 @@ class NoiseTable:
     ) -> NoiseTable:
         """The table for a shift towards noise; 1 spaces the levels evenly.
 
-        The reference weighs levels by a ``bell``, which is 0 at pure noise. Where a robot goes is
-        decided nowhere else: below a noise level of 0.9 it can be read off 24 noisy rows of
+        The reference weighs levels by a ``bell``, which is 0 at pure noise. Near there alone it is
+        decided where a robot goes: below a noise level of 0.9 that can be read off 24 noisy rows of
         actions. A small network that learns from little then learns to denoise and not to decide;
-        with ``even`` weights it does.
+        with ``even`` weights it learned to decide in less than half as many steps.
 
         It is float32 from the start: the network reads timesteps through sines of up to 1000 rad,
         so their last bit shows.
