@@ -13,10 +13,10 @@ RUN scripts/install_apt.sh scripts/apt/ros.txt scripts/apt/build.txt scripts/apt
 COPY requirements requirements
 RUN scripts/install_python.sh requirements/robot.txt
 
-# What the maker of the robot offers: none, droid, droid_fer or yam. droid_fer needs the index of franky's wheels, too.
+# What the maker of the robot offers: none, droid, droid_fer or yam. droid_fer needs options of pip, too.
 ARG VENDOR=none
-ARG VENDOR_INDEX=
-RUN scripts/install_vendor.sh "${VENDOR}" "${VENDOR_INDEX}"
+ARG VENDOR_OPTIONS=
+RUN scripts/install_vendor.sh "${VENDOR}" ${VENDOR_OPTIONS}
 
 COPY config /config
 COPY config config

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a robot's maker offers on the public indexes, as the driver itself would ask for it:
-#   scripts/install_vendor.sh none|droid|droid_fer INDEX|yam
-# droid is an FR3, droid_fer a FER (Panda). AgiBot's SDK comes from the robot itself (docker/README.md).
+#   scripts/install_vendor.sh none|droid|droid_fer OPTIONS|yam
+# droid is an FR3, droid_fer a FER (Panda); OPTIONS are pip's, which franky's README gives for it.
+# AgiBot's SDK comes from the robot itself (docker/README.md).
 set -euo pipefail
 export PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
 # Debian's packages cannot be replaced by pip, so they are passed over; ours keep the versions that they are pinned to.
@@ -12,8 +13,8 @@ case "${1:-}" in
   none) ;;
   droid) pip franky-control ;;
   droid_fer)
-    [ -n "${2:-}" ] || { echo "droid_fer: expected INDEX, which franky's README gives for the FER: .../by-robot-server-version/5/" >&2; exit 2; }
-    pip franky-control --extra-index-url "$2"
+    [ $# -gt 1 ] || { echo "droid_fer: expected pip's options, which franky's README gives for .../by-robot-server-version/5/" >&2; exit 2; }
+    pip franky-control "${@:2}"
     ;;
   yam)
     pip --no-deps "i2rt @ $i2rt" # pins another numpy and ruckig than this stack

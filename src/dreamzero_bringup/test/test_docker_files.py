@@ -216,7 +216,7 @@ def test_makers_packages_are_installed_as_the_drivers_ask_for_them():
     assert f"pip {more}" in script
     franky = (drivers / "franka_driver/franka_driver/franky_arm.py").read_text()
     assert re.search(r"\S+/by-robot-server-version/5/", franky)[0] in script
-    assert 'pip franky-control --extra-index-url "$2"' in script
+    assert 'pip franky-control "${@:2}"' in script
     cases = set(re.findall(r"^  ([\w|]+)\)", script, re.MULTILINE))
     built = {service["build"]["args"].get("VENDOR", "none") for service in services().values()}
     assert {defaults(vendor) for vendor in built} <= cases

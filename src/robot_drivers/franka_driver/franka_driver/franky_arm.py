@@ -34,8 +34,8 @@ from franka_driver.hardware import ArmReading, HardwareFaultError
 
 INSTALL = {
     "fr3": "pip install franky-control",
-    "fer": "pip install franky-control --extra-index-url INDEX, where INDEX is what franky's "
-    "README gives for the FER: .../by-robot-server-version/5/",
+    "fer": "pip install franky-control OPTIONS, where OPTIONS are those that franky's README "
+    "gives for .../by-robot-server-version/5/",
 }
 """By arm; a FER's firmware (robot server 5 or less) speaks another protocol than the newest."""
 

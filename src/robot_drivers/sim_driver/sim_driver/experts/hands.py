@@ -110,7 +110,7 @@ class Hands:
         """
         goal = self.target.copy()
         for arm in arms:
-            goal[self._fingers[arm]] = min(apart, self._open[self._fingers[arm]])
+            goal[self._fingers[arm]] = self._parted(arm, apart)
         return self._straight(goal, pause_s)
 
     def move(
@@ -150,9 +150,13 @@ class Hands:
                 samples[number, self._columns[arm]] = joints
             if apart is not None:
                 finger = self._fingers[arm]
-                goal = min(apart, self._open[finger])
+                goal = self._parted(arm, apart)
                 samples[:, finger] = np.linspace(self.target[finger], goal, _SAMPLES)
         return self._along(samples, pause_s)
+
+    def _parted(self, arm: int, apart: float) -> float:
+        """Where fingers are that are ``apart`` from the middle, or wide open."""
+        return min(apart, float(self._open[self._fingers[arm]]))
 
     def _straight(self, goal: Float, pause_s: float) -> Motion:
         return self._along(np.stack([self.target, goal]), pause_s)
