@@ -1,4 +1,6 @@
-"""A recording of a loop that closed, made by arithmetic."""
+"""A recording of a loop that closed, made by arithmetic; graphs of a small configuration."""
+
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ from dreamzero_bringup.demo.recording import (
     State,
 )
 from dreamzero_bringup.demo.recording import ReceivedChunk as Received
+from dreamzero_bringup.graph import Options, build
 from dreamzero_policy.embodiments.droid import DROID
 from dreamzero_policy.types import NS_PER_S, ActionChunk
 
@@ -115,3 +118,27 @@ def recording() -> Recording:
             made.predicted.append(picture(stamp, 200))
     made.ended_ns = START + SECONDS * NS_PER_S
     return made
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration folder with a robot and the controller's settings."""
+    (tmp_path / "robots").mkdir()
+    (tmp_path / "robots" / "droid.yaml").write_text(
+        "/**/sim_driver:\n  ros__parameters:\n    seed: 3\n"
+    )
+    (tmp_path / "controller.yaml").write_text(
+        "/**:\n  ros__parameters:\n    rate_hz: 30.0\n    chunk_max_age_s: 2.0\n"
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def nodes():
+    """Builds a graph of a configuration folder: what starts, by name."""
+
+    def built(config: Path, **choices):
+        specs = build(Options(**{"robot": "droid", "config_dir": config, **choices}))
+        return {spec.name: spec for spec in specs}
+
+    return built

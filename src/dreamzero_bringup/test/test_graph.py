@@ -1,45 +1,23 @@
 """The graph: what a user gets for each choice, and what is refused before anything starts."""
 
-import shutil
-from contextlib import suppress
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
 
-from dreamzero_bringup.graph import NodeSpec, Options, build, build_recorder, setting
-from dreamzero_policy import embodiments
-from dreamzero_policy.checkpoint.random_checkpoint import make_random
-from dreamzero_policy.embodiments.embodiment import TimeBase
+from dreamzero_bringup.graph import NodeSpec, Options, build_recorder, setting
 
 CONFIG = Path(__file__).parents[3] / "config"
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    (tmp_path / "robots").mkdir()
-    (tmp_path / "robots" / "droid.yaml").write_text(
-        "/**/sim_driver:\n  ros__parameters:\n    seed: 3\n"
-    )
-    (tmp_path / "controller.yaml").write_text(
-        "/**:\n  ros__parameters:\n    rate_hz: 30.0\n    chunk_max_age_s: 2.0\n"
-    )
-    return tmp_path
-
-
-def nodes(config: Path, **choices):
-    specs = build(Options(**{"robot": "droid", "config_dir": config, **choices}))
-    return {spec.name: spec for spec in specs}
-
-
-def test_simulated_graph_has_driver_first_and_every_node(config):
+def test_simulated_graph_has_driver_first_and_every_node(config, nodes):
     graph = nodes(config)
     assert list(graph) == ["sim_driver", "camera_tiler", "proprioception", "controller", "policy"]
     assert [spec.side for spec in graph.values()] == ["robot"] * 4 + ["policy"]
     assert all(spec.parameters["robot"] == "droid" for spec in graph.values())
 
 
-def test_the_policy_shares_no_process_with_anybody(config):
+def test_the_policy_shares_no_process_with_anybody(config, nodes):
     """One executable, and so one process and interpreter, for every node: control's is its own."""
     graph = nodes(config)
     executables = [(spec.package, spec.executable) for spec in graph.values()]
@@ -48,7 +26,7 @@ def test_the_policy_shares_no_process_with_anybody(config):
     assert ("dreamzero_policy", "controller_node") in executables
 
 
-def test_threads_that_wait_sleep_and_control_has_one(config):
+def test_threads_that_wait_sleep_and_control_has_one(config, nodes):
     """Two processes on two cores must not stall each other by waiting actively."""
     graph = nodes(config)
     assert all(spec.environment["OMP_WAIT_POLICY"] == "PASSIVE" for spec in graph.values())
@@ -57,7 +35,7 @@ def test_threads_that_wait_sleep_and_control_has_one(config):
     assert graph["policy"].nice > graph["controller"].nice
 
 
-def test_specs_cannot_be_changed(config):
+def test_specs_cannot_be_changed(config, nodes):
     spec = nodes(config)["policy"]
     with pytest.raises(FrozenInstanceError):
         spec.name = "other"
@@ -65,21 +43,21 @@ def test_specs_cannot_be_changed(config):
         spec.parameters["robot"] = "other"
 
 
-def test_files_go_to_their_nodes_the_robot_file_last(config):
+def test_files_go_to_their_nodes_the_robot_file_last(config, nodes):
     graph = nodes(config)
     robot = config / "robots" / "droid.yaml"
     assert graph["controller"].parameter_files == (config / "controller.yaml", robot)
     assert graph["policy"].parameter_files == (robot,)
 
 
-def test_overrides_reach_their_node_with_yaml_types(config):
+def test_overrides_reach_their_node_with_yaml_types(config, nodes):
     graph = nodes(config, overrides=("controller.rate_hz=25", "sim_driver.seed=7"))
     assert graph["controller"].parameters["rate_hz"] == 25
     assert graph["sim_driver"].parameters["seed"] == 7
     assert "rate_hz" not in graph["policy"].parameters
 
 
-def test_a_setting_is_found_where_the_strongest_source_has_it(config):
+def test_a_setting_is_found_where_the_strongest_source_has_it(config, nodes):
     assert setting(nodes(config)["controller"], "rate_hz") == 30.0
     assert setting(nodes(config)["controller"], "seed") is None
     assert (
@@ -91,7 +69,7 @@ def test_a_setting_is_found_where_the_strongest_source_has_it(config):
     assert setting(nodes(config)["controller"], "rate_hz") == 20.0
 
 
-def test_checkpoint_is_given_to_the_policy_alone(config, tmp_path):
+def test_checkpoint_is_given_to_the_policy_alone(config, tmp_path, nodes):
     assert nodes(config, checkpoint="random:tiny")["policy"].parameters["checkpoint"] == (
         "random:tiny"
     )
@@ -100,7 +78,7 @@ def test_checkpoint_is_given_to_the_policy_alone(config, tmp_path):
     assert "checkpoint" not in graph["controller"].parameters
 
 
-def test_a_dry_run_sends_a_driver_nothing_that_it_obeys(config):
+def test_a_dry_run_sends_a_driver_nothing_that_it_obeys(config, nodes):
     graph = nodes(config, dry_run=True)
     assert graph["controller"].remappings == (
         ("joint_commands", "joint_commands/dry_run"),
@@ -112,7 +90,7 @@ def test_a_dry_run_sends_a_driver_nothing_that_it_obeys(config):
     assert nodes(config)["controller"].remappings == ()
 
 
-def test_site_topics_remap_every_node_and_name_the_driver(config):
+def test_site_topics_remap_every_node_and_name_the_driver(config, nodes):
     (config / "robots" / "droid.yaml").write_text(
         "/**/graph:\n  ros__parameters:\n    driver: franka_driver/driver_node\n"
         "    topics: ['joint_states:=/franka/joint_states', 'joint_commands:=/franka/commands']\n"
@@ -124,7 +102,7 @@ def test_site_topics_remap_every_node_and_name_the_driver(config):
     assert dict(graph["controller"].remappings)["base_command"] == "base_command/dry_run"
 
 
-def test_a_hardware_driver_reads_the_file_of_its_package(config):
+def test_a_hardware_driver_reads_the_file_of_its_package(config, nodes):
     """Every hardware driver's node is called driver; its file is called after its package."""
     (config / "robots" / "droid.yaml").write_text(
         "/**/graph:\n  ros__parameters:\n    driver: franka_driver/driver_node\n"
@@ -139,12 +117,12 @@ def test_a_hardware_driver_reads_the_file_of_its_package(config):
         nodes(config, sim=False, overrides=("driver.amr=fer",))
 
 
-def test_without_simulation_and_driver_only_our_nodes_run(config):
+def test_without_simulation_and_driver_only_our_nodes_run(config, nodes):
     assert next(iter(nodes(config, sim=False))) == "camera_tiler"
 
 
 @pytest.mark.parametrize("side", ["all", "policy"])
-def test_the_policy_makes_the_chunks_that_the_seam_expects(config, side):
+def test_the_policy_makes_the_chunks_that_the_seam_expects(config, side, nodes):
     assert "real_time_chunking" not in nodes(config, side=side)["policy"].parameters
     override = ("controller.seam=real_time_chunking",)
     path = config / "controller.yaml"
@@ -157,7 +135,7 @@ def test_the_policy_makes_the_chunks_that_the_seam_expects(config, side):
     assert nodes(config, side=side)["policy"].parameters["real_time_chunking"] is True
 
 
-def test_a_policy_told_otherwise_than_the_seam_is_refused(config):
+def test_a_policy_told_otherwise_than_the_seam_is_refused(config, nodes):
     expected = (
         "controller.seam is real_time_chunking, so policy.real_time_chunking is expected to be "
         "true, got False"
@@ -174,129 +152,7 @@ def test_a_policy_told_otherwise_than_the_seam_is_refused(config):
     assert nodes(config, overrides=(seam, "policy.real_time_chunking=true"))
 
 
-@pytest.fixture(scope="module")
-def faster(tmp_path_factory) -> str:
-    """A checkpoint of chunks of 24 rows at 20 Hz: a canvas every 0.15 s."""
-    path = tmp_path_factory.mktemp("checkpoint") / "faster"
-    robot = replace(embodiments.get("droid"), time_base=TimeBase(20, 3, 24))
-    make_random("tiny", path, robot, changes=("num_layers=1", "text.num_layers=1"))
-    return str(path)
-
-
-@pytest.mark.parametrize("side", ["all", "robot"])
-@pytest.mark.parametrize("where", ["option", "override", "file"])
-def test_the_time_base_is_the_checkpoint_s(config, faster, side, where):
-    (config / "proprioception.yaml").write_text("/**:\n  ros__parameters:\n    rate_hz: 30\n")
-    source = faster if where == "file" else "random:tiny"
-    (config / "policy.yaml").write_text(f"/**:\n  ros__parameters:\n    checkpoint: {source}\n")
-    choices = {
-        "option": {"checkpoint": faster},
-        "override": {"overrides": (f"policy.checkpoint={faster}",)},
-        "file": {},
-    }[where]
-    graph = nodes(config, side=side, **choices)
-    tiler, state = graph["camera_tiler"], graph["proprioception"]
-    assert tiler.parameters["frame_hz"] == state.parameters["frame_hz"] == pytest.approx(20 / 3)
-    assert (
-        state.parameters["rate_hz"] == 40
-    )  # the least multiple of 20 / 3 that is whole and not below 30
-    assert tiler.remark == (
-        "as the checkpoint faster asks: 24 rows at 20 Hz (1.2 s, a frame every 3 rows), so "
-        "canvases come at 6.667 Hz; states at 40 Hz"
-    )
-    assert [node.name for node in graph.values() if node.remark] == ["camera_tiler"]
-
-
-def test_a_checkpoint_with_the_robot_s_times_changes_nothing(config, tmp_path):
-    (config / "policy.yaml").write_text("/**:\n  ros__parameters:\n    checkpoint: random:tiny\n")
-    graph = nodes(config)
-    assert all(set(node.parameters) == {"robot"} for node in graph.values())
-    assert not any(node.remark for node in graph.values())
-
-
-def test_more_canvases_than_frames_are_served_where_the_policy_takes_them(config, faster):
-    for node in ("policy", "camera_tiler", "proprioception"):
-        shutil.copy(CONFIG / f"{node}.yaml", config)
-    override = "policy.canvases_per_frame=2"
-    graph = nodes(config, overrides=(override,))
-    assert graph["camera_tiler"].parameters["frame_hz"] == 10.0
-    assert "rate_hz" not in graph["proprioception"].parameters
-    assert "canvases come at 10 Hz (2 a frame)" in graph["camera_tiler"].remark
-    graph = nodes(config, checkpoint=faster, overrides=(override,))
-    assert graph["camera_tiler"].parameters["frame_hz"] == pytest.approx(40 / 3)
-    assert graph["proprioception"].parameters["rate_hz"] == 40
-    with pytest.raises(ValueError, match=r"canvases_per_frame is 2; got 6\.667"):
-        nodes(config, checkpoint=faster, overrides=(override, "camera_tiler.frame_hz=6.667"))
-
-
-@pytest.mark.parametrize("value", ["fast", ".inf", ".nan", "-1", "[1]", "true", "{}"])
-def test_what_is_no_number_is_left_to_its_node_to_refuse(config, faster, value):
-    for node, name in (
-        ("policy", "chunk_rows"),
-        ("policy", "canvases_per_frame"),
-        ("camera_tiler", "frame_hz"),
-        ("camera_tiler", "view_size"),
-        ("proprioception", "rate_hz"),
-    ):
-        path = config / f"{node}.yaml"
-        path.write_text(f"/**:\n  ros__parameters:\n    {name}: {value}\n")
-        with suppress(ValueError):  # refused here already, or later; nothing else is raised
-            nodes(config, checkpoint=faster)
-        path.unlink()
-
-
-def test_random_weights_bring_their_rows_and_views(config):
-    graph = nodes(config, checkpoint="random:wan22_5b", overrides=("policy.chunk_rows=48",))
-    assert graph["camera_tiler"].parameters["frame_hz"] == 2.5
-    assert graph["camera_tiler"].parameters["view_size"] == [160, 320]
-    assert graph["proprioception"].parameters["frame_hz"] == 2.5
-
-
-@pytest.mark.parametrize(
-    ("override", "said"),
-    [
-        ("policy.chunk_rows=48", "policy.chunk_rows: expected 24, .* faster has 24 rows at 20 Hz"),
-        ("camera_tiler.frame_hz=5", "camera_tiler.frame_hz: expected 6.667, .* got 5: leave it"),
-        ("proprioception.frame_hz=5", "proprioception.frame_hz: expected 6.667, .*; got 5"),
-        ("proprioception.rate_hz=30", "rate_hz: expected a multiple of the 6.667 Hz .*; got 30"),
-        ("camera_tiler.view_size=[8, 8]", r"view_size: expected \[\d+, \d+\], .* got \[8, 8\]"),
-    ],
-)
-def test_a_setting_that_contradicts_the_checkpoint_is_refused(config, faster, override, said):
-    for node in ("policy", "camera_tiler", "proprioception"):
-        shutil.copy(CONFIG / f"{node}.yaml", config)
-    with pytest.raises(ValueError, match=said):
-        nodes(config, checkpoint=faster, overrides=(override,))
-
-
-def test_what_is_set_as_the_checkpoint_has_it_is_left(config, faster):
-    shutil.copy(CONFIG / "camera_tiler.yaml", config)
-    graph = nodes(config, checkpoint=faster, overrides=("camera_tiler.frame_hz=6.667",))
-    assert graph["camera_tiler"].parameters["frame_hz"] == pytest.approx(20 / 3)
-
-
-@pytest.mark.parametrize("side", ["robot", "all"])
-def test_a_robot_s_host_without_the_checkpoint_has_what_its_user_sets(config, side):
-    """The default of a file that nobody meant says nothing of the policy's host."""
-    for node in ("policy", "camera_tiler"):
-        shutil.copy(CONFIG / f"{node}.yaml", config)
-    graph = nodes(config, side=side, overrides=("camera_tiler.frame_hz=3.75",))
-    assert graph["camera_tiler"].parameters["frame_hz"] == 3.75
-    with pytest.raises(ValueError, match="expected 5, since the checkpoint random:tiny has 24"):
-        nodes(
-            config,
-            side=side,
-            checkpoint="random:tiny",
-            overrides=("camera_tiler.frame_hz=3.75",),
-        )
-
-
-def test_a_checkpoint_that_cannot_be_read_is_left_to_the_policy_to_refuse(config, tmp_path):
-    graph = nodes(config, checkpoint=str(tmp_path))
-    assert set(graph["camera_tiler"].parameters) == {"robot"}
-
-
-def test_one_side(config):
+def test_one_side(config, nodes):
     assert list(nodes(config, side="policy")) == ["policy"]
     assert "policy" not in nodes(config, side="robot")
 
@@ -324,7 +180,7 @@ def test_ros_arguments_quote_text_as_yaml():
         ({"config_dir": Path("/nowhere")}, "config_dir: expected a folder"),
     ],
 )
-def test_what_a_user_gets_wrong_is_named(config, choices, expected):
+def test_what_a_user_gets_wrong_is_named(config, choices, expected, nodes):
     with pytest.raises(ValueError, match=expected):
         nodes(config, **choices)
 
@@ -339,7 +195,7 @@ def test_what_a_user_gets_wrong_is_named(config, choices, expected):
         ("/**/controler:\n  ros__parameters:\n    a: 1", "expected sections .*/controller,"),
     ],
 )
-def test_a_file_that_is_no_parameter_file_is_named(config, text, expected):
+def test_a_file_that_is_no_parameter_file_is_named(config, text, expected, nodes):
     path = config / "robots" / "droid.yaml"
     path.write_text(text)
     with pytest.raises(ValueError, match=expected) as caught:
@@ -347,13 +203,15 @@ def test_a_file_that_is_no_parameter_file_is_named(config, text, expected):
     assert str(path) in str(caught.value)
 
 
-def test_a_robot_without_settings_names_the_missing_file(config):
+def test_a_robot_without_settings_names_the_missing_file(config, nodes):
     (config / "robots" / "droid.yaml").unlink()
     with pytest.raises(ValueError, match=r"expected the file .*robots/droid\.yaml"):
         nodes(config)
 
 
-def test_a_robot_whose_scene_cannot_be_used_is_refused_before_anything_starts(config, monkeypatch):
+def test_a_robot_whose_scene_cannot_be_used_is_refused_before_anything_starts(
+    config, monkeypatch, nodes
+):
     robots = pytest.importorskip("sim_driver.robots")
 
     def unusable(robot):
@@ -366,7 +224,7 @@ def test_a_robot_whose_scene_cannot_be_used_is_refused_before_anything_starts(co
     assert list(nodes(config, side="policy")) == ["policy"]
 
 
-def test_a_task_that_the_robot_does_not_have_is_refused_before_anything_starts(config):
+def test_a_task_that_the_robot_does_not_have_is_refused_before_anything_starts(config, nodes):
     pytest.importorskip("sim_driver.tasks")
     (config / "sim_driver.yaml").write_text('/**:\n  ros__parameters:\n    task: ""\n')
     assert nodes(config, overrides=("sim_driver.task=stack",))["sim_driver"]
@@ -375,7 +233,7 @@ def test_a_task_that_the_robot_does_not_have_is_refused_before_anything_starts(c
     assert nodes(config, overrides=("sim_driver.task=carry",), side="policy")
 
 
-def test_a_bad_topic_rule_and_a_bad_driver_are_named(config):
+def test_a_bad_topic_rule_and_a_bad_driver_are_named(config, nodes):
     path = config / "robots" / "droid.yaml"
     path.write_text("/**/graph:\n  ros__parameters:\n    topics: [a-b]\n")
     with pytest.raises(ValueError, match="expected 'ours:=theirs', got 'a-b'"):
@@ -385,7 +243,7 @@ def test_a_bad_topic_rule_and_a_bad_driver_are_named(config):
         nodes(config, sim=False)
 
 
-def test_the_recorder_gets_the_robots_file_its_topics_and_the_controllers_limits(config):
+def test_the_recorder_gets_the_robots_file_its_topics_and_the_controllers_limits(config, nodes):
     (config / "recorder.yaml").write_text("/**:\n  ros__parameters:\n    folder: a\n")
     (config / "robots" / "droid.yaml").write_text(
         "/**/graph:\n  ros__parameters:\n    topics: ['wrist/image_raw:=/hand/color']\n"
