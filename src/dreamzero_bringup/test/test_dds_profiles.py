@@ -25,7 +25,7 @@ from array import array
 import rclpy
 from std_msgs.msg import UInt8MultiArray
 
-role, seconds = sys.argv[1], 12.0
+role, seconds = sys.argv[1], 30.0
 rclpy.init()
 node = rclpy.create_node(role)
 sizes, until = [], time.monotonic() + seconds
@@ -54,11 +54,13 @@ while time.monotonic() < until:
         publisher.publish(message)
     publishers = max(publishers, node.count_publishers("canvas"))
     if publishers == 2 and (sizes or role != "listener"):
-        say()
-        time.sleep(2.0 if role == "listener" else 60.0)
         break
-else:
-    say()
+say()
+until = time.monotonic() + 60.0
+while time.monotonic() < until:  # The others may not have heard yet; the test kills all.
+    rclpy.spin_once(node, timeout_sec=0.1)
+    if role != "listener":
+        publisher.publish(message)
 """
 
 
