@@ -3,7 +3,7 @@
 Every colour is seen both as a thing and as a place, but one place colour of each thing is held out:
 what is new about an unseen instruction is the combination. Where a thing is named by colour and
 shape, every colour and every shape is seen, but not every pair of them; three of the five colours
-are asked for in both shapes, as otherwise the shape's word would tell nothing that the colour's does
+are asked for in both shapes, as otherwise the shape would tell nothing that the colour does
 not. Pictures may show the held-out pair in training, too, as nobody asks for it there.
 """
 
