@@ -284,7 +284,7 @@ class CausalDiT(nn.Module):
 
     def forward_train(
         self,
-        noisy: torch.Tensor,
+        noisy: torch.Tensor | None,
         clean: torch.Tensor,
         video_tau: torch.Tensor,
         actions: torch.Tensor,
@@ -293,11 +293,11 @@ class CausalDiT(nn.Module):
         y: torch.Tensor | None,
         text: torch.Tensor,
         clip: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
         """Predicts the velocities of a whole window, each block given the clean ones before it.
 
         Args:
-            noisy: [B, C, F, h, w] with F = 1 + blocks * K.
+            noisy: [B, C, F, h, w] with F = 1 + blocks * K; None where actions alone are predicted.
             clean: [B, C, F, h, w], what the noisy half is at sigma 0.
             video_tau: [B, F] timesteps 0 to 1000 of the noisy half.
             actions: [B, blocks * n_a, action_dim] noisy.
@@ -308,21 +308,23 @@ class CausalDiT(nn.Module):
             clip: [B, tokens, clip_dim], as in ``embed_image``.
 
         Returns:
-            Video velocity [B, C, F, h, w] and action velocity [B, blocks * n_a, action_dim].
+            Video velocity [B, C, F, h, w], None without ``noisy``, and action velocity
+            [B, blocks * n_a, action_dim].
 
         Raises:
             ValueError: shapes that do not fit.
         """
         config = self.config
-        batch, _, frames = noisy.shape[:3]
+        batch, _, frames = clean.shape[:3]
         blocks, rest = divmod(frames - 1, config.num_frame_per_block)
         if blocks < 1 or rest:
             raise ValueError(
-                f"noisy: expected 1 latent frame and whole blocks of {config.num_frame_per_block}, "
+                f"clean: expected 1 latent frame and whole blocks of {config.num_frame_per_block}, "
                 f"got {frames} frames"
             )
-        grid = self._check_latents(noisy)
-        _expect("clean", clean, tuple(noisy.shape))
+        grid = self._check_latents(clean)
+        if noisy is not None:
+            _expect("noisy", noisy, tuple(clean.shape))
         self._check_vectors(video_tau, frames, actions, action_tau, state, blocks)
         _expect("text", text, (batch, None, None))
         _expect("clip", clip, (batch, None, None))
@@ -337,20 +339,26 @@ class CausalDiT(nn.Module):
             actions_per_block=config.num_action_per_block,
             states_per_block=config.num_state_per_block,
             window_frames=config.window_frames,
+            noisy_video=noisy is not None,
         )
         before, tokens = layout.clean_frames, layout.video_tokens
         context_of = None if y is None else y[:, :, :before]
-        video = [self.embed_video(clean[:, :, :before], context_of), self.embed_video(noisy, y)]
+        video = [self.embed_video(clean[:, :, :before], context_of)]
+        if noisy is not None:
+            video.append(self.embed_video(noisy, y))
         x = torch.cat([*video, *self.embed_vectors(actions, action_tau, state)], dim=1)
-        tau = self.timesteps(video_tau, action_tau)
-        tau = torch.cat([torch.zeros_like(tau[:, :before]), tau], dim=1)
-        noisy_run = Run(frames, config.frame_seqlen)
+        tau = self.timesteps(video_tau if noisy is not None else video_tau[:, :0], action_tau)
+        tau = torch.cat([tau.new_zeros(batch, before), tau], dim=1)
+        noisy_run = Run(frames if noisy is not None else 0, config.frame_seqlen)
         runs = (Run(before, config.frame_seqlen), noisy_run, Run(n_a + n_s, 1))
-        table = self.tables.sequence(0, (frames, *grid), (0, n_a), (0, n_s), noisy.device)
-        table = torch.cat([table[: tokens[0]], table])  # clean frames stand where noisy ones do
+        table = self.tables.sequence(0, (frames, *grid), (0, n_a), (0, n_s), clean.device)
+        whole = frames * config.frame_seqlen  # clean frames stand where noisy ones do
+        table = torch.cat([table[: tokens[0]], table[whole - tokens[1] :]])
         call = partial(_attend_teacher_forcing, teacher_forcing(layout))
         x, times = self._through(x, tau, runs, table, [call] * len(self.blocks), context)
         _, second, vectors, _ = x.split([*tokens, n_a, n_s], dim=1)
+        if noisy is None:
+            return None, self.action_decoder(vectors)
         velocity = self.video_velocity(
             second, times[:, before : before + frames], (noisy_run,), (frames, *grid)
         )

@@ -1,7 +1,8 @@
 """Who attends to whom in training: teacher forcing over clean and noisy halves.
 
 The sequence is [clean video | noisy video | actions | states], frames of S tokens each. The clean
-frames of the last block, which nobody would see, are left out.
+frames of the last block, which nobody would see, are left out; so may all noisy frames be, where
+actions alone are predicted.
 ``teacher_forcing`` gives it as dense attention calls, one per block and half;
 ``teacher_forcing_mask`` says the same as one boolean matrix, from the rule for a single pair of
 tokens (design: model.md 3).
@@ -23,6 +24,7 @@ class Layout:
         frame_tokens: video tokens S per latent frame.
         frames_per_block, actions_per_block, states_per_block: a block.
         window_frames: latent frames W of clean context that a clean block sees.
+        noisy_video: whether there are noisy frames.
     """
 
     blocks: int
@@ -31,10 +33,11 @@ class Layout:
     actions_per_block: int
     states_per_block: int
     window_frames: int
+    noisy_video: bool = True
 
     @property
     def frames(self) -> int:
-        """Noisy latent frames."""
+        """Latent frames of the window."""
         return 1 + self.blocks * self.frames_per_block
 
     @property
@@ -45,7 +48,8 @@ class Layout:
     @property
     def video_tokens(self) -> tuple[int, int]:
         """Clean and noisy video tokens."""
-        return self.clean_frames * self.frame_tokens, self.frames * self.frame_tokens
+        noisy = self.frames if self.noisy_video else 0
+        return self.clean_frames * self.frame_tokens, noisy * self.frame_tokens
 
     @property
     def tokens(self) -> int:
@@ -88,18 +92,18 @@ class AttentionCall:
 
 def teacher_forcing(layout: Layout) -> tuple[AttentionCall, ...]:
     """The attention of a training forward as dense calls that cover every token once."""
-    first_clean, first_noisy = layout.clean(0, 1), layout.noisy(0, 1)
-    calls = [AttentionCall((each,), (each,)) for each in (first_clean, first_noisy)]
+    first_clean, noisy_video = layout.clean(0, 1), layout.noisy_video
+    firsts = (first_clean, layout.noisy(0, 1)) if noisy_video else (first_clean,)
+    calls = [AttentionCall((each,), (each,)) for each in firsts]
     for block in range(layout.blocks):
         start = 1 + block * layout.frames_per_block
         stop = start + layout.frames_per_block
         if stop < layout.frames:
             seen = layout.clean(max(1, stop - layout.window_frames), stop)
             calls.append(AttentionCall((layout.clean(start, stop),), (first_clean, seen)))
-        noisy, actions = layout.noisy(start, stop), layout.actions(block)
-        states = layout.states(block)
-        context = layout.clean(0, start)
-        calls.append(AttentionCall((noisy, actions), (context, noisy, actions, states)))
+        noisy = (layout.noisy(start, stop),) if noisy_video else ()
+        made, states = (*noisy, layout.actions(block)), layout.states(block)
+        calls.append(AttentionCall(made, (layout.clean(0, start), *made, states)))
         calls.append(AttentionCall((states,), (states,)))
     return tuple(calls)
 

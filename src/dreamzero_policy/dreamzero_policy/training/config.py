@@ -41,6 +41,8 @@ class TrainConfig:
         weighting: of the errors at different levels; ``bell`` as the reference.
         noise_alpha, noise_beta: of the Beta distribution where there is one.
         video_weight, action_weight: of the two losses.
+        predict_video: whether the noisy frames are in the sequence. Without, a small network learns
+            where to go in a fraction of the time; it is no policy yet, as that sees them.
         steps: optimizer steps.
         batch: windows per step, over all processes.
         micro_batch: windows per process in one forward; 0: all of its share.
@@ -78,6 +80,7 @@ class TrainConfig:
     noise_beta: float = 1.0
     video_weight: float = 1.0
     action_weight: float = 1.0
+    predict_video: bool = True
     steps: int = 1000
     batch: int = 32
     micro_batch: int = 1
@@ -114,6 +117,8 @@ class TrainConfig:
                 raise TrainingError(f"{name}: expected {low:g} to {high:g}, got {value}")
         if not self.video_weight + self.action_weight > 0:
             raise TrainingError("video_weight and action_weight: expected one of them above 0")
+        if not self.predict_video and not self.action_weight > 0:
+            raise TrainingError("action_weight: expected above 0 where no video is predicted, got 0")
 
     @property
     def changes_the_curve(self) -> dict[str, Any]:

@@ -105,8 +105,9 @@ class Learner:
 
     def losses(self, batch: Batch, noise: Noise) -> Losses:
         """Of windows on this device."""
-        weights = self._config.video_weight, self._config.action_weight
-        return losses(self.network, self.table, batch, noise, *weights)
+        config = self._config
+        asked = config.video_weight, config.action_weight, config.predict_video
+        return losses(self.network, self.table, batch, noise, *asked)
 
     def step(self, parts: Iterable[tuple[Batch, Noise]], count: int) -> Figures:
         """One optimizer step on this process's share of a global batch.

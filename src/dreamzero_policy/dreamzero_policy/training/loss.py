@@ -185,7 +185,7 @@ class Losses(NamedTuple):
 def flow_matching_loss(
     table: NoiseTable,
     levels: Levels,
-    video_velocity: Tensor,
+    video_velocity: Tensor | None,
     video_target: Tensor,
     action_velocity: Tensor,
     action_target: Tensor,
@@ -203,7 +203,7 @@ def flow_matching_loss(
     Args:
         table: the levels.
         levels: which of them each frame and action stands at.
-        video_velocity: [B, C, F, h, w] predicted.
+        video_velocity: [B, C, F, h, w] predicted; None where it was not, then its loss is 0.
         video_target: noise minus clean latents.
         action_velocity: [B, A, D_a] predicted.
         action_target: noise minus clean actions.
@@ -220,8 +220,10 @@ def flow_matching_loss(
             f"has_real_action: expected [{len(action_velocity)}], one per sample, got "
             f"{list(has_real_action.shape)}"
         )
-    error = (video_velocity.float() - video_target.float()).square().mean(dim=(1, 3, 4))
-    video = (table.weights[levels.video] * error).mean()
+    video = action_velocity.new_zeros((), dtype=torch.float32)
+    if video_velocity is not None:
+        error = (video_velocity.float() - video_target.float()).square().mean(dim=(1, 3, 4))
+        video = (table.weights[levels.video] * error).mean()
     error = (action_velocity.float() - action_target.float()).square()
     error = (error * action_mask * has_real_action.reshape(-1, 1, 1)).mean(dim=2)
     actions = (table.weights[levels.actions] * error).mean()

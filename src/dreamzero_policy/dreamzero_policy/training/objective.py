@@ -91,6 +91,7 @@ def losses(
     noise: Noise,
     video_weight: float = 1.0,
     action_weight: float = 1.0,
+    predict_video: bool = True,
 ) -> Losses:
     """The flow-matching losses of a batch (design: model.md 5).
 
@@ -101,11 +102,15 @@ def losses(
         noise: what was drawn for them.
         video_weight: of the video's loss in the sum.
         action_weight: of the actions'.
+        predict_video: False leaves the noisy frames out of the sequence.
     """
     video_tau, action_tau = (table.timesteps[index] for index in noise.levels)
-    by_frame = batch.latents.transpose(1, 2), noise.video.transpose(1, 2)
+    noisy = None
+    if predict_video:
+        by_frame = batch.latents.transpose(1, 2), noise.video.transpose(1, 2)
+        noisy = table.at(*by_frame, noise.levels.video).transpose(1, 2)
     video, actions = dit.forward_train(
-        table.at(*by_frame, noise.levels.video).transpose(1, 2),
+        noisy,
         batch.latents,
         video_tau,
         table.at(batch.actions, noise.actions, noise.levels.actions),

@@ -8,9 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dreamzero_policy.model import dit as dit_module
 from dreamzero_policy.model.block import Run
 from dreamzero_policy.model.config import TINY, ModelConfig, preset
 from dreamzero_policy.model.dit import CausalDiT, slice_condition
+from dreamzero_policy.model.masks import AttentionCall, teacher_forcing
 from dreamzero_policy.sampling.kv_cache import KVCache
 
 SMALL = replace(
@@ -280,6 +282,32 @@ def test_a_state_that_sees_all_is_another_model():
     context = dit.embed_context(inputs["text"], inputs["clip"])
     _, got, _ = next(stream(dit, inputs, context))
     assert difference(got, video[:, :, 1:3]) > 1e-5
+
+
+def blind_to_noisy_video(layout):
+    """The calls of a whole window, but that no action sees a noisy frame."""
+    for call in teacher_forcing(layout):
+        if len(call.queries) == 1:
+            yield call
+        else:
+            noisy, actions = call.queries
+            yield AttentionCall((noisy,), call.keys)
+            yield AttentionCall((actions,), tuple(key for key in call.keys if key != noisy))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_actions_alone_are_those_of_a_whole_window_that_see_no_noisy_video(variant, monkeypatch):
+    config = VARIANTS[variant]
+    dit, inputs = network(config), episode(config, batch=2)
+    with torch.no_grad():
+        _, seeing = dit.forward_train(**inputs)
+        video, alone = dit.forward_train(**{**inputs, "noisy": None})
+        monkeypatch.setattr(
+            dit_module, "teacher_forcing", lambda layout: tuple(blind_to_noisy_video(layout))
+        )
+        _, blind = dit.forward_train(**inputs)
+    assert video is None
+    assert difference(alone, blind) < 1e-5 < difference(alone, seeing)
 
 
 def test_keys_of_the_context_made_once_equal_keys_made_anew():

@@ -26,7 +26,7 @@ def from_the_rule(layout):
     S, K = layout.frame_tokens, layout.frames_per_block
     tokens = [
         (half, (frame - 1) // K, frame)
-        for half, frames in (("C", layout.frames - K), ("N", layout.frames))
+        for half, frames in (("C", layout.frames - K), ("N", layout.frames * layout.noisy_video))
         for frame in range(frames)
         for _ in range(S)
     ]
@@ -52,9 +52,9 @@ def from_the_rule(layout):
 
 @pytest.mark.parametrize("blocks", [1, 2, 3, 4])
 @pytest.mark.parametrize(("frames", "window"), [(2, 9), (2, 3), (1, 2), (3, 4)])
-@pytest.mark.parametrize("states", [1, 2])
-def test_calls_matrix_and_rule_agree(blocks, frames, window, states):
-    layout = Layout(blocks, 2, frames, 4, states, window)
+@pytest.mark.parametrize(("states", "noisy_video"), [(1, True), (2, True), (1, False), (2, False)])
+def test_calls_matrix_and_rule_agree(blocks, frames, window, states, noisy_video):
+    layout = Layout(blocks, 2, frames, 4, states, window, noisy_video)
     matrix = teacher_forcing_mask(layout)
     assert torch.equal(from_calls(layout), matrix)
     assert torch.equal(from_the_rule(layout), matrix)

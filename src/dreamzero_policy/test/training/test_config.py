@@ -35,6 +35,7 @@ def test_settings_change_by_name():
         ("noise=loud", "noise: expected one of standard, high_noise, decoupled"),
         ("held_out=1", "held_out: expected 0 to 0.9"),
         ("balanced=perhaps", "expected a value of type bool"),
+        ("predict_video=perhaps", "expected a value of type bool"),
         ("learning_rate=nan", "learning_rate: expected 0 to 10, got nan"),
     ],
 )

@@ -119,6 +119,17 @@ def test_video_alone_trains_video_and_no_action():
     assert dit.head.head.weight.grad.any()
 
 
+def test_actions_alone_have_the_loss_and_the_gradient():
+    batch, dit, table = windows(4), trained(), NoiseTable.make()
+    noise = draw_noise(CONFIG, batch, rngs(4))
+    found = losses(dit, table, batch, noise, action_weight=2.0, predict_video=False)
+    assert found.video == 0 < found.actions
+    assert found.total == 2 * found.actions
+    found.total.backward()
+    assert dit.action_decoder.layer2.W.grad.any()
+    assert dit.head.head.weight.grad is None
+
+
 def test_what_is_predicted_for_padded_columns_does_not_count():
     batch, dit, table = windows(4), trained(), NoiseTable.make()
     narrow = batch.rows(slice(0, 1))  # 8 columns are real

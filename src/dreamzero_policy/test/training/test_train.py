@@ -238,3 +238,16 @@ def test_the_command_checks_and_stops_or_says_what_is_wrong(
     asked[1], asked[3] = str(tmp_path / "third"), str(tmp_path / "nothing")
     assert main([*asked, "--preset", "tiny"]) == 2
     assert "expected a LeRobot dataset" in capsys.readouterr().err
+
+
+def test_where_no_video_is_predicted_what_makes_it_stays_as_it_is(run_of, log_of):
+    short, long = (run_of(f"{n}", steps=n, predict_video="false", held_out=0.4) for n in (1, 12))
+    for run in (short, long):
+        train(run)
+    lines = [line for line in log_of(long) if "loss" in line]
+    assert all(line["video"] == 0 < line["actions"] for line in lines)
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    early, late = weights_of(short), weights_of(long)
+    changed = {name.split(".model.")[-1] for name in early if not early[name].equal(late[name])}
+    assert {"action_decoder.layer2.W", "patch_embedding.weight"} <= changed
+    assert not {"head.head.weight", "head.modulation"} & changed
