@@ -118,7 +118,7 @@ class TrainConfig:
         if not self.video_weight + self.action_weight > 0:
             raise TrainingError("video_weight and action_weight: expected one of them above 0")
         if not self.predict_video and not self.action_weight > 0:
-            raise TrainingError("action_weight: expected above 0 where no video is predicted, got 0")
+            raise TrainingError("action_weight: expected above 0 without predict_video, got 0")
 
     @property
     def changes_the_curve(self) -> dict[str, Any]:
