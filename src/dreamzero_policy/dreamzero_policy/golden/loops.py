@@ -11,7 +11,7 @@ from torch import Tensor
 from dreamzero_policy.golden.network import image_tokens, network, rows_of
 from dreamzero_policy.golden.report import FLOAT32, GUIDED_LOOP, LOOP, Case
 from dreamzero_policy.inference.reference import ReferenceCall, ReferenceProtocol
-from dreamzero_policy.model.dit import CausalDiT, slice_condition
+from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.dreamzero import to_network_range
 from dreamzero_policy.sampling.forwards import Literal
 from dreamzero_policy.sampling.sampler import Trace, denoise_block
@@ -194,3 +194,23 @@ def _compare_encoder_input(case: Case, key: str, call: ReferenceCall) -> None:
             case.compare_with(name, candidate, expected, FLOAT32)
             return
     case.compare_with(name, clip, expected, FLOAT32)
+
+
+def slice_condition(y: torch.Tensor, start_frame: int, frames: int) -> torch.Tensor:
+    """The first-frame condition of ``frames`` latent frames (design: model.md 2.2).
+
+    Args:
+        y: [B, 4 + C, F, h, w] for the whole clip.
+        start_frame: absolute latent frame of the first.
+        frames: how many.
+
+    Returns:
+        [B, 4 + C, frames, h, w]; the last ``frames`` of ``y`` if the slice would run past its end.
+
+    Raises:
+        ValueError: ``y`` is shorter than ``frames``.
+    """
+    if y.shape[2] < frames:
+        raise ValueError(f"y: expected at least {frames} latent frames, got {y.shape[2]}")
+    start = min(start_frame, y.shape[2] - frames)
+    return y[:, :, start : start + frames]

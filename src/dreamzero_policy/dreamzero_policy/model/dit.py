@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import Protocol
 
 import torch
@@ -33,7 +32,7 @@ from dreamzero_policy.model.block import (
     Run,
 )
 from dreamzero_policy.model.config import ModelConfig
-from dreamzero_policy.model.masks import AttentionCall, Layout, teacher_forcing
+from dreamzero_policy.model.masks import Layout, attend_calls, teacher_forcing
 from dreamzero_policy.model.rope import RotaryTables
 
 
@@ -354,7 +353,7 @@ class CausalDiT(nn.Module):
         table = self.tables.sequence(0, (frames, *grid), (0, n_a), (0, n_s), clean.device)
         whole = frames * config.frame_seqlen  # clean frames stand where noisy ones do
         table = torch.cat([table[: tokens[0]], table[whole - tokens[1] :]])
-        call = partial(_attend_teacher_forcing, teacher_forcing(layout))
+        call = partial(attend_calls, teacher_forcing(layout))
         x, times = self._through(x, tau, runs, table, [call] * len(self.blocks), context)
         _, second, vectors, _ = x.split([*tokens, n_a, n_s], dim=1)
         if noisy is None:
@@ -515,53 +514,6 @@ class CausalDiT(nn.Module):
         _expect("action_tau", action_tau, (batch, count))
         states = blocks * config.num_state_per_block
         _expect("state", state, (batch, states, config.max_state_dim))
-
-
-def slice_condition(y: torch.Tensor, start_frame: int, frames: int) -> torch.Tensor:
-    """The first-frame condition of ``frames`` latent frames (design: model.md 2.2).
-
-    Args:
-        y: [B, 4 + C, F, h, w] for the whole clip.
-        start_frame: absolute latent frame of the first.
-        frames: how many.
-
-    Returns:
-        [B, 4 + C, frames, h, w]; the last ``frames`` of ``y`` if the slice would run past its end.
-
-    Raises:
-        ValueError: ``y`` is shorter than ``frames``.
-    """
-    if y.shape[2] < frames:
-        raise ValueError(f"y: expected at least {frames} latent frames, got {y.shape[2]}")
-    start = min(start_frame, y.shape[2] - frames)
-    return y[:, :, start : start + frames]
-
-
-def _attend_teacher_forcing(
-    calls: tuple[AttentionCall, ...],
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-) -> torch.Tensor:
-    """The attention of a training sequence as dense calls, their results in the order of tokens."""
-    runs = [run for call in calls for run in (*call.queries, *call.keys)]
-    edges = sorted({edge for run in runs for edge in (run.start, run.stop)})
-    lengths = [stop - start for start, stop in pairwise(edges)]
-    # Split once, not sliced by every call: the gradient of a slice is a whole tensor of zeros.
-    parts = [dict(zip(edges, x.split(lengths, dim=1), strict=False)) for x in (query, key, value)]
-
-    def join(part: dict[int, torch.Tensor], runs: tuple[slice, ...]) -> torch.Tensor:
-        inside = [part[at] for run in runs for at in edges if run.start <= at < run.stop]
-        return inside[0] if len(inside) == 1 else torch.cat(inside, dim=1)
-
-    pieces: list[tuple[int, torch.Tensor]] = []
-    queries, keys, values = parts
-    for call in calls:
-        out = attend(join(queries, call.queries), join(keys, call.keys), join(values, call.keys))
-        lengths = [run.stop - run.start for run in call.queries]
-        starts = [run.start for run in call.queries]
-        pieces += zip(starts, out.split(lengths, dim=1), strict=True)
-    return torch.cat([piece for _, piece in sorted(pieces, key=lambda each: each[0])], dim=1)
 
 
 def _expect(name: str, x: torch.Tensor, shape: tuple[int | None, ...]) -> None:

@@ -11,8 +11,11 @@ tokens (design: model.md 3).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
+
+from dreamzero_policy.model.attention import attend
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,43 @@ def teacher_forcing(layout: Layout) -> tuple[AttentionCall, ...]:
         calls.append(AttentionCall(made, (layout.clean(0, start), *made, states)))
         calls.append(AttentionCall((states,), (states,)))
     return tuple(calls)
+
+
+def attend_calls(
+    calls: tuple[AttentionCall, ...],
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+) -> torch.Tensor:
+    """Attention as dense calls, what they gather in the order of tokens.
+
+    Args:
+        calls: that cover every token once.
+        query: [B, L, n, d] of the whole sequence.
+        key: the same shape.
+        value: the same shape.
+
+    Returns:
+        [B, L, n, d].
+    """
+    runs = [run for call in calls for run in (*call.queries, *call.keys)]
+    edges = sorted({edge for run in runs for edge in (run.start, run.stop)})
+    lengths = [stop - start for start, stop in pairwise(edges)]
+    # Split once, not sliced by every call: the gradient of a slice is a whole tensor of zeros.
+    parts = [dict(zip(edges, x.split(lengths, dim=1), strict=False)) for x in (query, key, value)]
+
+    def join(part: dict[int, torch.Tensor], runs: tuple[slice, ...]) -> torch.Tensor:
+        inside = [part[at] for run in runs for at in edges if run.start <= at < run.stop]
+        return inside[0] if len(inside) == 1 else torch.cat(inside, dim=1)
+
+    pieces: list[tuple[int, torch.Tensor]] = []
+    queries, keys, values = parts
+    for call in calls:
+        out = attend(join(queries, call.queries), join(keys, call.keys), join(values, call.keys))
+        lengths = [run.stop - run.start for run in call.queries]
+        starts = [run.start for run in call.queries]
+        pieces += zip(starts, out.split(lengths, dim=1), strict=True)
+    return torch.cat([piece for _, piece in sorted(pieces, key=lambda each: each[0])], dim=1)
 
 
 def teacher_forcing_mask(layout: Layout) -> torch.Tensor:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from dreamzero_policy.model import dit as dit_module
 from dreamzero_policy.model.block import Run
 from dreamzero_policy.model.config import TINY, ModelConfig, preset
-from dreamzero_policy.model.dit import CausalDiT, slice_condition
+from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.masks import AttentionCall, teacher_forcing
 from dreamzero_policy.sampling.kv_cache import KVCache
 
@@ -436,15 +436,6 @@ def test_a_new_network_starts_with_no_video_velocity():
         dit.initialise(output_std=0.02)
         video, _ = dit.forward_train(**inputs)
     assert video.abs().max() > 0
-
-
-def test_the_condition_past_its_end_is_its_end():
-    y = torch.arange(9.0).reshape(1, 1, 9, 1, 1)
-    assert slice_condition(y, 3, 2).flatten().tolist() == [3, 4]
-    assert slice_condition(y, 8, 2).flatten().tolist() == [7, 8]
-    assert slice_condition(y, 30, 2).flatten().tolist() == [7, 8]
-    with pytest.raises(ValueError, match="expected at least 10 latent frames, got 9"):
-        slice_condition(y, 0, 10)
 
 
 # What it refuses.
