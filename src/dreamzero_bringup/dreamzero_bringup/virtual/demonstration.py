@@ -15,6 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dreamzero_bringup.installed import package_prefix
 from dreamzero_bringup.virtual.encoding import Encoder
 from dreamzero_bringup.virtual.rig import Rig
@@ -150,7 +152,7 @@ def make(order: Order) -> Made:
     shutil.rmtree(making, ignore_errors=True)
     return Made(
         order.name,
-        rig.scene.judge.instruction,
+        _words(rig, order, len(verdicts) - 1),
         success,
         (rig.now_ns - order.start_ns) / NS_PER_S,
         time.perf_counter() - began,
@@ -176,7 +178,7 @@ def _perform(rig: Rig, recorder: Recorder, order: Order) -> tuple[str, list[Verd
         name="",
         robot=order.robot,
         started_ns=0,
-        prompt=judge.instruction,
+        prompt=_words(rig, order, 0),
         task=order.task,
         operator="scripted expert",
         place="simulation in virtual time",
@@ -195,7 +197,7 @@ def _perform(rig: Rig, recorder: Recorder, order: Order) -> tuple[str, list[Verd
     for number in range(1 + len(order.further)):
         if number:
             rig.scene.ask(order.further[number - 1])
-            recorder.mark("instruction", rig.scene.judge.instruction, rig.now_ns)
+            recorder.mark("instruction", _words(rig, order, number), rig.now_ns)
             expert = rig.scene.expert(order.expert_seed, _LAG_S, after=expert)
         rest_s = _AFTER_S if number == len(order.further) else 0.0
         trouble = _play(rig, recorder, streams, cameras, expert, rest_s)
@@ -203,6 +205,14 @@ def _perform(rig: Rig, recorder: Recorder, order: Order) -> tuple[str, list[Verd
         if trouble:
             break
     return trouble, verdicts
+
+
+def _words(rig: Rig, order: Order, number: int) -> str:
+    """What is said for a scene's present choice: one of its wordings, drawn."""
+    judge = rig.scene.judge
+    wordings = judge.task.wordings(judge.layout, judge.choice)
+    rng = np.random.default_rng([order.seed, judge.index, number])
+    return wordings[int(rng.integers(len(wordings)))]
 
 
 def _play(

@@ -10,7 +10,7 @@ from dreamzero_policy.types import Float
 from sim_driver.description import SimArm
 from sim_driver.tasks.draw import colours, item
 from sim_driver.tasks.look import Look
-from sim_driver.tasks.task import Attempt, Choice, Item, Kind, Task
+from sim_driver.tasks.task import Attempt, Choice, Item, Kind, Layout, Task
 
 _BLOCK, _GOAL = (0.042, 0.042, 0.034), (0.062, 0.062, 0.0)
 _SHARES = (0.14, 0.86)
@@ -48,6 +48,16 @@ class Reach(Task):
         """By colour and shape."""
         shape = "block" if choice.thing.kind == "block" else "disc"
         return f"reach for the {choice.thing.colour} {shape}"
+
+    def wordings(self, layout: Layout, choice: Choice) -> tuple[str, ...]:
+        """By colour alone, too, where nothing else has it.
+
+        Who has only heard of yellow discs does not otherwise know that yellow is a word of its own.
+        """
+        colour = choice.thing.colour
+        alone = sum(thing.colour == colour for thing in layout.things) == 1
+        shorter = (f"reach for the {colour} one",) if alone else ()
+        return (self.sentence(choice), *shorter)
 
     def stage(self, look: Look, attempt: Attempt) -> float:
         """The share of the last 20 cm, up to 0.99; 1 done."""

@@ -152,6 +152,10 @@ class Task(ABC):
     def sentence(self, choice: Choice) -> str:
         """The instruction."""
 
+    def wordings(self, layout: Layout, choice: Choice) -> tuple[str, ...]:
+        """The instruction, and other words that say the same where these things stand."""
+        return (self.sentence(choice),)
+
     @abstractmethod
     def stage(self, look: Look, attempt: Attempt) -> float:
         """How far the scene is now, 0 to 1; 1 means that everything is as it should be.

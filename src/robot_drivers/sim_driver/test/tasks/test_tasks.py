@@ -72,6 +72,19 @@ def test_one_picture_has_several_instructions_and_each_means_one_thing(name, tas
 
 
 @pytest.mark.parametrize(("name", "task"), CASES)
+def test_other_words_say_the_same_without_a_doubt(name, task):
+    kind, several = tasks.get(task, robots.get(name)), 0
+    for seed in range(20):
+        layout = lay(name, task, seed)
+        wordings = [kind.wordings(layout, choice) for choice in layout.choices]
+        assert [each[0] for each in wordings] == [kind.sentence(one) for one in layout.choices]
+        said = [text for each in wordings for text in each]
+        assert len(set(said)) == len(said)
+        several += len(said) - len(wordings)
+    assert bool(several) == (task == "reach")
+
+
+@pytest.mark.parametrize(("name", "task"), CASES)
 def test_objects_are_in_reach_and_apart(name, task):
     robot = robots.get(name)
     for seed in range(50):
