@@ -57,7 +57,7 @@ done
 # 4. The workspace, into the environment's own prefix, so that nothing has to be sourced
 packages=$(find src -name package.xml -o -name CMakeLists.txt -o -name 'setup.*' -o -name '*.msg' -o -name '*.action' -o -name '*.srv' \
   -o -path '*/launch/*.launch.py' -o -name dreamzero -type f | sort)
-layout=$(find src config -name '*.py' -o -name '*.yaml' | sort | grep -v /test/ || true)
+layout=$(find src config -name '*.py' -o -name '*.yaml' -o -path '*/checkpoints/*' | sort | grep -v /test/ || true)
 # shellcheck disable=SC2086  # file names of ours, without spaces
 workspace=$( (cat $packages; printf '%s\n' "$layout" "$wheels") | sha256sum | cut -d' ' -f1)
 if ! done_already workspace "$workspace"; then

@@ -1,6 +1,7 @@
 """Installs the node graph, the launch files and the workspace's config/ folder."""
 
 from glob import glob
+from os.path import isfile
 
 from setuptools import find_packages, setup
 
@@ -19,6 +20,11 @@ setup(
         (
             f"share/{NAME}/config/robots",
             glob("../../config/robots/*.yaml") + glob("../../config/robots/*.py"),
+        ),
+        *(
+            (f"share/{NAME}/{folder[6:]}", [path for path in glob(f"{folder}/*") if isfile(path)])
+            for policy in glob("../../config/checkpoints/*")
+            for folder in (policy, f"{policy}/experiment_cfg")
         ),
     ],
     license="Apache-2.0",

@@ -16,6 +16,16 @@ def installed_config_dir() -> Path:
     return package_prefix("dreamzero_bringup") / "share" / "dreamzero_bringup" / "config"
 
 
+def trained_checkpoint(robot: str) -> Path | None:
+    """The small trained policy of a robot that came with this package; None where there is none.
+
+    Raises:
+        ValueError: as ``installed_config_dir``.
+    """
+    found = installed_config_dir() / "checkpoints" / f"tiny_{robot}"
+    return found if (found / "model.safetensors").is_file() else None
+
+
 def package_prefix(package: str) -> Path:
     """Where a ROS package is installed; where nothing was sourced, in this interpreter's prefix.
 

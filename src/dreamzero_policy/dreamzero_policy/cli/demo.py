@@ -39,7 +39,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the demo."""
     from dreamzero_bringup.demo.loop import Demo
+    from dreamzero_bringup.demo.trained import chosen
 
+    checkpoint, overrides = chosen(args.robot, args.checkpoint, tuple(args.set))
     demo = Demo(
         robot=args.robot,
         seconds=args.seconds,
@@ -50,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
         config_dir=args.config_dir,
     )
     return demo.run(
-        checkpoint=args.checkpoint,
-        overrides=tuple(args.set),
+        checkpoint=checkpoint,
+        overrides=overrides,
         domain_id=args.domain_id,
         discovery_range=args.discovery_range,
     )

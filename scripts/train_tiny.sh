@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Makes the small trained policy that the demo runs, from nothing: demonstrations, dataset, encoders, network.
+#
+#   scripts/train_tiny.sh [ROBOT [FOLDER]]      droid, out/tiny_ROBOT; about three hours of two CPU cores
+#
+# Every step keeps what it has made: after an interruption the same command goes on. The policy is then in
+# FOLDER/policy/checkpoint; docs/training.md says what it was tried on.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+robot=${1:-droid}
+folder=${2:-out/tiny_$robot}
+dreamzero() { .venv/bin/dreamzero "$@"; }
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
+
+# 1. A scripted expert reaches for three things one after another in each of 1200 scenes. Where the arm rests counts, too.
+dreamzero demonstrate "$robot" --tasks reach --instructions 3 --episodes 1200 --camera-hz 5 --workers 2 "$folder/demos"
+[ -f "$folder/data/meta/info.json" ] ||
+  dreamzero convert "$folder/demos" "$folder/data" --robot "$robot" --keep-idle --idle-seconds 60
+
+# 2. What sees and hears: weights that are set by hand; only the decoder of the video VAE learns.
+[ -d "$folder/encoders/checkpoint" ] || dreamzero train-vae "$folder/encoders" --data "$folder/data" \
+  --steps 400 --batch 2 --clips 200 --chunk-rows 24 --model max_chunk_size=2 --model num_frames=17
+
+# 3. The network, on windows of one chunk: where to go, without the video, which is left out; then the same from
+#    everywhere on the way; then video and actions together.
+learn() {
+  local name=$1 init=$folder/$2
+  shift 2
+  [ -d "$folder/$name/checkpoint" ] || dreamzero train "$folder/$name" --preset tiny --data "$folder/data" \
+    --cache "$folder/latents" --init "$init/checkpoint" --set chunks=1 --set action_weight=16 --set weighting=even \
+    --set prompt_dropout=0 --set smoke_steps=0 "$@"
+}
+learn decide encoders --set predict_video=false --set base_stride=48 --set batch=8 --set steps=8000 --set ema=0.998
+learn everywhere decide --set predict_video=false --set base_stride=12 --set batch=16 --set steps=7000 --set ema=0.998 \
+  --set statistics=checkpoint
+learn policy everywhere --set video_weight=0.1 --set base_stride=12 --set batch=16 --set steps=3600 --set ema=0.995 \
+  --set learning_rate=7e-4 --set statistics=checkpoint
+echo "trained: $folder/policy/checkpoint"

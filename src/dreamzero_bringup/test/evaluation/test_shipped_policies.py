@@ -1,0 +1,33 @@
+"""What is shipped is trained, small, and does in closed loop what it is asked."""
+
+import pytest
+
+pytest.importorskip("mujoco")
+
+from dreamzero_bringup.evaluation.plan import Wanted
+from dreamzero_bringup.evaluation.run import evaluate
+from dreamzero_bringup.evaluation.specs import parse
+from dreamzero_bringup.installed import trained_checkpoint
+from sim_driver.cameras import RenderingUnavailableError
+
+_MOST_BYTES = 40_000_000
+_WANTED = Wanted("droid", ("reach",), ("seen",), 4)
+_OPTIONS = {"guidance_scale": 1.0, "window_blocks": 1}
+
+
+def test_the_policy_of_droid_reaches_for_what_is_named(tmp_path):
+    """Scenes that no demonstration showed; random weights and a robot that holds do none."""
+    checkpoint = trained_checkpoint("droid")
+    assert sum(file.stat().st_size for file in checkpoint.rglob("*")) < _MOST_BYTES
+    policy = parse(f"shipped={checkpoint}", _OPTIONS)
+    try:
+        (cell,), _ = evaluate(_WANTED, [policy], tmp_path / "out", workers=2)
+    except RenderingUnavailableError as error:
+        pytest.skip(str(error))
+    assert cell.policy == "shipped"  # and not untrained
+    assert cell.success.of == 4
+    assert cell.success.successes >= 3
+
+
+def test_a_robot_without_one_has_none():
+    assert trained_checkpoint("yam") is None
