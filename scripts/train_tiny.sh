@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the small trained policy that the demo runs, from nothing: demonstrations, dataset, encoders, network.
 #
-#   scripts/train_tiny.sh [ROBOT [FOLDER]]      droid, out/tiny_ROBOT; about three hours of two CPU cores
+#   scripts/train_tiny.sh [ROBOT [FOLDER]]      droid, out/tiny_ROBOT; about three hours of two CPU cores, by the sum of its parts
 #
 # Every step keeps what it has made: after an interruption the same command goes on. The policy is then in
 # FOLDER/policy/checkpoint; docs/training.md says what it was tried on.

@@ -16,7 +16,7 @@ _OPTIONS = {"guidance_scale": 1.0, "window_blocks": 1}
 
 
 def test_the_policy_of_droid_reaches_for_what_is_named(tmp_path):
-    """Scenes that no demonstration showed; random weights and a robot that holds do none."""
+    """Scenes that no demonstration showed."""
     checkpoint = trained_checkpoint("droid")
     assert sum(file.stat().st_size for file in checkpoint.rglob("*")) < _MOST_BYTES
     policy = parse(f"shipped={checkpoint}", _OPTIONS)
