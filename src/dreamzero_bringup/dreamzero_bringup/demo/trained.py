@@ -9,7 +9,6 @@ _SETTINGS = {
     "sim_driver.task": _TASK,
     "sim_driver.seed": "100000",  # a scene that no demonstration showed
     "policy.guidance_scale": "1.0",  # a chunk costs half, and actions are not guided in any case
-    "policy.window_blocks": "1",  # as it was trained: every chunk from the newest picture alone
 }
 
 

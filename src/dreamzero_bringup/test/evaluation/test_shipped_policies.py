@@ -12,7 +12,7 @@ from sim_driver.cameras import RenderingUnavailableError
 
 _MOST_BYTES = 40_000_000
 _WANTED = Wanted("droid", ("reach",), ("seen",), 4)
-_OPTIONS = {"guidance_scale": 1.0, "window_blocks": 1}
+_OPTIONS = {"guidance_scale": 1.0}
 
 
 def test_the_policy_of_droid_reaches_for_what_is_named(tmp_path):

@@ -49,7 +49,7 @@ def use(config: ModelConfig, options: EngineOptions, device: torch.device | str)
         precision=options.precision,
         branches=branches(config, options),
         windows=2 if options.restart == "warm" else 1,
-        blocks=options.window_blocks,
+        blocks=options.window_blocks or config.usual_blocks,
         text_on_cpu=options.text_on_cpu,
         graphs=device.type == "cuda" and compiles(options, device),
     )

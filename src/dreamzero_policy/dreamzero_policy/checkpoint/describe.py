@@ -79,7 +79,7 @@ def _identity(directory: Path, recorded: Recorded, contents: Contents) -> Table:
         "latents": f"{config.out_dim} channels, {height}x{width}, {config.frame_seqlen} tokens "
         "per frame",
         "window": f"{config.window_frames} latent frames: the first and {config.max_chunk_size} "
-        f"blocks of {config.num_frame_per_block}",
+        f"blocks of {config.num_frame_per_block}; trained on {config.usual_blocks}",
         "block": f"{config.num_action_per_block} actions, {config.num_state_per_block} state",
         "tokens of text": f"{config.text_len}, {config.text.tokenizer}",
     }

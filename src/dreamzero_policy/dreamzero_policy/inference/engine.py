@@ -117,7 +117,7 @@ class Engine:
         self._video_schedule = flow_schedule(options.timesteps, options.shift, final)
         self._notices: list[str] = []
         self._compiles = prepare.compiles(options, loaded.model.device)
-        self._blocks = options.window_blocks or loaded.config.max_chunk_size
+        self._blocks = options.window_blocks or loaded.config.usual_blocks
         self._ranks, self._streams = ranks, Streams(loaded.model.device)
         network = partial(prepare.network, loaded.model, options, self._notices.append)
         if ranks is None:

@@ -58,6 +58,7 @@ class ModelConfig:
         evaluations: of 16 timesteps, those at which the network runs by default.
         final_video_sigma: noise level at which the video stops being denoised by default, for
             weights that were trained with decoupled noise ("Flash"); None: none is left.
+        trained_blocks: blocks in the windows that the weights were trained on; None: M_c.
 
     Raises:
         ValueError: numbers that do not fit together; the message says which.
@@ -93,6 +94,7 @@ class ModelConfig:
     image: ImageConfig | None
     evaluations: int = 8  # the reference's
     final_video_sigma: float | None = None
+    trained_blocks: int | None = None
 
     def __post_init__(self) -> None:
         """Checks that the parts fit together."""
@@ -141,6 +143,11 @@ class ModelConfig:
             raise ValueError(
                 f"final_video_sigma: expected at least 0 and below 1, got {self.final_video_sigma}"
             )
+        if self.trained_blocks is not None and not 1 <= self.trained_blocks <= self.max_chunk_size:
+            raise ValueError(
+                f"trained_blocks: expected 1 to {self.max_chunk_size} (max_chunk_size), got "
+                f"{self.trained_blocks}"
+            )
         self._check_encoders()
 
     def _check_encoders(self) -> None:
@@ -165,6 +172,11 @@ class ModelConfig:
     def head_dim(self) -> int:
         """Width d of an attention head."""
         return self.dim // self.num_heads
+
+    @property
+    def usual_blocks(self) -> int:
+        """Blocks in a window at inference, where nobody asks for others."""
+        return self.trained_blocks or self.max_chunk_size
 
     @property
     def window_frames(self) -> int:

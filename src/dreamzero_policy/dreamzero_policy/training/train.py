@@ -266,11 +266,14 @@ def _tracker(run: Run, world: World, step: int) -> Tracker | None:
 
 
 def _export(run: Run, start: Start, material: Material, learner: Learner, world: World) -> Path:
-    """The checkpoint of the finished run; it says how far its video is to be denoised."""
-    left = VIDEO_LEFT.get(run.config.noise)
-    start = dataclasses.replace(
-        start, config=dataclasses.replace(start.config, final_video_sigma=left)
+    """The checkpoint of the finished run; it says what inference must know of it."""
+    chunks = run.config.chunks
+    config = dataclasses.replace(
+        start.config,
+        final_video_sigma=VIDEO_LEFT.get(run.config.noise),
+        trained_blocks=chunks if 0 < chunks < start.config.max_chunk_size else None,
     )
+    start = dataclasses.replace(start, config=config)
     path, dtype = run.folder / "checkpoint", torch.bfloat16
     if run.config.precision == "float32":
         dtype = torch.float32

@@ -92,6 +92,7 @@ def test_an_unbounded_window_is_refused():
         ({"freq_dim": 255}, "freq_dim: expected an even number, got 255"),
         ({"num_state_per_block": 5}, "not a multiple of num_state_per_block 5"),
         ({"in_dim": 32}, "in_dim: expected 36"),
+        ({"trained_blocks": 5}, "trained_blocks: expected 1 to 4"),
         ({"frame_seqlen": 61}, "latents of 12x20 give 60 tokens per frame, got 61"),
         ({"text_dim": 65}, "text.dim: expected 65 as the network takes, got 64"),
         ({"clip_dim": 65}, "image.dim: expected 65"),

@@ -149,6 +149,18 @@ def test_a_checkpoint_says_how_far_its_video_is_denoised(run_of, log_of, droid, 
     assert all(np.isfinite(drawn))
 
 
+@pytest.mark.parametrize(("chunks", "trained", "usual"), [(1, 1, 1), (2, None, 2)])
+def test_a_checkpoint_says_how_many_chunks_a_window_had(run_of, droid, chunks, trained, usual):
+    run = run_of(steps=1, chunks=chunks)
+    run = replace(run, model_changes=(*run.model_changes, "max_chunk_size=2", "num_frames=17"))
+    loaded = load(train(run).checkpoint, droid)
+    assert loaded.config.trained_blocks == trained
+    engine = Engine(loaded, loaded.embodiment, EngineOptions(guidance_scale=1.0, evaluations=1))
+    assert engine._blocks == usual
+    asked = EngineOptions(guidance_scale=1.0, evaluations=1, window_blocks=2)
+    assert Engine(loaded, loaded.embodiment, asked)._blocks == 2
+
+
 def test_levels_weigh_as_the_run_says(run_of, log_of):
     """The same first batch and noise: one beginning, two losses."""
     first = []

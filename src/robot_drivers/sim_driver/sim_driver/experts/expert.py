@@ -16,7 +16,7 @@ from sim_driver.experts.hands import Hands
 from sim_driver.experts.motion import Motion
 from sim_driver.experts.pick_place import pick_place
 from sim_driver.experts.push import push
-from sim_driver.experts.reach import reach
+from sim_driver.experts.reach import hover, reach
 from sim_driver.experts.site import Site
 from sim_driver.experts.stack import stack
 from sim_driver.experts.wipe import wipe
@@ -25,6 +25,7 @@ from sim_driver.tasks.look import Look
 
 _SCRIPTS: dict[str, Callable[[Site], Iterator[Motion]]] = {
     "reach": reach,
+    "hover": hover,
     "pick_place": pick_place,
     "stack": stack,
     "wipe": wipe,

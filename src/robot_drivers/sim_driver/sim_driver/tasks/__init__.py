@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sim_driver.description import SimRobot
 from sim_driver.tasks.carry import Carry
+from sim_driver.tasks.hover import Hover
 from sim_driver.tasks.pick_place import PickPlace
 from sim_driver.tasks.push import Push
 from sim_driver.tasks.reach import Reach
@@ -11,7 +12,7 @@ from sim_driver.tasks.stack import Stack
 from sim_driver.tasks.task import Task
 from sim_driver.tasks.wipe import Wipe
 
-_TASKS: tuple[Task, ...] = (Reach(), PickPlace(), Stack(), Wipe(), Push(), Carry())
+_TASKS: tuple[Task, ...] = (Reach(), Hover(), PickPlace(), Stack(), Wipe(), Push(), Carry())
 
 
 def of(robot: SimRobot) -> tuple[Task, ...]:

@@ -17,17 +17,23 @@ _SHARES = (0.14, 0.86)
 _ASIDE_M = 0.015
 OVER_M, NEAR_M = 0.05, 0.05
 """How far the finger ends may be from a thing's middle, seen from above, and over its top [m]."""
-_FAR_M = 0.2  # where progress begins
+FAR_M = 0.2
+"""Where progress begins."""
 
 
 class Reach(Task):
     """Two blocks and two discs painted on the table, one in each corner of the arm's part of it.
 
     A block may have a disc's colour: then only both words together say which is meant.
+
+    Attributes:
+        verb: how its instructions begin.
+
     Done: the finger ends are over the named thing, near to its top.
     """
 
     name = "reach"
+    verb = "reach for"
     seconds = 15.0
     leaves_scene = True
 
@@ -47,7 +53,7 @@ class Reach(Task):
     def sentence(self, choice: Choice) -> str:
         """By colour and shape."""
         shape = "block" if choice.thing.kind == "block" else "disc"
-        return f"reach for the {choice.thing.colour} {shape}"
+        return f"{self.verb} the {choice.thing.colour} {shape}"
 
     def wordings(self, layout: Layout, choice: Choice) -> tuple[str, ...]:
         """By colour alone, too, where nothing else has it.
@@ -56,7 +62,7 @@ class Reach(Task):
         """
         colour = choice.thing.colour
         alone = sum(thing.colour == colour for thing in layout.things) == 1
-        shorter = (f"reach for the {colour} one",) if alone else ()
+        shorter = (f"{self.verb} the {colour} one",) if alone else ()
         return (self.sentence(choice), *shorter)
 
     def stage(self, look: Look, attempt: Attempt) -> float:
@@ -66,7 +72,7 @@ class Reach(Task):
         away[2] -= thing.half[2]
         if np.hypot(*away[:2]) < OVER_M and away[2] < NEAR_M:
             return 1.0
-        return float(np.clip(1.0 - np.linalg.norm(away) / _FAR_M, 0.0, 0.99))
+        return float(np.clip(1.0 - np.linalg.norm(away) / FAR_M, 0.0, 0.99))
 
 
 def _corners(arm: SimArm, rng: np.random.Generator) -> Float:

@@ -2,9 +2,10 @@
 
 Every colour is seen both as a thing and as a place, but one place colour of each thing is held out:
 what is new about an unseen instruction is the combination. Where a thing is named by colour and
-shape, every colour and every shape is seen, but not every pair of them; three of the five colours
-are asked for in both shapes, as otherwise the shape would tell nothing that the colour does
-not. Pictures may show the held-out pair in training, too, as nobody asks for it there.
+shape, each task holds out pairs of its own: what nobody reaches for in training, the arm hovers
+over, and the other way round. Every colour and every shape is seen in each task, three of the five
+colours in both shapes, as otherwise the shape would tell nothing that the colour does not.
+Pictures may show a held-out pair in training, too, as nobody asks for it there.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ Split = Literal["seen", "unseen", "all"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 _APART = 2  # places of the circle of colours from a held-out place's to its thing's
-_SHAPES = {("block", "yellow"), ("goal", "purple")}
+_SHAPES = {
+    "reach": {("block", "yellow"), ("goal", "purple")},
+    "hover": {("block", "green"), ("goal", "red")},
+}
 _MOST_SEEDS = 1000  # looked through for the next scene that offers a wanted instruction
 
 
@@ -45,10 +49,10 @@ class Scene:
     unseen: bool
 
 
-def held_out(choice: Choice) -> bool:
+def held_out(task: Task, choice: Choice) -> bool:
     """Whether nobody asks for this combination in training."""
     if choice.thing is choice.place:
-        return (choice.thing.kind, choice.thing.colour) in _SHAPES
+        return (choice.thing.kind, choice.thing.colour) in _SHAPES[task.name]
     colours = list(COLOURS)
     thing, place = (colours.index(item.colour) for item in (choice.thing, choice.place))
     return (thing - place) % len(colours) == _APART
@@ -71,22 +75,22 @@ def scenes(robot: SimRobot, task: Task, split: Split, first_seed: int) -> Iterat
     barren = 0
     for seed in count(first_seed):
         choices = task.lay(robot, seed).choices
-        fit = _fitting(choices, split)
+        fit = _fitting(task, choices, split)
         barren = 0 if fit else barren + 1
         if barren > _MOST_SEEDS:
             raise ValueError(f"{task.name}: no {split} instruction in {_MOST_SEEDS} scenes")
         if fit:
             rng = np.random.default_rng([seed, zlib.crc32(task.name.encode()), len(fit)])
             index = fit[int(rng.integers(len(fit)))]
-            yield Scene(task.name, seed, index, held_out(choices[index]))
+            yield Scene(task.name, seed, index, held_out(task, choices[index]))
 
 
-def _fitting(choices: Sequence[Choice], split: Split) -> list[int]:
+def _fitting(task: Task, choices: Sequence[Choice], split: Split) -> list[int]:
     """Indices of the choices that a split has."""
     return [
         index
         for index, choice in enumerate(choices)
-        if split == "all" or held_out(choice) == (split == "unseen")
+        if split == "all" or held_out(task, choice) == (split == "unseen")
     ]
 
 
@@ -97,7 +101,7 @@ def further(
 
     Fewer than ``number`` where the scene offers the split nothing else.
     """
-    fit = _fitting(task.lay(robot, scene.seed).choices, split)
+    fit = _fitting(task, task.lay(robot, scene.seed).choices, split)
     rng = np.random.default_rng([scene.seed, zlib.crc32(task.name.encode()), number])
     found = [scene.choice]
     for _ in range(number):

@@ -8,9 +8,10 @@ from sim_driver.virtual import VirtualRobot
 
 # Where every robot has been seen to succeed; the slow arms of the G1 do two of their tasks here.
 CASES = [
-    *(("droid", task) for task in ("reach", "pick_place", "stack", "wipe", "push")),
-    *(("yam", task) for task in ("reach", "pick_place", "stack", "wipe", "push", "carry")),
+    *(("droid", task) for task in ("reach", "hover", "pick_place", "stack", "wipe", "push")),
+    *(("yam", task) for task in ("reach", "hover", "pick_place", "stack", "wipe", "push", "carry")),
     ("agibot_g1", "reach"),
+    ("agibot_g1", "hover"),
     ("agibot_g1", "pick_place"),
     ("agibot_g1", "carry"),
 ]
@@ -56,10 +57,11 @@ def test_it_does_what_the_instruction_says_and_not_what_the_picture_suggests():
         assert done.verdict.success
 
 
+@pytest.mark.parametrize("task", ["reach", "hover"])
 @pytest.mark.parametrize("name", robots.names())
-def test_who_reaches_waits_for_nothing_until_it_is_there(name):
+def test_who_reaches_waits_for_nothing_until_it_is_there(name, task):
     """A policy that learns a wait, and is asked again before it is over, waits for ever."""
-    robot, commands = attempt(name, "reach", seed=1)
+    robot, commands = attempt(name, task, seed=1)
     arms = [index for index, joint in enumerate(robot.embodiment.joints) if joint.kind != "gripper"]
     moves = np.abs(np.diff(commands[:, arms], axis=0)).max(axis=1) > 5e-4
     way = moves[: np.flatnonzero(moves)[-1]]

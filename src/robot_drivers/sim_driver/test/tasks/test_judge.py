@@ -45,7 +45,7 @@ class Scene:
 
 
 def test_nothing_done_is_no_progress():
-    for task in ("reach", "pick_place", "stack", "wipe", "push"):
+    for task in ("reach", "hover", "pick_place", "stack", "wipe", "push"):
         verdict = Scene(task).wait(1.0)
         assert (verdict.progress, verdict.success) == (0.0, False)
         assert verdict.elapsed_s == 0.0  # counted from the first command
@@ -70,6 +70,14 @@ def test_a_thing_under_the_finger_ends_is_reached_and_another_one_is_not():
         move(scene, scene.thing, under)
         verdict = scene.wait(0.6)
         assert (verdict.progress, verdict.success) == (1.0, True)
+
+
+def test_over_a_thing_is_neither_on_it_nor_far_above():
+    scene = Scene("hover")
+    ends = scene.hand() + (0, 0, -scene.sim.robot.arms[0].tip)
+    for under_m, done in ((0.03, False), (0.2, False), (0.12, True)):
+        move(scene, scene.thing, (*ends[:2], ends[2] - under_m - scene.thing.half[2]))
+        assert scene.wait(0.6).success is done
 
 
 def move(scene, item, place):

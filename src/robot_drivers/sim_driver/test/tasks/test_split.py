@@ -9,6 +9,7 @@ from sim_driver.tasks.split import first_scenes, further, held_out
 from sim_driver.tasks.task import COLOURS, Choice, Item
 
 ROBOT = robots.get("droid")
+STACK, REACH, HOVER = (tasks.get(name, ROBOT) for name in ("stack", "reach", "hover"))
 
 
 def choice(thing, place):
@@ -22,20 +23,30 @@ def alone(kind, colour):
 
 
 def test_one_place_of_each_thing_is_held_out():
-    out = {(t, p) for t in COLOURS for p in COLOURS if held_out(choice(t, p))}
+    out = {(t, p) for t in COLOURS for p in COLOURS if held_out(STACK, choice(t, p))}
     assert len(out) == len(COLOURS)
     assert {t for t, _ in out} == {p for _, p in out} == set(COLOURS)
     assert all(t != p for t, p in out)
 
 
-def test_of_what_is_named_by_colour_and_shape_every_word_is_seen():
-    pairs = [(kind, colour) for kind in ("block", "goal") for colour in COLOURS]
-    seen = {pair for pair in pairs if not held_out(alone(*pair))}
-    assert 0 < len(seen) < len(pairs)
+PAIRS = [(kind, colour) for kind in ("block", "goal") for colour in COLOURS]
+
+
+@pytest.mark.parametrize("task", [REACH, HOVER], ids=["reach", "hover"])
+def test_of_what_is_named_by_colour_and_shape_every_word_is_seen(task):
+    seen = {pair for pair in PAIRS if not held_out(task, alone(*pair))}
+    assert 0 < len(seen) < len(PAIRS)
     assert {colour for _, colour in seen} == set(COLOURS)
     blocks, goals = ({c for k, c in seen if k == kind} for kind in ("block", "goal"))
     assert len(blocks) == len(goals) == 4
     assert len(blocks & goals) == 3  # where a colour alone does not tell what is meant
+
+
+def test_what_one_task_holds_out_another_asks_for():
+    for one, other in ((REACH, HOVER), (HOVER, REACH)):
+        out = [pair for pair in PAIRS if held_out(one, alone(*pair))]
+        assert out
+        assert not any(held_out(other, alone(*pair)) for pair in out)
 
 
 @pytest.mark.parametrize("name", tasks.names(ROBOT))
@@ -48,7 +59,7 @@ def test_scenes_of_a_split(name):
         assert len({scene.seed for scene in scenes}) == 8
         for scene in scenes:
             chosen = task.lay(ROBOT, scene.seed).choices[scene.choice]
-            assert held_out(chosen) is scene.unseen is flag
+            assert held_out(task, chosen) is scene.unseen is flag
     assert [scene.seed for scene in whole] == list(range(50, 58))
     assert first_scenes(ROBOT, task, "seen", 50, 3) == seen[:3]
 
@@ -67,10 +78,10 @@ def test_what_else_is_asked_for_in_a_scene():
         found = further(ROBOT, task, scene, "seen", 4)
         assert found == further(ROBOT, task, scene, "seen", 4)
         choices = task.lay(ROBOT, scene.seed).choices
-        assert not any(held_out(choices[index]) for index in found)
+        assert not any(held_out(task, choices[index]) for index in found)
         both = [scene.choice, *found]
         assert all(one != two for one, two in pairwise(both))
-        alone = sum(not held_out(choice) for choice in choices) == 1
+        alone = sum(not held_out(task, choice) for choice in choices) == 1
         assert len(found) == (0 if alone else 4)
         more += len(found)
     assert more

@@ -11,7 +11,7 @@ from sim_driver.hardware import SimulatedRobot
 from sim_driver.sketch import sketch
 
 CASES = [(name, task.name) for name in robots.names() for task in tasks.of(robots.get(name))]
-ALL = ("reach", "pick_place", "stack", "wipe", "push", "carry")
+ALL = ("reach", "hover", "pick_place", "stack", "wipe", "push", "carry")
 ARRAYS = ("body_pos", "body_quat", "geom_size", "geom_rgba", "mat_rgba", "light_pos", "cam_pos")
 
 
@@ -21,7 +21,7 @@ def lay(name, task, seed):
 
 
 def test_every_robot_has_the_tasks_that_it_has_arms_for():
-    assert tasks.names(robots.get("droid")) == ("reach", "pick_place", "stack", "wipe", "push")
+    assert tasks.names(robots.get("droid")) == ALL[:-1]
     for name in ("yam", "agibot_g1"):
         assert tasks.names(robots.get(name)) == ALL
 
@@ -31,7 +31,7 @@ def test_every_robot_has_the_tasks_that_it_has_arms_for():
 )
 def test_an_unknown_task_is_refused_with_those_there_are(name, task):
     robot = robots.get(name)
-    with pytest.raises(ValueError, match="reach, pick_place, stack, wipe, push") as refusal:
+    with pytest.raises(ValueError, match="reach, hover, pick_place, stack, wipe, push") as refusal:
         tasks.get(task, robot)
     assert f"no task {task!r} for {name}" in str(refusal.value)
     assert ("carry" in str(refusal.value).split("there are")[1]) == (name != "droid")
@@ -81,7 +81,7 @@ def test_other_words_say_the_same_without_a_doubt(name, task):
         said = [text for each in wordings for text in each]
         assert len(set(said)) == len(said)
         several += len(said) - len(wordings)
-    assert bool(several) == (task == "reach")
+    assert bool(several) == (task in ("reach", "hover"))
 
 
 @pytest.mark.parametrize(("name", "task"), CASES)
