@@ -29,6 +29,7 @@ EXAMPLES = """examples:
   python benchmarks/paper_findings.py joint                        one study, whole
   python benchmarks/paper_findings.py refresh seams --cells /0$    the first seed of two
   python benchmarks/paper_findings.py steps --set steps=2000 --set model=dim=96 --hours 8
+  python benchmarks/paper_findings.py seams --policy config/checkpoints/tiny_droid   no training
   python benchmarks/paper_findings.py joint --report               the page of what is there
 """
 
@@ -41,9 +42,14 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("study", nargs="+", choices=(*NAMES, "all"), help="which")
-    parser.add_argument("--task", default="reach", help="of `dreamzero sim-tasks` (reach)")
+    parser.add_argument(
+        "--tasks", nargs="+", default=["reach"], help="of `dreamzero sim-tasks` (reach)"
+    )
     parser.add_argument("--robot", default="droid", help="whose policy is tried (droid)")
     parser.add_argument("--other", default="yam", help="of the videos, and the new one (yam)")
+    parser.add_argument(
+        "--policy", type=Path, help="a checkpoint to try as the base of every seed: no training"
+    )
     parser.add_argument("--seeds", type=int, help="trainings per arm (3)")
     parser.add_argument("--rollouts", type=int, help="per cell and kind of instruction (40)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="size")
@@ -59,7 +65,7 @@ def main() -> int:
     changes = [f"{name}={value}" for name, value in given.items() if value is not None]
     try:
         size = Size().changed([*args.set, *changes])
-        world = World(args.task, args.robot, args.other, size)
+        world = World(tuple(args.tasks), args.robot, args.other, size)
         return _run(args, world)
     except (ValueError, StoppedError) as error:
         print(error, file=sys.stderr)
@@ -72,7 +78,7 @@ def _run(args: argparse.Namespace, world: World) -> int:
     if not asked:
         raise ValueError(f"--cells {args.cells!r}: no cell has such a name")
     with progress() as tell:
-        work = Work(args.work, world, args.workers, print, tell)
+        work = Work(args.work, world, args.workers, print, tell, args.policy)
         if args.dry_run:
             _tell_plan(asked, work)
             return 0
@@ -119,7 +125,9 @@ def _write(study: Study, work: Work, out: Path) -> None:
     if not any(rows for by_seed in rollouts.values() for rows in by_seed.values()):
         print(f"{study.name}: not run")
         return
-    setup = {name: getattr(world, name) for name in ("task", "robot", "other")}
+    setup = {name: getattr(world, name) for name in ("tasks", "robot", "other")}
+    if work.policy is not None:
+        setup["policy"] = f"{short(work.policy)}: seeds of the base differ in their scenes alone"
     found = report.result(study, rollouts, {**setup, "size": size.plain()})
     table = markdown(report.COLUMNS, [report.cells(row) for row in found["rows"]])
     print(f"\n{found['title']}\n\n{table}\n")

@@ -37,8 +37,9 @@ def draw(found: Mapping[str, Any], file: Path) -> None:
         axes[1].legend(handles, labels, title="instructions", fontsize=8, loc="lower right")
     size = found["setup"].get("size", {})
     made = f"{size.get('steps', '?')} steps, {size.get('own_minutes', '?')} minutes"
+    tasks = " and ".join(found["setup"].get("tasks", ()))
     figure.suptitle(
-        f"{found['title']}\n{found['setup'].get('robot')}, {found['setup'].get('task')}, {made}: "
+        f"{found['title']}\n{found['setup'].get('robot')}, {tasks}, {made}: "
         "mean and one standard error; dots are seeds",
         fontsize=10,
     )

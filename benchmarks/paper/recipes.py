@@ -33,14 +33,14 @@ class Recordings:
 
     Attributes:
         robot: who does them.
-        task: which.
+        tasks: which; recordings take turns.
         minutes: how much, as recorded.
         split: ``seen`` or ``unseen`` instructions.
         distinct: scenes that are done again and again; 0: every one is another.
     """
 
     robot: str
-    task: str
+    tasks: tuple[str, ...]
     minutes: float
     split: str = "seen"
     distinct: int = 0
@@ -49,7 +49,7 @@ class Recordings:
     def name(self) -> str:
         """For folders."""
         kind = f"{self.split}{f'_{self.distinct}_scenes' if self.distinct else ''}"
-        return f"{self.robot}_{self.task}_{kind}_{key(self)}"
+        return f"{self.robot}_{'_'.join(self.tasks)}_{kind}_{key(self)}"
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,11 @@ class Training:
         steps: of the optimizer.
         batch: windows a step.
         chunks: in a window at most.
+        stride: every how many rows a window may begin.
         noise: how levels are drawn (``dreamzero_policy.training``).
         video: whether its video is learned.
+        start: whether it is one that all seeds begin with, which learns where to go from actions
+            alone, without frames in its sequence.
         after: what it begins from; None: random weights.
     """
 
@@ -78,14 +81,17 @@ class Training:
     steps: int
     batch: int
     chunks: int
+    stride: int
     noise: str = "standard"
     video: bool = True
+    start: bool = False
     after: Training | None = None
 
     @property
     def name(self) -> str:
         """For folders."""
-        return f"{self.parts[0].recordings.robot}_{self.noise}_{key(self)}"
+        kind = "start" if self.start else self.noise
+        return f"{self.parts[0].recordings.robot}_{kind}_{key(self)}"
 
     @property
     def chain(self) -> tuple[Training, ...]:
@@ -99,7 +105,7 @@ class Trial:
 
     Attributes:
         training: whose checkpoint.
-        robot, task: at what.
+        robot, tasks: at what.
         replan_frames: canvases from one call to the next.
         latency_s: from observation to chunk [s].
         time_limit_s: of an attempt [s]; 0: the task's.
@@ -109,7 +115,7 @@ class Trial:
 
     training: Training
     robot: str
-    task: str
+    tasks: tuple[str, ...]
     replan_frames: int
     latency_s: float
     time_limit_s: float
@@ -120,7 +126,7 @@ class Trial:
     @property
     def name(self) -> str:
         """For folders."""
-        return f"{self.robot}_{self.task}_{key(self)}"
+        return f"{self.robot}_{'_'.join(self.tasks)}_{key(self)}"
 
     def otherwise(self, engine: Settings = (), controller: Settings = (), **changes: Any) -> Trial:
         """The same with some settings more or other."""

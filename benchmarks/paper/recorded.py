@@ -14,6 +14,7 @@ from dreamzero_policy.data.bag_reader import Episode
 from dreamzero_policy.types import NS_PER_S
 from paper.recipes import Recordings
 from paper.sizes import Size
+from sim_driver import robots, tasks
 
 Tell = Callable[[str, int, int], None]
 
@@ -43,11 +44,16 @@ def dataset(asked: Recordings, size: Size, folder: Path, workers: int, tell: Tel
         return out
     bags = folder / "bags"
     record(asked, size, bags, workers, tell)
-    # A task of a few seconds gives episodes of two or three chunks.
+    # A task of a few seconds gives episodes of few chunks; where the arm rests is part of it.
     # Simulated cameras do not hang, and the wrist of an arm that rests sees the same to the bit.
     views = tuple(view.name for view in embodiments.get(asked.robot).views)
     settings = ConversionSettings(
-        asked.robot, outcomes=("success",), least_chunks=1.0, still_views=views
+        asked.robot,
+        keep_idle=True,
+        idle_s=60.0,
+        least_chunks=1.0,
+        outcomes=("success",),
+        still_views=views,
     )
     done = convert([bags], out, settings, count=workers, tell=tell)
     if done.dataset is None:
@@ -62,10 +68,11 @@ def record(asked: Recordings, size: Size, bags: Path, workers: int, tell: Tell) 
     wide = size.picture_width
     wanted = Wanted(
         robot=asked.robot,
-        tasks=(asked.task,),
+        tasks=asked.tasks,
         split=asked.split,
         picture_size=(wide * height // width, wide),
         camera_hz=round(robot.time_base.of_rows(CHUNK_ROWS).frame_hz),
+        instructions=size.instructions if _leave_scenes(asked) else 1,
         distinct=asked.distinct,
     )
     needed_s = 60 * asked.minutes
@@ -77,6 +84,12 @@ def record(asked: Recordings, size: Size, bags: Path, workers: int, tell: Tell) 
             return
         mean = sum(lengths) / count
         count += max(1, math.floor((needed_s - sum(lengths)) / mean))
+
+
+def _leave_scenes(asked: Recordings) -> bool:
+    """Whether its tasks leave the scene as it was, so that more can be asked for in it."""
+    robot = robots.get(asked.robot)
+    return all(tasks.get(name, robot).leaves_scene for name in asked.tasks)
 
 
 def seconds(bag: Path) -> float:

@@ -16,10 +16,10 @@ NOT_RUN = "not run"
 
 
 def outcomes(by_seed: Mapping[int, Iterable[Any]], split: str, measure: Measure) -> Outcomes:
-    """Of one arm, by seed and scene."""
+    """Of one arm, by seed, task and scene."""
     return {
         seed: {
-            (row.seed, row.choice): float(getattr(row, measure))
+            (row.task, row.seed, row.choice): float(getattr(row, measure))
             for row in rows
             if row.split == split
         }

@@ -16,13 +16,13 @@ class World:
     """What the studies are about.
 
     Attributes:
-        task: of the catalogue (``dreamzero sim-tasks``).
+        tasks: of the catalogue (``dreamzero sim-tasks``).
         robot: whose policy is tried.
         other: the robot that videos come from, and that is new in the few-shot study.
         size: of everything.
     """
 
-    task: str
+    tasks: tuple[str, ...]
     robot: str
     other: str
     size: Size
@@ -30,22 +30,43 @@ class World:
     @property
     def own(self) -> Recordings:
         """Of the robot: a new scene every time."""
-        return Recordings(self.robot, self.task, self.size.own_minutes)
+        return Recordings(self.robot, self.tasks, self.size.own_minutes)
 
     @property
     def new(self) -> Recordings:
         """Of the other robot."""
-        return Recordings(self.other, self.task, self.size.new_minutes)
+        return Recordings(self.other, self.tasks, self.size.new_minutes)
+
+    def start(self, data: Recordings) -> Training:
+        """What a network of some data begins with: where to go, from actions alone."""
+        size, parts = self.size, (Part(data),)
+        decide = Training(
+            parts, size.decide_steps, size.decide_batch, 1, size.decide_stride, start=True
+        )
+        return Training(
+            parts, size.everywhere_steps, size.batch, 1, size.stride, start=True, after=decide
+        )
+
+    def network(self, data: Recordings) -> Training:
+        """A whole one of video and actions, in windows of one chunk."""
+        size = self.size
+        start = self.start(data)
+        return Training(start.parts, size.steps, size.batch, 1, size.stride, after=start)
 
     @property
     def base(self) -> Training:
-        """Joint, teacher-forced, on diverse data: what every study compares with."""
-        size = self.size
-        return Training((Part(self.own),), size.steps, size.batch, size.chunks)
+        """Joint, on diverse data: what studies compare with."""
+        return self.network(self.own)
 
-    def tuning(self, parts: tuple[Part, ...], after: Training | None) -> Training:
-        """A shorter training."""
-        return replace(self.base, parts=parts, steps=self.size.tuning_steps, after=after)
+    @property
+    def history(self) -> Training:
+        """Teacher-forced over several chunks, as many of them a step."""
+        size = self.size
+        return replace(self.base, chunks=size.chunks, batch=max(1, size.batch // size.chunks))
+
+    def tuning(self, parts: tuple[Part, ...]) -> Training:
+        """A shorter training, after the base."""
+        return replace(self.base, parts=parts, steps=self.size.tuning_steps, after=self.base)
 
     def trial(self, training: Training, robot: str = "") -> Trial:
         """As a policy is tried where a study says nothing else."""
@@ -53,7 +74,7 @@ class World:
         return Trial(
             training=training,
             robot=robot or self.robot,
-            task=self.task,
+            tasks=self.tasks,
             replan_frames=size.replan_frames,
             latency_s=size.latency_s,
             time_limit_s=size.time_limit_s,
@@ -82,7 +103,8 @@ def joint(world: World) -> Study:
         "Joint 62.2 % of task progress, the best pretrained VLA 27.4 % (seen tasks, AgiBot); "
         "39.5 % against 16.3 % on unseen ones; VLAs from scratch near 0.",
         "The action model here is the same network under the same data and steps, whose video is "
-        "always noise and is not learned: no other architecture, and neither was pretrained.",
+        "always noise and is not learned: no other architecture. Both begin with the same two "
+        "trainings on actions alone, as a small network does nothing without them.",
         arms,
         tuple(Claim("higher", "joint", "action only", split, paper=paper) for split in BOTH),
         BOTH,
@@ -94,7 +116,7 @@ def diversity(world: World) -> Study:
     few = replace(world.own, distinct=world.size.distinct)
     arms = (
         Arm("diverse", world.trial(world.base)),
-        Arm("repetitive", world.trial(replace(world.base, parts=(Part(few),)))),
+        Arm("repetitive", world.trial(world.network(few))),
     )
     return Study(
         "diversity",
@@ -110,7 +132,7 @@ def diversity(world: World) -> Study:
 
 def refresh(world: World) -> Study:
     """What the context should hold."""
-    chunk = world.trial(world.base).otherwise(replan_frames=8)
+    chunk = world.trial(world.history).otherwise(replan_frames=8)
     arms = (
         Arm("observed frames", chunk),
         Arm("predicted frames", chunk.otherwise(engine=settings(refresh="predicted"))),
@@ -134,18 +156,18 @@ def refresh(world: World) -> Study:
 
 def architecture(world: World) -> Study:
     """Whether chunks that see those before them do better than single ones."""
-    base = world.base
-    single = replace(base, chunks=1, batch=base.batch * base.chunks)
     arms = (
-        Arm("autoregressive", world.trial(base)),
-        Arm("single chunk", world.trial(single).otherwise(engine=settings(window_blocks=1))),
+        Arm("autoregressive", world.trial(world.history)),
+        Arm("single chunk", world.trial(world.base)),
     )
     return Study(
         "architecture",
         "Teacher-forced autoregressive against single-chunk",
         "50 % of task progress for both; autoregressive motion is smoother (Table 2).",
         "Single-chunk stands for the bidirectional model: one frame, one chunk, no history, in "
-        "training and when it acts, with as many chunks a step. Smoothness is not compared.",
+        f"training and when it acts; the other one has {world.size.chunks} chunks in a window, as "
+        "many a step. Both begin with the same trainings on single chunks. Smoothness is not "
+        "compared.",
         arms,
         (Claim("equal", "autoregressive", "single chunk", "seen", paper="Table 2"),),
         ("seen",),
@@ -169,8 +191,9 @@ def steps(world: World) -> Study:
         "steps",
         "16, 4 and 1 steps, with and without Flash",
         "4 steps 83 %, 1 step 52 %, Flash with 1 step 74 % of task progress (Table 3).",
-        "Flash is trained from the start like the plain network; only its noise differs. With "
-        "more than one step its video is left with noise of 0.8, as the reference does.",
+        "Flash is trained like the plain network, after the same two trainings on actions alone; "
+        "only its noise differs. With more than one step its video is left with noise of 0.8, as "
+        "the reference does.",
         arms,
         (
             Claim("higher", plain_4, plain_1, "seen", paper="Table 3"),
@@ -184,14 +207,11 @@ def steps(world: World) -> Study:
 
 def transfer(world: World) -> Study:
     """Whether another robot's videos show what the own one was never asked for."""
-    videos = Recordings(world.other, world.task, world.size.video_minutes, split="unseen")
+    videos = Recordings(world.other, world.tasks, world.size.video_minutes, split="unseen")
     own = Part(world.own)
     arms = (
-        Arm("own data", world.trial(world.tuning((own,), world.base))),
-        Arm(
-            "with videos",
-            world.trial(world.tuning((own, Part(videos, actions=False)), world.base)),
-        ),
+        Arm("own data", world.trial(world.tuning((own,)))),
+        Arm("with videos", world.trial(world.tuning((own, Part(videos, actions=False))))),
     )
     return Study(
         "transfer",
@@ -207,18 +227,20 @@ def transfer(world: World) -> Study:
 
 def few_shot(world: World) -> Study:
     """Whether a robot is learned in 30 minutes because another one is known."""
-    new = (Part(world.new),)
+    fresh = world.network(world.new)
+    after = replace(fresh, after=world.base)
     arms = (
-        Arm("after another robot", world.trial(world.tuning(new, world.base), world.other)),
-        Arm("from nothing", world.trial(world.tuning(new, None), world.other)),
+        Arm("after another robot", world.trial(after, world.other)),
+        Arm("from nothing", world.trial(fresh, world.other)),
     )
     return Study(
         "few_shot",
         f"{world.size.new_minutes:g} minutes of a new robot",
         "30 minutes of YAM after AgiBot follow instructions with unseen things (Figure 7); no "
         "comparison with a training from nothing.",
-        "The video VAE has seen both robots, as a large one has seen everything. Figures are of "
-        "the new robot.",
+        "Both have the same last training, of video and actions. From nothing there are two more "
+        "before it, on the new robot's actions. The video VAE has seen both robots, as a large one "
+        "has seen everything. Figures are of the new robot.",
         arms,
         tuple(
             Claim("higher", "after another robot", "from nothing", split, paper="A.1")

@@ -3,6 +3,7 @@
 WORK/<what all cells share>/data/<recordings>/       bags and dataset
                            /vae/                     the video VAE of all networks
                            /latents/                 what its encoders made of the data
+                           /trainings/<recipe>/      what all seeds begin with
                            /trainings/<recipe>_s0/   a run of ``dreamzero train``
                            /trials/<recipe>_s0/      an evaluation: rollouts and a page
 """
@@ -10,6 +11,7 @@ WORK/<what all cells share>/data/<recordings>/       bags and dataset
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +20,7 @@ from pathlib import Path
 
 from dreamzero_bringup.evaluation.plan import FIRST_SEED, ROWS, Row, Wanted, read_rows
 from dreamzero_bringup.evaluation.run import evaluate
-from dreamzero_bringup.evaluation.specs import Spec
+from dreamzero_bringup.evaluation.specs import Spec, parse
 from dreamzero_policy.mixture.dataset_spec import DatasetSpec
 from dreamzero_policy.training.config import TINY, TrainConfig
 from dreamzero_policy.training.train import Run, train
@@ -30,8 +32,11 @@ from paper.studies import World
 Say = Callable[[str], None]
 Tell = Callable[[str, int, int], None]
 
-_SHARED = ("model", "vae_steps", "learning_rate", "picture_width")
+_SHARED = (*("model", "picture_width", "instructions", "vae_steps", "start_rate", "learning_rate"),)
 """Of the size, what all cells have in common."""
+
+_VIDEO_WEIGHT, _ACTION_WEIGHT = 0.1, 16.0
+"""Large enough an error of actions beside the many values of a picture."""
 
 _APART = 10_000
 """Scenes between those of two seeds."""
@@ -50,6 +55,11 @@ class Work:
         world: what the studies are about.
         workers: processes of recording, converting and trying.
         say, tell: hear lines for people, and of the progress.
+        policy: a checkpoint that stands for the base network of every seed: then seeds of what it
+            does differ in their scenes alone. None: the base is trained, too.
+
+    Raises:
+        ValueError: there is no such checkpoint.
     """
 
     top: Path
@@ -57,6 +67,12 @@ class Work:
     workers: int = 1
     say: Say = print
     tell: Tell = lambda *_: None
+    policy: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Looks for the policy."""
+        if self.policy is not None and not (self.policy / "config.json").is_file():
+            raise ValueError(f"policy: expected a checkpoint's folder, got {self.policy}")
 
     @cached_property
     def folder(self) -> Path:
@@ -64,12 +80,13 @@ class Work:
         size = self.world.size
         shared = {
             "robots": [self.world.robot, self.world.other],
-            "task": self.world.task,
+            "tasks": self.world.tasks,
             "minutes": [size.own_minutes, size.new_minutes],
+            **({"policy": parse(str(self.policy)).identity} if self.policy else {}),
             **{name: size.plain()[name] for name in _SHARED},
         }
         digest = sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
-        return self.top.expanduser().resolve() / f"{self.world.task}_{digest}"
+        return self.top.expanduser().resolve() / f"{'_'.join(self.world.tasks)}_{digest}"
 
     def data_folder(self, asked: Recordings) -> Path:
         """Where recordings and their dataset are."""
@@ -77,7 +94,8 @@ class Work:
 
     def training_folder(self, training: Training, seed: int) -> Path:
         """Where a run is."""
-        return self.folder / "trainings" / f"{training.name}_s{seed}"
+        one = training.name if training.start else f"{training.name}_s{seed}"
+        return self.folder / "trainings" / one
 
     def trial_folder(self, trial: Trial, seed: int) -> Path:
         """Where an evaluation is."""
@@ -115,20 +133,28 @@ class Work:
         Raises:
             StoppedError: a signal came.
         """
-        for one in training.chain:
+        for one in self.chain(training):
             folder = self.training_folder(one, seed)
-            found = folder / "checkpoint"
-            if found.is_dir():  # a run writes it at its end, whole
+            if self.checkpoint_folder(one, seed).is_dir():  # a run writes it at its end, whole
                 continue
+            if one.after is None:
+                self.vae()
             run = Run(folder, self.config(one, seed), self._specs(one), cache=self._latents)
             self.say(f"training {folder.name}")
             if train(run, say=self.say, tell=self.tell).checkpoint is None:
                 raise StoppedError(f"{folder.name}: the same command goes on")
-        return found
+        return self.checkpoint_folder(training, seed)
+
+    def chain(self, training: Training) -> tuple[Training, ...]:
+        """All that have to be made for a training, in order: none before the policy's."""
+        chain = training.chain
+        if self.policy is not None and self.world.base in chain:
+            return chain[chain.index(self.world.base) + 1 :]
+        return chain
 
     def config(self, training: Training, seed: int) -> TrainConfig:
-        """Settings of a run: those of the preset ``tiny`` where a study says nothing."""
-        before = training.after
+        """Settings of a run: those that made the small policy that is shipped."""
+        before, size = training.after, self.world.size
         begins = self.checkpoint_folder(before, seed) if before else self.vae_checkpoint
         return replace(
             TINY,
@@ -136,18 +162,26 @@ class Work:
             steps=training.steps,
             batch=training.batch,
             chunks=training.chunks,
+            base_stride=training.stride,
             noise=training.noise,
-            video_weight=TINY.video_weight if training.video else 0.0,
+            predict_video=not training.start,
+            video_weight=_VIDEO_WEIGHT if training.video else 0.0,
+            action_weight=_ACTION_WEIGHT,
+            weighting="even",
+            prompt_dropout=0.0,
             balanced=len(training.parts) > 1,
             statistics="checkpoint" if self._knows(training) else "data",
-            learning_rate=self.world.size.learning_rate,
+            learning_rate=size.start_rate if training.start else size.learning_rate,
+            ema=0.998 if training.start else 0.995,
             smoke_steps=0,
             panels_every=0,
-            seed=1 + seed,
+            seed=1 if training.start else 1 + seed,
         )
 
     def checkpoint_folder(self, training: Training, seed: int) -> Path:
         """Where the checkpoint is, or will be."""
+        if self.policy is not None and training == self.world.base:
+            return self.policy
         return self.training_folder(training, seed) / "checkpoint"
 
     def rows(self, trial: Trial, seed: int, rollouts: int, splits: Sequence[str]) -> list[Row]:
@@ -170,9 +204,9 @@ class Work:
         """The evaluation of a cell: a seed has scenes of its own, the same for every arm."""
         return Wanted(
             robot=trial.robot,
-            tasks=(trial.task,),
+            tasks=trial.tasks,
             splits=tuple(splits),
-            rollouts=rollouts,
+            rollouts=math.ceil(rollouts / len(trial.tasks)),
             first_seed=FIRST_SEED + _APART * seed,
             latency_s=trial.latency_s,
             replan_frames=trial.replan_frames,
@@ -186,7 +220,6 @@ class Work:
         return self.folder / "latents"
 
     def _specs(self, training: Training) -> tuple[DatasetSpec, ...]:
-        self.vae()
         return tuple(
             DatasetSpec(self.data(part.recordings), actions=part.actions) for part in training.parts
         )

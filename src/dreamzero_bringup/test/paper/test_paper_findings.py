@@ -22,7 +22,8 @@ SMALL = (
 MICRO = Size(
     **{"model": SMALL, "picture_width": 80, "own_minutes": 0.2, "distinct": 1},
     **{"new_minutes": 0.2, "video_minutes": 0.2, "vae_steps": 2, "steps": 2, "tuning_steps": 1},
-    **{"batch": 1, "chunks": 2, "evaluations": 1, "time_limit_s": 2.0, "seeds": 1, "rollouts": 1},
+    **{"decide_steps": 1, "everywhere_steps": 1, "decide_batch": 1, "batch": 2, "chunks": 2},
+    **{"evaluations": 1, "time_limit_s": 2.0, "seeds": 1, "rollouts": 1},
 )
 
 
@@ -52,6 +53,7 @@ def test_what_is_wrong_is_said_before_anything_is_made(monkeypatch, capsys, tmp_
         (["joint", "--set", "speed=1"], "expected NAME=NUMBER"),
         (["joint", "--cells", "nobody"], "no cell has such a name"),
         (["joint", "--rollouts", "0"], "rollouts: expected above 0"),
+        (["seams", "--policy", str(tmp_path)], "policy: expected a checkpoint's folder"),
     ):
         monkeypatch.setattr("sys.argv", [*command(folder=tmp_path), *arguments])
         assert paper_findings.main() == 2
@@ -98,7 +100,7 @@ def test_from_recordings_to_the_page_and_on_where_it_was(rendering, monkeypatch,
         # One seed and one rollout conclude nothing.
         assert {one["verdict"] for one in found["conclusions"]} == {"cannot be told at this size"}
         assert (tmp_path / "out" / f"{name}.png").stat().st_size > 5000
-    work = Work(tmp_path / "work", World("reach", "droid", "yam", MICRO))
+    work = Work(tmp_path / "work", World(("reach",), "droid", "yam", MICRO))
     before = {path: path.stat().st_mtime_ns for path in work.folder.rglob("*") if path.is_file()}
     capsys.readouterr()
     assert paper_findings.main() == 0  # once more: everything is there
@@ -108,3 +110,11 @@ def test_from_recordings_to_the_page_and_on_where_it_was(rendering, monkeypatch,
     assert len(more) == 3
     assert work.trial_folder(trial, 0).is_dir()
     assert not work.trial_folder(replace(trial, replan_frames=5), 0).exists()
+    # A policy that is there is tried as it is: nothing is recorded or trained for it.
+    policy = work.checkpoint_folder(trial.training, 0)
+    chosen = ("steps", "--cells", "plain, 1", "--policy", str(policy))
+    monkeypatch.setattr("sys.argv", command(*chosen, folder=tmp_path))
+    assert paper_findings.main() == 0
+    assert "differ in their scenes alone" in (tmp_path / "out" / "steps.md").read_text()
+    of_policy = Work(work.top, work.world, policy=policy).folder
+    assert {path.name for path in of_policy.iterdir()} == {"trials"}

@@ -11,22 +11,28 @@ from paper import plot, report
 from paper.recipes import Part, Recordings, Training, Trial
 from paper.study import Arm, Claim, Study
 
-TRAINING = Training((Part(Recordings("droid", "reach", 1.0)),), 1, 1, 1)
-TRIAL = Trial(TRAINING, "droid", "reach", 3, 0.2, 0.0, 160)
+TRAINING = Training((Part(Recordings("droid", ("reach",), 1.0)),), 1, 1, 1, 1)
+TRIAL = Trial(TRAINING, "droid", ("reach",), 3, 0.2, 0.0, 160)
 STUDY = Study(
     *("made_up", "New against old", "New is better.", "Everything."),
     (Arm("new", TRIAL), Arm("old", TRIAL), Arm("third", TRIAL)),
     (Claim("higher", "new", "old", "seen"), Claim("higher", "new", "third", "seen")),
     ("seen", "unseen"),
 )
-SETUP = {"task": "reach", "robot": "droid", "size": {"steps": 5, "own_minutes": 1}}
+SETUP = {"tasks": ["reach", "hover"], "robot": "droid", "size": {"steps": 5, "own_minutes": 1}}
 
 
 def rollouts(share, seeds=3, count=40, split="seen"):
     return {
         seed: [
             SimpleNamespace(
-                *(), seed=at, choice=0, split=split, success=at < share * count, progress=share
+                *(),
+                task="reach",
+                seed=at,
+                choice=0,
+                split=split,
+                success=at < share * count,
+                progress=share,
             )
             for at in range(count)
         ]
@@ -51,6 +57,12 @@ def test_rows_have_errors_or_say_that_they_were_not_run(found):
     assert rows["third", "seen"]["state"] == rows["new", "unseen"]["state"] == "not run"
     assert report.cells(rows["third", "seen"])[4] == "not run"
     assert report.cells(new)[:5] == ("new", "seen", "3", "120", "75 ± 4 %")
+
+
+def test_the_same_scene_is_another_attempt_under_another_task():
+    rows = rollouts(1.0, seeds=1)[0]
+    rows += [SimpleNamespace(**{**vars(row), "task": "hover"}) for row in rows]
+    assert len(report.outcomes({0: rows}, "seen", "success")[0]) == 2 * 40
 
 
 def test_conclusions_come_of_the_figures(found):

@@ -14,7 +14,7 @@ from paper.study import Arm, Claim, Study, cells
 from paper.work import Work
 from paper_findings import NAMES
 
-WORLD = World("reach", "droid", "yam", Size())
+WORLD = World(("reach",), "droid", "yam", Size())
 EVERY = studies(WORLD)
 
 
@@ -38,7 +38,10 @@ def test_arms_of_a_study_are_different_trials():
 
 def test_what_is_alike_is_made_once():
     trained = {one for s in EVERY for arm in s.arms for one in arm.trial.training.chain}
-    assert len(trained) == 9  # base, 4 whole ones, 2 + 2 shorter ones
+    networks = [one for one in trained if not one.start]
+    # The base, without video, of few scenes, with a history, Flash; two tuned; two of a new robot.
+    assert len(networks) == 9
+    assert len(trained) - len(networks) == 6  # two each of all scenes, of few, of the new robot
     base = trials("joint")["joint"]
     shared = [trials(s)[a] for s, a in (("diversity", "diverse"), ("steps", "plain, 4 steps"))]
     assert all(trial == base for trial in (*shared, trials("seams")["cross-fade"]))
@@ -52,6 +55,7 @@ def test_arms_differ_in_one_thing():
     one, other = (arm.trial.training for arm in named("diversity").arms)
     few = other.parts[0].recordings
     assert replace(few, distinct=0) == one.parts[0].recordings
+    assert {part.recordings for step in other.chain for part in step.parts} == {few}
     assert few.minutes == one.parts[0].recordings.minutes
     one, other = (arm.trial.training for arm in named("architecture").arms)
     assert one.batch * one.chunks == other.batch * other.chunks
@@ -60,7 +64,8 @@ def test_arms_differ_in_one_thing():
     assert [part.actions for part in other.parts] == [True, False]
     assert other.parts[1].recordings.split == "unseen"
     one, other = (arm.trial.training for arm in named("few_shot").arms)
-    assert replace(one, after=None) == other
+    assert replace(one, after=other.after) == other
+    assert one.after == WORLD.base
 
 
 def test_a_seed_of_everything_comes_before_the_next():
@@ -69,9 +74,11 @@ def test_a_seed_of_everything_comes_before_the_next():
 
 
 def test_keys_follow_what_is_said():
-    recordings = Recordings("droid", "reach", 60.0)
-    training = Training((Part(recordings),), 10, 2, 4)
-    assert key(training) == key(Training((Part(Recordings("droid", "reach", 60.0)),), 10, 2, 4))
+    recordings = Recordings("droid", ("reach",), 60.0)
+    training = Training((Part(recordings),), 10, 2, 4, 6)
+    assert key(training) == key(
+        Training((Part(Recordings("droid", ("reach",), 60.0)),), 10, 2, 4, 6)
+    )
     assert key(training) != key(replace(training, steps=11))
     assert training.name != replace(training, after=training).name
     assert [one.steps for one in replace(training, steps=5, after=training).chain] == [10, 5]
@@ -102,7 +109,7 @@ def test_the_plan_counts_everything_once(tmp_path):
     asked = list(cells(EVERY, 3))
     found = plan.pieces(asked, work, plan.Rates(), 40)
     counts = {kind: sum(piece.kind == kind for piece in found) for kind in plan.Kind.__args__}
-    assert counts == {"data": 4, "vae": 1, "training": 27, "trial": 3 * 19}
+    assert counts == {"data": 4, "vae": 1, "training": 6 + 3 * 9, "trial": 3 * 20}
     lines = plan.lines(asked, work, plan.Rates(), 40)
     assert len(lines) == len(asked)
     assert {line[1] for line in lines} == {"not begun"}
@@ -121,19 +128,24 @@ def test_sizes_of_cells_that_share_nothing_have_folders_of_their_own(tmp_path):
     folder = Work(tmp_path, WORLD).folder
     assert Work(tmp_path, replace(WORLD, size=Size(steps=9))).folder == folder
     assert Work(tmp_path, replace(WORLD, size=Size(vae_steps=9))).folder != folder
-    assert Work(tmp_path, replace(WORLD, task="push")).folder != folder
+    assert Work(tmp_path, replace(WORLD, tasks=("push",))).folder != folder
 
 
 def test_trainings_say_what_they_begin_with(tmp_path):
     work = Work(tmp_path, WORLD)
     base = WORLD.base
     joint, alone = work.config(base, 0), work.config(trials("joint")["action only"].training, 0)
-    assert (joint.noise, joint.video_weight, joint.statistics) == ("standard", 1.0, "data")
+    assert (joint.noise, joint.video_weight, joint.statistics) == ("standard", 0.1, "checkpoint")
     assert (alone.noise, alone.video_weight, alone.action_weight) == (
         *("no_video", 0.0),
         joint.action_weight,
     )
-    assert joint.init == str(work.vae_checkpoint)
+    start = base.after
+    assert joint.init == str(work.checkpoint_folder(start, 0))
+    assert work.config(start, 0) == work.config(start, 2)  # one for all seeds
+    assert not work.config(start, 0).predict_video
+    first = work.config(start.after, 1)
+    assert (first.init, first.statistics) == (str(work.vae_checkpoint), "data")
     mixed = work.config(trials("transfer")["with videos"].training, 2)
     assert (mixed.init, mixed.statistics) == (str(work.checkpoint_folder(base, 2)), "checkpoint")
     assert mixed.balanced

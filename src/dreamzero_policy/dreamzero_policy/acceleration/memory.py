@@ -167,7 +167,7 @@ def _count(module: nn.Module) -> int:
 def _window(config: ModelConfig, blocks: int | None) -> int:
     """Numbers in the keys and values of one branch, scratch rows included."""
     if blocks is not None:
-        config = replace(config, max_chunk_size=blocks)
+        config = config.with_blocks(blocks)
     tail = config.num_action_per_block + config.num_state_per_block
     return config.num_layers * 2 * (config.window_tokens + tail) * config.dim
 

@@ -11,7 +11,7 @@ and its states; the *window* is the first latent frame and ``max_chunk_size`` bl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 from dreamzero_policy.model.encoder_config import (
@@ -177,6 +177,10 @@ class ModelConfig:
     def usual_blocks(self) -> int:
         """Blocks in a window at inference, where nobody asks for others."""
         return self.trained_blocks or self.max_chunk_size
+
+    def with_blocks(self, blocks: int) -> ModelConfig:
+        """The same with other windows, whatever those of its training were."""
+        return replace(self, max_chunk_size=blocks, trained_blocks=None)
 
     @property
     def window_frames(self) -> int:

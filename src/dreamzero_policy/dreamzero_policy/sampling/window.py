@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -76,7 +75,7 @@ class Window:
     ) -> None:
         config, weight = network.dit.config, network.dit.patch_embedding.weight
         if blocks is not None:
-            config = replace(config, max_chunk_size=blocks)
+            config = config.with_blocks(blocks)
         self._network = network
         self.block = config.num_frame_per_block
         self._tokens = config.frame_seqlen

@@ -76,6 +76,13 @@ def test_an_unknown_geometry_asks_for_the_size():
         ModelConfig.from_upstream(UPSTREAM_14B | {"frame_seqlen": 8})
 
 
+def test_other_windows_than_those_of_the_training():
+    config = replace(TINY, max_chunk_size=4, trained_blocks=2)
+    assert (TINY.usual_blocks, config.usual_blocks) == (TINY.max_chunk_size, 2)
+    assert config.with_blocks(1).usual_blocks == 1  # fewer than it was trained on
+    assert config.with_blocks(1).window_frames == 3
+
+
 def test_an_unbounded_window_is_refused():
     with pytest.raises(ValueError, match=r"max_chunk_size: -1 .* not supported"):
         ModelConfig.from_upstream(UPSTREAM_14B | {"max_chunk_size": -1})
