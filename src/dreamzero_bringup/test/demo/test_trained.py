@@ -1,4 +1,4 @@
-"""What the demo runs where nobody chose."""
+"""What the demo runs where nobody chose, and in which scene."""
 
 import pytest
 
@@ -13,17 +13,60 @@ def there(request, monkeypatch, tmp_path):
     return found
 
 
+def settings(run):
+    return dict(override.split("=") for override in run.overrides)
+
+
 def test_the_trained_policy_at_its_task_where_the_robot_has_one(there):
-    checkpoint, overrides = chosen("droid", None, ("sim_driver.seed=3",))
+    run = chosen("droid", None, ("sim_driver.seed=3",))
     if there is None:
-        assert (checkpoint, overrides) == (None, ("sim_driver.seed=3",))
+        assert (run.checkpoint, run.overrides) == (None, ("sim_driver.seed=3",))
     else:
-        assert checkpoint == str(there)
-        assert "sim_driver.task=reach" in overrides
-        assert overrides[-1] == "sim_driver.seed=3"
+        assert run.checkpoint == str(there)
+        assert settings(run)["sim_driver.task"] == "reach"
+        assert run.overrides[-1] == "sim_driver.seed=3"
+    assert not run.notice
 
 
 def test_what_the_user_says_is_stronger(there):
-    assert chosen("droid", "random:tiny", ()) == ("random:tiny", ())
-    _, overrides = chosen("droid", None, ("sim_driver.task=push",))
-    assert [one for one in overrides if "task" in one] == ["sim_driver.task=push"]
+    run = chosen("droid", "random:tiny", ())
+    assert (run.checkpoint, run.overrides) == ("random:tiny", ())
+    assert settings(chosen("droid", None, ("sim_driver.task=push",)))["sim_driver.task"] == "push"
+
+
+def test_an_instruction_has_a_scene_in_which_it_means_something(there):
+    run = chosen("droid", None, (), "Reach for the blue disc")
+    if there is None:  # nobody said which task
+        assert not run.overrides
+        return
+    scene = settings(run)
+    assert int(scene["sim_driver.seed"]) >= 100_000
+    assert _asks(scene) == "reach for the blue disc"
+
+
+def test_a_scene_that_the_user_chose_judges_the_instruction(there):
+    pytest.importorskip("mujoco")
+    asked = ("sim_driver.task=push", "sim_driver.seed=4")
+    wanted = {_asks({**dict(a.split("=") for a in asked), "sim_driver.choice": n}) for n in (0, 1)}
+    for words in wanted:
+        run = chosen("droid", "random:tiny", asked, words)
+        assert _asks(settings(run)) == words
+        assert run.overrides[-2:] == asked
+    # Whoever says which choice wants that one.
+    run = chosen("droid", "random:tiny", (*asked, "sim_driver.choice=1"), wanted.pop())
+    assert settings(run)["sim_driver.choice"] == "1"
+
+
+def test_an_instruction_that_no_scene_has_is_said_to_be_none(there):
+    asked = ("sim_driver.task=reach", "sim_driver.seed=4")
+    run = chosen("droid", None, asked, "make coffee")
+    assert "no scene of reach with seed 4 has what 'make coffee' asks for" in run.notice
+    assert "sim_driver.choice" not in settings(run)
+
+
+def _asks(scene):
+    robots, tasks = (pytest.importorskip(f"sim_driver.{name}") for name in ("robots", "tasks"))
+    robot = robots.get("droid")
+    task = tasks.get(scene["sim_driver.task"], robot)
+    layout = task.lay(robot, int(scene["sim_driver.seed"]))
+    return task.sentence(layout.choices[int(scene["sim_driver.choice"])])

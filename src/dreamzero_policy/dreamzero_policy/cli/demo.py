@@ -14,7 +14,8 @@ _EXAMPLES = """examples:
   dreamzero demo --instruction "reach for the purple block"
   dreamzero demo --checkpoint out/run/checkpoint --set sim_driver.task=reach    what the scene asks
 Where a small trained policy of the robot came along (droid), it runs at the task that it knows,
-unless --checkpoint names another; random:tiny is one with random weights.
+unless --checkpoint names another; random:tiny is one with random weights. Where the scene has a
+task, it is one that has what --instruction asks for.
 The exit code is 0 only if the loop closed: chunks flowed, commands moved the joints, nothing died.
 """
 
@@ -43,7 +44,9 @@ def run(args: argparse.Namespace) -> int:
     from dreamzero_bringup.demo.loop import Demo
     from dreamzero_bringup.demo.trained import chosen
 
-    checkpoint, overrides = chosen(args.robot, args.checkpoint, tuple(args.set))
+    what = chosen(args.robot, args.checkpoint, tuple(args.set), args.instruction)
+    if what.notice:
+        print(what.notice, file=sys.stderr)
     demo = Demo(
         robot=args.robot,
         seconds=args.seconds,
@@ -54,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
         config_dir=args.config_dir,
     )
     return demo.run(
-        checkpoint=checkpoint,
-        overrides=overrides,
+        checkpoint=what.checkpoint,
+        overrides=what.overrides,
         domain_id=args.domain_id,
         discovery_range=args.discovery_range,
     )
