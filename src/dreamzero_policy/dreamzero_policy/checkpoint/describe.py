@@ -83,6 +83,8 @@ def _identity(directory: Path, recorded: Recorded, contents: Contents) -> Table:
         "block": f"{config.num_action_per_block} actions, {config.num_state_per_block} state",
         "tokens of text": f"{config.text_len}, {config.text.tokenizer}",
     }
+    if not config.trained_video:
+        rows["trained"] += ", without frames (predict_video=false): to go on from, no policy"
     if config.final_video_sigma is not None:
         rows["Flash"] = f"the video is left with noise of {config.final_video_sigma:g}"
     if recorded.tiled:

@@ -44,6 +44,11 @@ from dreamzero_policy.types import ActionChunk, Float, Image, Int, Observation
 _FARTHEST = 5.0
 """Largest known value, normalised: the network has seen none beyond, not even as noise."""
 
+_NO_POLICY = (
+    "the weights have never seen the noisy frames that they are shown now (predict_video=false): "
+    "they are a beginning for another training, no policy"
+)
+
 
 @dataclass(frozen=True)
 class Inference:
@@ -115,7 +120,7 @@ class Engine:
         final = options.final_video_sigma
         final = loaded.config.final_video_sigma if final is None else final
         self._video_schedule = flow_schedule(options.timesteps, options.shift, final)
-        self._notices: list[str] = []
+        self._notices: list[str] = [] if loaded.config.trained_video else [_NO_POLICY]
         self._compiles = prepare.compiles(options, loaded.model.device)
         self._blocks = options.window_blocks or loaded.config.usual_blocks
         self._ranks, self._streams = ranks, Streams(loaded.model.device)

@@ -272,6 +272,7 @@ def _export(run: Run, start: Start, material: Material, learner: Learner, world:
         start.config,
         final_video_sigma=VIDEO_LEFT.get(run.config.noise),
         trained_blocks=chunks if 0 < chunks < start.config.max_chunk_size else None,
+        trained_video=run.config.predict_video,
     )
     start = dataclasses.replace(start, config=config)
     path, dtype = run.folder / "checkpoint", torch.bfloat16

@@ -161,6 +161,13 @@ def test_a_checkpoint_says_how_many_chunks_a_window_had(run_of, droid, chunks, t
     assert Engine(loaded, loaded.embodiment, asked)._blocks == 2
 
 
+@pytest.mark.parametrize("predict", [True, False])
+def test_what_has_never_seen_a_noisy_frame_says_that_it_is_no_policy(run_of, droid, predict):
+    loaded = load(train(run_of(steps=1, predict_video=predict)).checkpoint, droid)
+    engine = Engine(loaded, loaded.embodiment, EngineOptions(guidance_scale=1.0, evaluations=1))
+    assert any("no policy" in notice for notice in engine.notices) is not predict
+
+
 def test_levels_weigh_as_the_run_says(run_of, log_of):
     """The same first batch and noise: one beginning, two losses."""
     first = []
