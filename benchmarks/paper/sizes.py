@@ -11,7 +11,9 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Self, get_type_hints
+from typing import Self
+
+from dreamzero_policy.named_values import named_values
 
 
 @dataclass(frozen=True)
@@ -95,20 +97,10 @@ class Size:
         Raises:
             ValueError: no such number, or none.
         """
-        kinds, values = get_type_hints(type(self)), {}
-        for change in changes:
-            name, _, text = change.partition("=")
-            if name not in kinds or not text:
-                raise ValueError(f"{change!r}: expected NAME=NUMBER with one of {', '.join(kinds)}")
-            if name == "model":
-                values[name] = (*values.get(name, self.model), text)
-                continue
-            try:
-                values[name] = kinds[name](text)
-            except ValueError:
-                kind = kinds[name].__name__
-                raise ValueError(f"{change!r}: expected a number of type {kind}") from None
-        return dataclasses.replace(self, **values)
+        of_model = [change for change in changes if change.startswith("model=")]
+        values = named_values([each for each in changes if each not in of_model], type(self))
+        model = (*self.model, *(change.removeprefix("model=") for change in of_model))
+        return dataclasses.replace(self, **{**values, "model": model})
 
     def plain(self) -> dict[str, object]:
         """As JSON has it."""

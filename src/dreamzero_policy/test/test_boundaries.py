@@ -14,6 +14,7 @@ ALLOWED = {
     "types": set(),
     "delay": set(),
     "clock_offset": {"types"},
+    "named_values": set(),
     "embodiments": {"types"},
     "normalize": {"types", "embodiments"},
     "observation": _NUMPY,
@@ -33,7 +34,7 @@ ALLOWED = {
     "conversion": _NUMPY | {"observation", "data", "datasets"},
     "runs": _MODEL,
     "mixture": _NUMPY | {"model", "observation", "datasets", "runs"},
-    "training": _MODEL | {"datasets", "mixture", "runs"},
+    "training": _MODEL | {"datasets", "mixture", "runs", "named_values"},
     "evaluation": _MODEL | {"observation", "datasets", "acceleration", "inference"},
     "tasks": set(),
     "episodes": _NUMPY | {"observation", "data", "recording", "conversion", "tasks"},
@@ -45,7 +46,7 @@ ALLOWED = {
     "golden": _MODEL | {"observation", "sampling", "inference", "training"},
     "cli": _MODEL
     | {"observation", "control", "acceleration", "data", "golden", "tasks"}
-    | {"datasets", "conversion", "episodes", "mixture", "training"},
+    | {"datasets", "conversion", "episodes", "mixture", "training", "named_values"},
 }
 
 ROS = {"rclpy", "std_msgs", "std_srvs", "sensor_msgs", "geometry_msgs", "diagnostic_msgs",

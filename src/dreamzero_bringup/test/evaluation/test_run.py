@@ -122,9 +122,13 @@ def test_another_evaluation_is_not_mixed_in(evaluated, tmp_path):
         (["--policy", "replay:/no/such", "--tasks", "push"], "expected a folder of recordings"),
         (["--policy", "a/b=", "--tasks", "push"], "there is no such folder"),
         (["--policy", "hold", "--tasks", "push", "--engine", "speed=9"], "expected NAME=VALUE"),
+        (
+            ["--policy", "hold", "--tasks", "push", "--engine", "seed=x"],
+            "expected a value of type int",
+        ),
         (["--policy", "hold", "--tasks", "push", "--through", "air"], "expected virtual or nodes"),
-        (["--policy", "hold", "--tasks", "push", "--controller", "seam=glue"], "seam: expected"),
-        (["--policy", "hold", "--tasks", "push", "--controller", "x=1"], "--controller: expected"),
+        (["--policy", "hold", "--tasks", "push", "--controller", "seam=glue"], "expected one of"),
+        (["--policy", "hold", "--tasks", "push", "--controller", "x=1"], "--controller: 'x=1'"),
     ],
 )
 def test_bad_input_is_named(arguments, message, tmp_path, capsys):

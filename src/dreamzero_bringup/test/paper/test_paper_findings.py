@@ -50,7 +50,7 @@ def rendering():
 
 def test_what_is_wrong_is_said_before_anything_is_made(monkeypatch, capsys, tmp_path):
     for arguments, message in (
-        (["joint", "--set", "speed=1"], "expected NAME=NUMBER"),
+        (["joint", "--set", "speed=1"], "expected NAME=VALUE"),
         (["joint", "--cells", "nobody"], "no cell has such a name"),
         (["joint", "--rollouts", "0"], "rollouts: expected above 0"),
         (["seams", "--policy", str(tmp_path)], "policy: expected a checkpoint's folder"),

@@ -92,8 +92,8 @@ def test_nonsense_is_refused():
     with pytest.raises(ValueError, match="each arm once"):
         Study("x", "", "", "", (arm, Arm("joint", arm.trial)), (), ("seen",))
     for change, message in (
-        ("speed=3", "expected NAME=NUMBER"),
-        ("steps=many", "expected a number of type int"),
+        ("speed=3", "expected NAME=VALUE"),
+        ("steps=many", "expected a value of type int"),
         ("steps=0", "steps: expected above 0"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -171,26 +170,17 @@ def _show(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> No
 
 
 def _settings(option: str, texts: list[str], kind: type) -> dict[str, Any]:
-    """Settings of ``name=value`` texts.
-
-    Args:
-        option: that they were given to.
-        texts: as they were given.
-        kind: a dataclass that has such settings.
+    """Settings that were given to an option.
 
     Raises:
-        ValueError: a text of another form, or an unknown name.
+        ValueError: as ``named_values``, and the option's name.
     """
-    import yaml
+    from dreamzero_policy.named_values import named_values
 
-    known = [field.name for field in fields(kind)]
-    found = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or name not in known:
-            raise ValueError(f"{option}: expected NAME=VALUE with one of {known}, got {text!r}")
-        found[name] = yaml.safe_load(value)
-    return found
+    try:
+        return named_values(texts, kind)
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from None
 
 
 def _numbers(text: str) -> list[int]:

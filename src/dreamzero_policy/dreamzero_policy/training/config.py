@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, get_args, get_type_hints
+from typing import Any, Literal, Self, get_args
 
+from dreamzero_policy.named_values import named_values
 from dreamzero_policy.runs.errors import TrainingError
 from dreamzero_policy.training.loss import NoiseMode, Weighting
 
@@ -138,15 +139,12 @@ class TrainConfig:
         Raises:
             TrainingError: no such setting, or a value that it cannot have.
         """
-        kinds, values = get_type_hints(type(self)), {}
-        for change in changes:
-            name, _, text = change.partition("=")
-            if name not in kinds or not text:
-                raise TrainingError(
-                    f"setting {change!r}: expected NAME=VALUE with one of {', '.join(kinds)}"
-                )
-            values[name] = _value(change, text, kinds[name])
-        return replace(self, **values)
+        try:
+            return replace(self, **named_values(changes, type(self)))
+        except TrainingError:
+            raise
+        except ValueError as error:
+            raise TrainingError(f"setting {error}") from None
 
 
 _CHOICES = {
@@ -171,17 +169,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "learning_rate": (0, 10),
 }
 _FREE = {"micro_batch", "checkpointing", "smoke_steps", "panel_steps", "keep"}
-
-
-def _value(change: str, text: str, kind: object) -> object:
-    """Text as a setting's type."""
-    try:
-        if kind is bool:
-            return {"true": True, "yes": True, "false": False, "no": False}[text.lower()]
-        return kind(text) if kind in (int, float) else text
-    except (ValueError, KeyError):
-        name = getattr(kind, "__name__", str(kind))
-        raise TrainingError(f"setting {change!r}: expected a value of type {name}") from None
 
 
 PRETRAIN = TrainConfig(

@@ -32,7 +32,7 @@ def test_settings_change_by_name():
         ("steps", "expected NAME=VALUE"),
         ("steps=many", "expected a value of type int"),
         ("steps=0", "steps: expected 1 to"),
-        ("noise=loud", "noise: expected one of standard, high_noise, decoupled"),
+        ("noise=loud", "noise=loud': expected one of standard, high_noise, decoupled"),
         ("held_out=1", "held_out: expected 0 to 0.9"),
         ("balanced=perhaps", "expected a value of type bool"),
         ("predict_video=perhaps", "expected a value of type bool"),
