@@ -35,11 +35,12 @@ def draw(found: Mapping[str, Any], file: Path) -> None:
     handles, labels = axes[0].get_legend_handles_labels()
     if labels:
         axes[1].legend(handles, labels, title="instructions", fontsize=8, loc="lower right")
-    size = found["setup"].get("size", {})
-    made = f"{size.get('steps', '?')} steps, {size.get('own_minutes', '?')} minutes"
-    tasks = " and ".join(found["setup"].get("tasks", ()))
+    setup, size = found["setup"], found["setup"]["size"]
+    made = f"{size['steps']} steps, {size['own_minutes']:g} minutes"
+    if "policy" in setup:
+        made = f"base: {setup['policy'].partition(':')[0]}"
     figure.suptitle(
-        f"{found['title']}\n{found['setup'].get('robot')}, {tasks}, {made}: "
+        f"{found['title']}\n{setup['robot']}, {' and '.join(setup['tasks'])}, {made}: "
         "mean and one standard error; dots are seeds",
         fontsize=10,
     )

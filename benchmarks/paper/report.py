@@ -106,13 +106,20 @@ def page(found: Mapping[str, Any], table: str) -> str:
         found: as ``result``.
         table: its rows, as markdown.
     """
-    setup = "\n".join(f"* {name}: {value}" for name, value in found["setup"].items())
+    setup = "\n".join(f"* {name}: {_words(value)}" for name, value in found["setup"].items())
     lines = "\n".join(f"* {line}" for line in found["lines"])
     return (
         f"# {found['title']}\n\nThe paper: {found['paper']}\n\nHere: {found['differs']}\n\n"
         f"{table}\n\nErrors are one standard error over seeds and rollouts.\n\n"
         f"## Conclusions\n\n{lines}\n\n## Setup\n\n{setup}\n"
     )
+
+
+def _words(value: object) -> str:
+    """A setting, for people."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_words(each) or 'none'}" for name, each in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def estimate_of(row: Mapping[str, Any], measure: Measure) -> Estimate | None:
