@@ -228,7 +228,9 @@ def test_a_task_that_the_robot_does_not_have_is_refused_before_anything_starts(c
     pytest.importorskip("sim_driver.tasks")
     (config / "sim_driver.yaml").write_text('/**:\n  ros__parameters:\n    task: ""\n')
     assert nodes(config, overrides=("sim_driver.task=stack",))["sim_driver"]
-    with pytest.raises(ValueError, match="no task 'carry' for droid; there are: reach, pick_place"):
+    with pytest.raises(
+        ValueError, match="no task 'carry' for droid; there are: reach, hover, pick_place"
+    ):
         nodes(config, overrides=("sim_driver.task=carry",))
     assert nodes(config, overrides=("sim_driver.task=carry",), side="policy")
 

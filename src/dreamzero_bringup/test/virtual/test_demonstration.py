@@ -185,7 +185,9 @@ def test_what_makes_no_sense(changes, message):
 
 
 def test_an_unknown_task(tmp_path):
-    with pytest.raises(ValueError, match="no task 'fold' for droid; there are: reach, pick_place"):
+    with pytest.raises(
+        ValueError, match="no task 'fold' for droid; there are: reach, hover, pick_place"
+    ):
         demonstrate(replace(WANTED, tasks=("fold",)), 1, tmp_path / "x", workers=1, tell=quiet)
     assert not (tmp_path / "x").exists()
     with pytest.raises(ValueError, match="episodes: expected 1 to"):

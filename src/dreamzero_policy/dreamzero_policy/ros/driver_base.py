@@ -1,10 +1,12 @@
-"""What every hardware driver's node does alike; the robot itself is a ``driver_robot.Robot``.
+"""What every driver's node does alike; the robot itself is a ``driver_robot.Robot``.
 
 A driver publishes ``joint_states`` (wire units) and ``driver_status``, and takes position commands
 by joint name on ``joint_commands``: from one publisher only, and only those whose ``frame_id``
 names the driver's session. A new session begins when the driver starts and when an operator clears
 a fault, so whoever commanded before has to be enabled again. ``driver/release`` lets the robot go
-and takes it back; ``driver/clear_fault`` is the only way out of a fault.
+and takes it back; ``driver/clear_fault`` is the only way out of a fault. A robot with wheels takes
+the base's velocity on ``base_command``, from one publisher too; the wheels turn only while joint
+commands are followed.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from builtin_interfaces.msg import Time
 from dreamzero_msgs.msg import DriverStatus
+from geometry_msgs.msg import Twist
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
@@ -29,13 +33,13 @@ from dreamzero_policy.ros.parameters import NodeParameters, parameter
 from dreamzero_policy.ros.ticker import Ticker
 from dreamzero_policy.types import NS_PER_S
 
-_COMMANDS = "joint_commands"
+_COMMANDS, _BASE_COMMANDS = "joint_commands", "base_command"
 _STATUS_NS = NS_PER_S // 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class DriverParameters(NodeParameters):
-    """What every hardware driver has."""
+    """What every driver has."""
 
     joint_state_hz: float = parameter(
         100.0, "Rounds per second: joint states and set-points.", at_least=10.0, at_most=500.0
@@ -56,16 +60,27 @@ class DriverParameters(NodeParameters):
 
 Settings = TypeVar("Settings", bound=DriverParameters)
 
+Wheels = Callable[[float, float], None]
+"""Takes forward [m/s] and yaw [rad/s]; ``ValueError`` refuses them."""
+
 
 class DriverNode(Node[Settings]):
-    """A driver's node; a subclass says in ``_connect`` which robot it drives."""
+    """A driver's node; a subclass says in ``_connect`` which robot it drives.
+
+    Attributes:
+        LOOP_FIRST: whether its loop runs before ordinary threads, as its messages do: not where the
+            loop computes for long.
+    """
+
+    LOOP_FIRST = True
 
     def __init__(self, name: str, settings: type[Settings]) -> None:
         """Declares the parameters."""
         super().__init__(name, settings)
         self._robot: Robot | None = None
         self._ticker: Ticker | None = None
-        self._session = self._taken = self._refused = self._states_sent = self._status_ns = 0
+        self._session = self._taken = self._refused = self._status_ns = 0
+        self._sent = {"joint_states": 0}  # messages by kind
         self._last_refusal = ""
         self._status = DriverStatus()
         self._rates = Rates()
@@ -76,6 +91,10 @@ class DriverNode(Node[Settings]):
         """The robot, connected; ``ValueError`` for what the user can put right."""
         raise NotImplementedError
 
+    def _wheels(self) -> Wheels | None:
+        """What turns the robot's wheels; None for a robot without any."""
+        return None
+
     def _setup(self) -> None:
         """Connects and makes the publishers."""
         self._receiving = realtime.threads()  # the executor's and the middleware's
@@ -85,10 +104,10 @@ class DriverNode(Node[Settings]):
 
     def _start(self) -> None:
         """Begins a session: to measure, to publish and to take commands."""
-        self._taken = self._refused = 0
-        self._last_refusal = ""
-        self._session, self._shown = self.now_ns(), None
+        self._begin_session()
         self.create_subscription(JointState, _COMMANDS, self._take_command, qos.COMMAND)
+        if self._wheels() is not None:
+            self.create_subscription(Twist, _BASE_COMMANDS, self._drive, qos.COMMAND)
         self.create_service(SetBool, "driver/release", self._release)
         self.create_service(Trigger, "driver/clear_fault", self._clear_fault)
         priority = self.settings.realtime_priority
@@ -97,11 +116,22 @@ class DriverNode(Node[Settings]):
             round(NS_PER_S / self.settings.joint_state_hz),
             self._round,
             lambda error: self.fail(f"the driver's loop failed: {error!r}"),
-            priority,
+            priority if self.LOOP_FIRST else 0,
         )
         self._ticker.start()
         if priority and not realtime.prioritise(self._receiving, priority):
             self.get_logger().info(realtime.ADVICE)
+
+    def _begin_session(self) -> None:
+        """From here on only commands that name the new session are obeyed."""
+        self._taken = self._refused = 0
+        self._last_refusal, self._shown = "", None
+        self._session = self._next_session()
+
+    def _next_session(self) -> int:
+        """Another than every one before."""
+        now = self.now_ns() or time.time_ns()  # a simulated clock may not run yet
+        return max(now, self._session + 1)
 
     def _stop(self) -> None:
         """Ends the motion and says so."""
@@ -129,7 +159,7 @@ class DriverNode(Node[Settings]):
             )
             message.header.stamp = time_message(reading.stamp_ns)
             self._states.publish(message)
-            self._states_sent += 1
+            self._sent["joint_states"] += 1
         self._report()
 
     def _report(self) -> None:
@@ -142,7 +172,8 @@ class DriverNode(Node[Settings]):
             if shown != self._shown:
                 self._log(*shown)
                 if self._shown is not None and self._shown[0] == Mode.FAULT:
-                    self._session = self.now_ns()  # whoever commanded before must be enabled again
+                    # Whoever commanded before must be enabled again.
+                    self._session = self._next_session()
             self._shown = shown
             self._status_ns += elapsed_ns
             mode, reason = shown
@@ -157,6 +188,10 @@ class DriverNode(Node[Settings]):
             message.header.stamp = time_message(self.now_ns())
             self._statuses.publish(message)
             self._status = message
+            self._tell(message.header.stamp)
+
+    def _tell(self, stamp: Time) -> None:
+        """What else is said whenever the status is; nothing."""
 
     def _log(self, mode: Mode, reason: str) -> None:
         """Says what the robot does from now on, and why."""
@@ -172,11 +207,7 @@ class DriverNode(Node[Settings]):
 
     def _diagnose(self) -> list[Diagnosis]:
         """What the robot does, and how often it says and hears what."""
-        counts = {
-            "commands": self._taken,
-            "commands_refused": self._refused,
-            "joint_states": self._states_sent,
-        }
+        counts = {"commands": self._taken, "commands_refused": self._refused, **self._sent}
         rates = self._rates.per_second(counts, time.monotonic_ns())
         return [driver_diagnosis(self._status, rates, rates["commands_refused"])]
 
@@ -192,19 +223,34 @@ class DriverNode(Node[Settings]):
         except ValueError as error:
             self._refuse(error)
 
+    def _drive(self, message: Twist) -> None:
+        """Passes a base velocity on, or refuses it and says why."""
+        if not self.accepting:
+            return
+        (forward, *across), (*tilt, yaw) = (
+            (part.x, part.y, part.z) for part in (message.linear, message.angular)
+        )
+        try:
+            self._require_one_publisher()
+            if any((*across, *tilt)):
+                raise ValueError(
+                    "base: expected linear.x and angular.z only, got linear y and z "
+                    f"{across}, angular x and y {tilt}"
+                )
+            self._wheels()(forward, yaw)
+        except ValueError as error:
+            self._refuse(error)
+
     def _refuse(self, error: ValueError) -> None:
         """Counts a refusal and says why."""
         self._refused += 1
         self._last_refusal = str(error)
         self.get_logger().error(f"command refused: {error}", throttle_duration_sec=1.0)
 
-    def _topics(self) -> tuple[str, ...]:
-        """Where commands come from, each from one publisher only."""
-        return (_COMMANDS,)
-
     def _require_one_publisher(self) -> None:
         """Refuses a command, and holds, while more than one node publishes commands."""
-        for topic in map(self.resolve_topic_name, self._topics()):
+        topics = (_COMMANDS,) if self._wheels() is None else (_COMMANDS, _BASE_COMMANDS)
+        for topic in map(self.resolve_topic_name, topics):
             count = self.count_publishers(topic)
             if count <= 1:
                 continue

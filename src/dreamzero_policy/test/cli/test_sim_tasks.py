@@ -38,7 +38,10 @@ def test_it_draws_what_the_cameras_see(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["ur5"], "unknown robot 'ur5'; known robots: agibot_g1, droid, yam"),
-        (["droid", "--task", "fold"], "no task 'fold' for droid; there are: reach, pick_place"),
+        (
+            ["droid", "--task", "fold"],
+            "no task 'fold' for droid; there are: reach, hover, pick_place",
+        ),
         (["droid", "--seed", "-1"], "seed: expected 0 or more, got -1"),
     ],
 )

@@ -9,18 +9,14 @@ from __future__ import annotations
 import sys
 import time
 
-from geometry_msgs.msg import Twist
-
 from agibot_driver.hardware import G1Robot, layout
 from agibot_driver.link import Link
 from agibot_driver.parameters import AgibotDriverParameters
 from dreamzero_policy.embodiments.agibot_g1 import AGIBOT_G1
-from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.diagnostics import Diagnosis, Level, worst
-from dreamzero_policy.ros.driver_base import DriverNode
+from dreamzero_policy.ros.driver_base import DriverNode, Wheels
 from dreamzero_policy.ros.lifecycle import run
 
-_BASE_COMMANDS = "base_command"
 _START = "python3 -m agibot_bridge --head-reads degrees (see agibot_bridge/README.md)"
 
 
@@ -75,32 +71,9 @@ class AgibotDriverNode(DriverNode[AgibotDriverParameters]):
         self.get_logger().info(f"the bridge says {said}")
         return robot
 
-    def _start(self) -> None:
-        """Begins a session, with the base's velocities."""
-        super()._start()
-        self.create_subscription(Twist, _BASE_COMMANDS, self._drive, qos.COMMAND)
-
-    def _topics(self) -> tuple[str, ...]:
-        """What one publisher may command."""
-        return (*super()._topics(), _BASE_COMMANDS)
-
-    def _drive(self, message: Twist) -> None:
-        """Passes a base velocity on, or refuses it and says why."""
-        if not self.accepting:
-            return
-        (forward, *across), (*tilt, yaw) = (
-            (part.x, part.y, part.z) for part in (message.linear, message.angular)
-        )
-        try:
-            self._require_one_publisher()
-            if any((*across, *tilt)):
-                raise ValueError(
-                    "base: expected linear.x and angular.z only, got linear y and z "
-                    f"{across}, angular x and y {tilt}"
-                )
-            self._robot.drive(forward, yaw)
-        except ValueError as error:
-            self._refuse(error)
+    def _wheels(self) -> Wheels:
+        """The base's."""
+        return self._robot.drive
 
     def _diagnose(self) -> list[Diagnosis]:
         """What every driver says, and the link to the bridge."""

@@ -18,7 +18,7 @@ from dreamzero_msgs.srv import ResetTask
 from geometry_msgs.msg import Twist
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 
 from dreamzero_policy.ros import qos
 from sim_driver import robots, tasks
@@ -291,6 +291,15 @@ def test_letting_go_and_taking_back(bench):
         assert "take it back" in bench.status.last_refusal
         assert np.abs(bench.positions - released).max() < 0.01
 
+        clearing = bench.node.create_client(Trigger, "driver/clear_fault")
+        assert clearing.wait_for_service(10)
+        answer = clearing.call_async(Trigger.Request())
+        bench.spin_until(answer.done, 10)
+        assert (answer.result().success, answer.result().message) == (
+            False,
+            "there is no fault to clear",
+        )
+
         assert bench.release(False).success
         bench.spin_until(lambda: bench.status.mode == DriverStatus.HOLDING, 5)
         assert bench.status.message == "taken back; no command since"
@@ -355,7 +364,7 @@ def test_a_scene_is_reset_while_it_runs(bench):
 
         refused = reset(task="carry", seed=1)
         assert not refused.success
-        assert refused.message.endswith("there are: reach, pick_place, stack, wipe, push")
+        assert refused.message.endswith("there are: reach, hover, pick_place, stack, wipe, push")
         assert not reset(task="stack", seed=1, choice=6).success
         assert bench.status.session_id == old  # a refused reset changes nothing
 
