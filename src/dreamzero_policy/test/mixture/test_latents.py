@@ -78,6 +78,38 @@ def test_other_encoders_have_entries_of_their_own(tmp_path, model, source):
     assert filled(LatentCache(tmp_path, other), source, count=1) == [True]
 
 
+def test_another_vector_of_one_word_makes_prompts_anew(tmp_path, model):
+    """As of an encoder whose words were set by hand for other data."""
+    cache = LatentCache(tmp_path, model)
+    cache.prepare_prompt("open it")
+    before = cache.prompt("open it")
+    other = start_of("random:tiny", SIZES).encoders(torch.device("cpu"), torch.float32)
+    table = other.text_encoder.net.shared.weight
+    with torch.no_grad():
+        table[other.text_encoder.tokenizer("open it")[0]] += 1.0
+    again = LatentCache(tmp_path, other)
+    again.prepare_prompt("open it")
+    with torch.no_grad():
+        expected = other.text_encoder.encode("open it")[0]
+    torch.testing.assert_close(again.prompt("open it"), expected, rtol=2e-3, atol=2e-3)
+    assert not torch.allclose(again.prompt("open it"), before, atol=1e-2)
+
+
+def test_a_large_weight_is_told_by_a_part_of_it(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(latents, "_WHOLE", 100)
+    monkeypatch.setattr(latents, "_PART", 50)
+    first = latents._identity([], model.vae)
+    assert latents._identity([], model.vae) == first
+    weight = next(weight for weight in model.vae.parameters() if weight.numel() > 2000)
+    before = weight.detach().clone()
+    with torch.no_grad():
+        weight.mul_(1.01)
+    assert latents._identity([], model.vae) != first
+    with torch.no_grad():
+        weight.copy_(before)
+    assert latents._identity([], model.vae) == first
+
+
 def test_a_full_disk_is_named_and_leaves_no_half_entry(tmp_path, model, source, monkeypatch):
     cache = LatentCache(tmp_path, model)
 
