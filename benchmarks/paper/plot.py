@@ -31,10 +31,10 @@ def draw(found: Mapping[str, Any], file: Path) -> None:
     for axis, measure in zip(axes, MEASURES, strict=True):
         _panel(axis, found, arms, measure)
     axes[0].set_yticks(range(len(arms)), arms)
-    axes[0].invert_yaxis()
+    axes[0].set_ylim(len(arms) - 0.5, -0.5)  # the first one on top
     handles, labels = axes[0].get_legend_handles_labels()
     if labels:
-        axes[1].legend(handles, labels, title="instructions", fontsize=8, loc="lower right")
+        figure.legend(handles, labels, title="instructions", fontsize=8, loc="outside right upper")
     setup, size = found["setup"], found["setup"]["size"]
     made = f"{size['steps']} steps, {size['own_minutes']:g} minutes"
     if "policy" in setup:
