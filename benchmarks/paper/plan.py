@@ -18,7 +18,7 @@ Kind = Literal["data", "vae", "training", "trial"]
 class Rates:
     """How fast two CPU cores are, for an estimate of hours and nothing else.
 
-    Seen in making the small policy that is shipped; ``encoded`` is a guess.
+    Seen in making small policies of droid; attempts are those of one that mostly does its task.
 
     Attributes:
         recorded: demonstrations, in times of real time, two processes.
@@ -32,13 +32,13 @@ class Rates:
     """
 
     recorded: float = 9.0
-    converted: float = 50.0
-    encoded: float = 10.0
+    converted: float = 24.0
+    encoded: float = 7.7
     vae: float = 4.4
     alone: float = 80.0
     chunks: float = 38.0
-    tried: float = 3.0
-    attempt_s: float = 8.0
+    tried: float = 3.8
+    attempt_s: float = 4.0
 
 
 @dataclass(frozen=True)

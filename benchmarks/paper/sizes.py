@@ -1,8 +1,9 @@
 """How large the studies are: every number that costs time, once.
 
 The numbers of data and of training are those that made the small policy that is shipped
-(``scripts/train_tiny.sh``), which reaches for what is named; smaller ones were seen to do nothing.
-With fewer than three seeds of 40 rollouts a difference of 20 points cannot be told from luck.
+(``scripts/train_tiny.sh``), which reaches for what is named; smaller ones were seen to do next to
+nothing. With fewer than three seeds of 40 rollouts a difference of 20 points cannot be told from
+luck.
 """
 
 from __future__ import annotations

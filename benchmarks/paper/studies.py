@@ -104,7 +104,7 @@ def joint(world: World) -> Study:
         "39.5 % against 16.3 % on unseen ones; VLAs from scratch near 0.",
         "The action model here is the same network under the same data and steps, whose video is "
         "always noise and is not learned: no other architecture. Both begin with the same two "
-        "trainings on actions alone, as a small network does nothing without them.",
+        "trainings on actions alone, as a small network hardly acts without them.",
         arms,
         tuple(Claim("higher", "joint", "action only", split, paper=paper) for split in BOTH),
         BOTH,

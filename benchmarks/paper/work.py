@@ -32,7 +32,14 @@ from paper.studies import World
 Say = Callable[[str], None]
 Tell = Callable[[str, int, int], None]
 
-_SHARED = (*("model", "picture_width", "instructions", "vae_steps", "start_rate", "learning_rate"),)
+_SHARED = (
+    "model",
+    "picture_width",
+    "instructions",
+    "vae_steps",
+    "start_rate",
+    "learning_rate",
+)
 """Of the size, what all cells have in common."""
 
 _VIDEO_WEIGHT, _ACTION_WEIGHT = 0.1, 16.0

@@ -140,11 +140,10 @@ class TrainConfig:
             TrainingError: no such setting, or a value that it cannot have.
         """
         try:
-            return replace(self, **named_values(changes, type(self)))
-        except TrainingError:
-            raise
+            values = named_values(changes, type(self))
         except ValueError as error:
             raise TrainingError(f"setting {error}") from None
+        return replace(self, **values)
 
 
 _CHOICES = {
