@@ -128,7 +128,8 @@ def _write(study: Study, work: Work, out: Path) -> None:
     setup = {name: getattr(world, name) for name in ("tasks", "robot", "other")}
     if work.policy is not None:
         setup["policy"] = f"{short(work.policy)}: seeds of the base differ in their scenes alone"
-    found = report.result(study, rollouts, {**setup, "size": size.plain()})
+    trained = any(work.chain(arm.trial.training) for arm in study.arms)
+    found = report.result(study, rollouts, {**setup, "size": size.plain(trained=trained)})
     table = markdown(report.COLUMNS, [report.cells(row) for row in found["rows"]])
     print(f"\n{found['title']}\n\n{table}\n")
     for line in found["lines"]:

@@ -36,9 +36,10 @@ def draw(found: Mapping[str, Any], file: Path) -> None:
     if labels:
         figure.legend(handles, labels, title="instructions", fontsize=8, loc="outside right upper")
     setup, size = found["setup"], found["setup"]["size"]
-    made = f"{size['steps']} steps, {size['own_minutes']:g} minutes"
     if "policy" in setup:
         made = f"base: {setup['policy'].partition(':')[0]}"
+    else:
+        made = f"{size['steps']} steps, {size['own_minutes']:g} minutes"
     figure.suptitle(
         f"{found['title']}\n{setup['robot']}, {' and '.join(setup['tasks'])}, {made}: "
         "mean and one standard error; dots are seeds",

@@ -35,14 +35,14 @@ class Recordings:
         robot: who does them.
         tasks: which; recordings take turns.
         minutes: how much, as recorded.
-        split: ``seen`` or ``unseen`` instructions.
+        split: whose instructions, as of ``dreamzero demonstrate``.
         distinct: scenes that are done again and again; 0: every one is another.
     """
 
     robot: str
     tasks: tuple[str, ...]
     minutes: float
-    split: str = "seen"
+    split: str = "taught"
     distinct: int = 0
 
     @property

@@ -16,6 +16,11 @@ from typing import Self
 
 from dreamzero_policy.named_values import named_values
 
+_OF_TRIALS = (
+    *("evaluations", "guidance", "latency_s", "replan_frames", "time_limit_s"),
+    *("seeds", "rollouts"),
+)
+
 
 @dataclass(frozen=True)
 class Size:
@@ -103,6 +108,7 @@ class Size:
         model = (*self.model, *(change.removeprefix("model=") for change in of_model))
         return dataclasses.replace(self, **{**values, "model": model})
 
-    def plain(self) -> dict[str, object]:
-        """As JSON has it."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+    def plain(self, *, trained: bool = True) -> dict[str, object]:
+        """As JSON has it; without ``trained`` only what is left where nothing was trained."""
+        every = json.loads(json.dumps(dataclasses.asdict(self)))
+        return {name: every[name] for name in (every if trained else _OF_TRIALS)}

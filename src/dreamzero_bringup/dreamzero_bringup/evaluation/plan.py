@@ -12,6 +12,7 @@ from typing import Any
 from dreamzero_policy.control.settings import ControllerSettings
 
 SETTINGS, ROWS = "evaluation.json", "rollouts.jsonl"
+SPLITS = ("seen", "unseen", "all")
 _SINCE: dict[str, Any] = {"controller": {}}
 """What settings were before they could be chosen."""
 
@@ -59,6 +60,8 @@ class Wanted:
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"{name}: expected some, each once, got {list(values)}")
             object.__setattr__(self, name, values)
+        if others := set(self.splits) - set(SPLITS):
+            raise ValueError(f"splits: expected of {', '.join(SPLITS)}, got {sorted(others)}")
         if not 1 <= self.rollouts <= 10_000:
             raise ValueError(f"rollouts: expected 1 to 10000, got {self.rollouts}")
         if self.first_seed < 0:

@@ -37,6 +37,7 @@ from dreamzero_policy.types import NS_PER_S, Float
 if TYPE_CHECKING:
     from sim_driver.experts.expert import Expert
     from sim_driver.tasks.judge import Verdict
+    from sim_driver.tasks.split import Split
 
 _LAG_S = 0.3  # of the gate: the expert rests so much longer before it looks again
 _BEFORE_NS = NS_PER_S  # streams run so long before an episode begins: their rates are known then
@@ -55,7 +56,7 @@ class Order:
         robot: name of the embodiment.
         task, seed, choice: of the scene and its first instruction.
         further: choices that are asked for after it, in the same scene.
-        unseen: whether these combinations are held out of training.
+        split: whose instructions these are; it decides by which words things are asked for.
         expert_seed: of the expert's habits.
         out: folder of the recordings.
         start_ns: where the episode's clock begins; with the robot it gives the folder's name.
@@ -67,7 +68,7 @@ class Order:
     task: str
     seed: int
     choice: int
-    unseen: bool
+    split: Split
     expert_seed: int
     out: Path
     start_ns: int
@@ -187,7 +188,7 @@ def _perform(rig: Rig, recorder: Recorder, order: Order) -> tuple[str, list[Verd
             "choice": str(judge.index),
             **({"further": " ".join(map(str, order.further))} if order.further else {}),
             "expert_seed": str(order.expert_seed),
-            "split": "unseen" if order.unseen else "seen",
+            "split": order.split,
         },
     )
     recorder.begin(facts, _sources(order.robot), rig.now_ns)
@@ -208,9 +209,11 @@ def _perform(rig: Rig, recorder: Recorder, order: Order) -> tuple[str, list[Verd
 
 
 def _words(rig: Rig, order: Order, number: int) -> str:
-    """What is said for a scene's present choice: one of its wordings, drawn."""
+    """What is said for a scene's present choice: of the words that its split may use, some drawn."""
+    from sim_driver.tasks.split import said
+
     judge = rig.scene.judge
-    wordings = judge.task.wordings(judge.layout, judge.choice)
+    wordings = said(judge.task, judge.layout, judge.choice, order.split)
     rng = np.random.default_rng([order.seed, judge.index, number])
     return wordings[int(rng.integers(len(wordings)))]
 

@@ -29,7 +29,8 @@ class Wanted:
     Attributes:
         robot: name of the embodiment.
         tasks: names; episodes take turns.
-        split: ``seen``, ``unseen`` or ``all`` instructions.
+        split: which instructions: ``seen``, ``unseen``, ``all``, or ``taught``, which has no held-out
+            sentence either, but things that have one, by other words.
         seed: of the first scene and of the experts' habits.
         picture_size: (height, width) of the pictures.
         camera_hz: pictures a second of each view; 0 for the robot's control rate.
@@ -44,7 +45,7 @@ class Wanted:
 
     robot: str
     tasks: tuple[str, ...]
-    split: str = "seen"
+    split: str = "taught"
     seed: int = 0
     picture_size: tuple[int, int] = (0, 0)
     camera_hz: int = 0
@@ -103,7 +104,7 @@ def orders(wanted: Wanted, episodes: int, out: Path) -> list[Order]:
             task=scene.task,
             seed=scene.seed,
             choice=scene.choice,
-            unseen=scene.unseen,
+            split=wanted.split,
             expert_seed=wanted.seed + number,
             out=out,
             start_ns=_FIRST_NS + number * _APART_NS,

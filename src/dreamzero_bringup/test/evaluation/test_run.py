@@ -115,7 +115,7 @@ def test_another_evaluation_is_not_mixed_in(evaluated, tmp_path):
         (["--policy", "/no/such/ckpt", "--tasks", "push"], "there is no such folder"),
         (["--policy", "random:huge", "--tasks", "push"], "no preset 'huge'"),
         (["--policy", "hold", "--tasks", "fold"], "no task 'fold' for droid"),
-        (["--policy", "hold", "--tasks", "push", "--splits", "new"], "split: expected one of"),
+        (["--policy", "hold", "--tasks", "push", "--splits", "taught"], "splits: expected of seen"),
         (["--policy", "hold", "--tasks", "push", "--rollouts", "0"], "rollouts: expected 1"),
         (["--policy", "hold"], "expected --tasks for closed loop, or --dataset"),
         (["--policy", "hold", "--dataset", "/no/such"], "expected a LeRobot dataset"),

@@ -131,6 +131,16 @@ def test_sizes_of_cells_that_share_nothing_have_folders_of_their_own(tmp_path):
     assert Work(tmp_path, replace(WORLD, tasks=("push",))).folder != folder
 
 
+def test_where_nothing_is_trained_only_the_numbers_of_trials_count(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    work = Work(tmp_path, WORLD, policy=tmp_path)
+    assert not any(work.chain(arm.trial.training) for arm in named("seams").arms)
+    assert any(work.chain(arm.trial.training) for arm in named("steps").arms)
+    left = Size(rollouts=7).plain(trained=False)
+    assert (left["rollouts"], left["evaluations"]) == (7, 4)
+    assert not {name for name in left if "steps" in name or "minutes" in name}
+
+
 def test_trainings_say_what_they_begin_with(tmp_path):
     work = Work(tmp_path, WORLD)
     base = WORLD.base

@@ -48,7 +48,7 @@ def test_the_bag_is_the_recorders(made):
         assert facts.prompt == told[0].instruction
         assert facts.prompt.startswith("push the ")
         assert (facts.task, facts.robot, facts.extra["seed"]) == ("push", "droid", "3")
-        assert facts.extra["split"] == "seen"
+        assert facts.extra["split"] == "taught"
         assert facts.started_ns == first.start_ns
         assert episode.ending.dropped == {}
         seconds = (episode.ending.ended_ns - facts.started_ns) / NS_PER_S
@@ -159,14 +159,17 @@ def test_orders_take_turns_and_begin_alike(tmp_path):
     assert more[:3] == some
     assert [order.task for order in more] == ["stack", "carry"] * 2 + ["stack"]
     assert len({order.name for order in more}) == 5
-    assert not any(order.unseen for order in more)
+    assert {order.split for order in more} == {"taught"}
     assert more[0].camera_hz == 30
     few = orders(replace(wanted, distinct=2), 9, tmp_path)
     assert few[:4] == more[:4]
     assert [(order.task, order.seed) for order in few[4:8]] == [(o.task, o.seed) for o in few[:4]]
     assert len({order.expert_seed for order in few}) == len({o.name for o in few}) == 9
     held = orders(replace(wanted, split="unseen"), 3, tmp_path)
-    assert all(order.unseen for order in held)
+    assert {order.split for order in held} == {"unseen"}
+    assert not {(o.task, o.seed, o.choice) for o in held} & {
+        (o.task, o.seed, o.choice) for o in more
+    }
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ _EXAMPLES = """examples:
   dreamzero convert out/demos out/demos_dataset --robot droid      # then it trains
 Recordings are those of `dreamzero record`: the expert leads through the controller's gate. It may
 be ended at any time; the same command goes on where it was, with more --episodes it adds to them.
-Instructions are the seen ones; the others are kept for `dreamzero evaluate --split unseen`.
+The unseen names of things are never said: they are kept for `dreamzero evaluate --splits unseen`.
 """
 
 
@@ -33,7 +33,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--episodes", type=int, required=True, help="how many in all")
     parser.add_argument("--seed", type=int, default=0, help="of the first scene (default: 0)")
     parser.add_argument(
-        "--split", default="seen", help="seen (default), unseen or all instructions"
+        "--split",
+        default="taught",
+        help="which instructions: seen, unseen, all, or taught (default): the seen ones, and things "
+        "with an unseen name by other words",
     )
     parser.add_argument(
         "--picture-width", type=int, default=0, help="pixels (default: as the cameras have)"

@@ -97,7 +97,9 @@ def _activations(model: ModelConfig, config: TrainConfig, world: World, low: int
     chunks = config.chunks or model.max_chunk_size
     frames = 1 + chunks * model.num_frame_per_block
     vectors = model.num_action_per_block + model.num_state_per_block
-    seen = 2 * frames - model.num_frame_per_block  # noisy ones, and the clean ones before the last
+    seen = frames - model.num_frame_per_block  # the clean ones before the last chunk
+    if config.predict_video:
+        seen += frames  # noisy ones
     tokens = windows * (seen * model.frame_seqlen + chunks * vectors)
     inside = tokens * (_INSIDE * model.dim + 2 * model.ffn_dim) * low
     if config.checkpointing:

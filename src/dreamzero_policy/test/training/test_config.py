@@ -85,3 +85,12 @@ def test_memory_of_the_14b_is_about_what_is_known_of_it():
     tiny = estimate(TINY_MODEL, TINY, TINY_WORLD)
     assert tiny.total < GIB
     assert "together" in tiny.table()
+    seen = {
+        shown: estimate(TINY_MODEL, replace(TINY, predict_video=shown, chunks=1), TINY_WORLD)
+        for shown in (True, False)
+    }
+    # One clean frame and the chunk's three noisy ones, of 60 tokens, beside 25 vectors or without.
+    with_frames, without = (seen[shown].parts["activations"] for shown in (True, False))
+    size = TINY_MODEL.frame_seqlen
+    vectors = TINY_MODEL.num_action_per_block + TINY_MODEL.num_state_per_block
+    assert without / with_frames == pytest.approx((size + vectors) / (4 * size + vectors))

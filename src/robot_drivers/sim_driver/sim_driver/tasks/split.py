@@ -5,13 +5,15 @@ what is new about an unseen instruction is the combination. Where a thing is nam
 shape, each task holds out pairs of its own: what nobody reaches for in training, the arm hovers
 over, and the other way round. Every colour and every shape is seen in each task, three of the five
 colours in both shapes, as otherwise the shape would tell nothing that the colour does not.
-Pictures may show a held-out pair in training, too, as nobody asks for it there.
+Pictures may show a held-out pair in training, too, and the thing itself may be asked for in words
+that do not name the pair (by its colour alone): who is never asked for any yellow block learns that
+yellow blocks are not meant. What is new is then its name.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Literal, get_args
@@ -19,9 +21,11 @@ from typing import Literal, get_args
 import numpy as np
 
 from sim_driver.description import SimRobot
-from sim_driver.tasks.task import COLOURS, Choice, Task
+from sim_driver.tasks.task import COLOURS, Choice, Layout, Task
 
-Split = Literal["seen", "unseen", "all"]
+Split = Literal["seen", "unseen", "all", "taught"]
+"""Instructions by their sentence, seen or held out; ``taught``: also things whose sentence is held
+out, where other words say the same. Demonstrations are of these."""
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 _APART = 2  # places of the circle of colours from a held-out place's to its thing's
@@ -40,7 +44,7 @@ class Scene:
         task: name of the task.
         seed: of its layout.
         choice: index of the instruction.
-        unseen: whether that is a held-out combination.
+        unseen: whether its sentence names a held-out combination.
     """
 
     task: str
@@ -50,12 +54,27 @@ class Scene:
 
 
 def held_out(task: Task, choice: Choice) -> bool:
-    """Whether nobody asks for this combination in training."""
+    """Whether nobody names this combination in training."""
     if choice.thing is choice.place:
         return (choice.thing.kind, choice.thing.colour) in _SHAPES[task.name]
     colours = list(COLOURS)
     thing, place = (colours.index(item.colour) for item in (choice.thing, choice.place))
     return (thing - place) % len(colours) == _APART
+
+
+def said(task: Task, layout: Layout, choice: Choice, split: Split) -> tuple[str, ...]:
+    """The words that a demonstration of a split may use for a choice; none where it has no part.
+
+    Args:
+        task: the task.
+        layout: where the things stand.
+        choice: what is meant.
+        split: whose words; the unseen split has held-out sentences, the taught one none.
+    """
+    sentence, *others = task.wordings(layout, choice)
+    if split == "all" or not held_out(task, choice):
+        return () if split == "unseen" else (sentence, *others)
+    return {"unseen": (sentence,), "taught": tuple(others)}.get(split, ())
 
 
 def scenes(robot: SimRobot, task: Task, split: Split, first_seed: int) -> Iterator[Scene]:
@@ -74,24 +93,21 @@ def scenes(robot: SimRobot, task: Task, split: Split, first_seed: int) -> Iterat
         raise ValueError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
     barren = 0
     for seed in count(first_seed):
-        choices = task.lay(robot, seed).choices
-        fit = _fitting(task, choices, split)
+        layout = task.lay(robot, seed)
+        fit = _fitting(task, layout, split)
         barren = 0 if fit else barren + 1
         if barren > _MOST_SEEDS:
             raise ValueError(f"{task.name}: no {split} instruction in {_MOST_SEEDS} scenes")
         if fit:
             rng = np.random.default_rng([seed, zlib.crc32(task.name.encode()), len(fit)])
             index = fit[int(rng.integers(len(fit)))]
-            yield Scene(task.name, seed, index, held_out(task, choices[index]))
+            yield Scene(task.name, seed, index, held_out(task, layout.choices[index]))
 
 
-def _fitting(task: Task, choices: Sequence[Choice], split: Split) -> list[int]:
+def _fitting(task: Task, layout: Layout, split: Split) -> list[int]:
     """Indices of the choices that a split has."""
-    return [
-        index
-        for index, choice in enumerate(choices)
-        if split == "all" or held_out(task, choice) == (split == "unseen")
-    ]
+    choices = layout.choices
+    return [index for index, one in enumerate(choices) if said(task, layout, one, split)]
 
 
 def further(
@@ -101,7 +117,7 @@ def further(
 
     Fewer than ``number`` where the scene offers the split nothing else.
     """
-    fit = _fitting(task, task.lay(robot, scene.seed).choices, split)
+    fit = _fitting(task, task.lay(robot, scene.seed), split)
     rng = np.random.default_rng([scene.seed, zlib.crc32(task.name.encode()), number])
     found = [scene.choice]
     for _ in range(number):

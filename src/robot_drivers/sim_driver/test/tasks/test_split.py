@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from sim_driver import robots, tasks
-from sim_driver.tasks.split import first_scenes, further, held_out
+from sim_driver.tasks.split import SPLITS, first_scenes, further, held_out, said
 from sim_driver.tasks.task import COLOURS, Choice, Item
 
 ROBOT = robots.get("droid")
@@ -87,6 +87,35 @@ def test_what_else_is_asked_for_in_a_scene():
     assert more
 
 
+@pytest.mark.parametrize("name", tasks.names(ROBOT))
+def test_no_demonstration_says_what_is_held_out(name):
+    task, shown = tasks.get(name, ROBOT), 0
+    for scene in first_scenes(ROBOT, task, "taught", 0, 40):
+        layout = task.lay(ROBOT, scene.seed)
+        held = {task.sentence(one) for one in layout.choices if held_out(task, one)}
+        for one in layout.choices:
+            words = said(task, layout, one, "taught")
+            assert not held & set(words)
+            assert words == task.wordings(layout, one) or held_out(task, one)
+        assert said(task, layout, layout.choices[scene.choice], "taught")
+        shown += scene.unseen
+    assert bool(shown) is (name in ("reach", "hover"))  # these things have another name
+
+
+def test_words_of_a_split():
+    layout = REACH.lay(ROBOT, 0)
+    for one in layout.choices:
+        words = {split: said(REACH, layout, one, split) for split in SPLITS}
+        assert words["all"] == REACH.wordings(layout, one)
+        if held_out(REACH, one):
+            assert words["unseen"] == (REACH.sentence(one),)
+            assert words["taught"] == words["all"][1:]
+            assert words["seen"] == ()
+        else:
+            assert words["seen"] == words["taught"] == words["all"]
+            assert words["unseen"] == ()
+
+
 def test_an_unknown_split():
-    with pytest.raises(ValueError, match="split: expected one of seen, unseen, all, got 'new'"):
+    with pytest.raises(ValueError, match="split: expected one of seen, unseen, all, taught, got"):
         first_scenes(ROBOT, tasks.get("push", ROBOT), "new", 0, 1)
