@@ -29,8 +29,8 @@ class Wanted:
     Attributes:
         robot: name of the embodiment.
         tasks: names; episodes take turns.
-        split: which instructions: ``seen``, ``unseen``, ``all``, or ``taught``, which has no held-out
-            sentence either, but things that have one, by other words.
+        split: which instructions: ``seen``, ``unseen``, ``all``, or ``taught``: the seen ones, and
+            things whose sentence is unseen, by other words.
         seed: of the first scene and of the experts' habits.
         picture_size: (height, width) of the pictures.
         camera_hz: pictures a second of each view; 0 for the robot's control rate.
