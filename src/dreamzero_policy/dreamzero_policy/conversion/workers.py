@@ -6,7 +6,9 @@ Whichever it is, the same function runs on the same arguments; results come as t
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -70,7 +72,9 @@ class Workers:
         if self._pool is None:
             # A forked process would inherit the threads' locks of whoever calls this.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(min(self._count, len(items)), mp_context=context)
+            self._pool = ProcessPoolExecutor(
+                min(self._count, len(items)), mp_context=context, initializer=_end_with_parent
+            )
         futures = {}
         try:
             futures = {self._pool.submit(function, item): item for item in items}
@@ -84,6 +88,16 @@ class Workers:
         finally:
             for future in futures:
                 future.cancel()
+
+
+def _end_with_parent() -> None:
+    """Ends this process once its parent is gone: killed, it could not send the workers home."""
+
+    def watch() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def _on_ray(

@@ -1,9 +1,11 @@
 """One function over many items, here, in processes and on Ray: the same results."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dreamzero_policy.conversion.job import convert
@@ -28,6 +30,28 @@ def test_every_item_has_its_result(count):
 def test_a_process_that_is_killed_is_named():
     with Workers(2) as workers, pytest.raises(WorkerLostError, match="fewer --workers"):
         list(workers.run(die, [1, 2]))
+
+
+_LEADER = """
+import multiprocessing, time
+from dreamzero_policy.conversion.workers import Workers
+with Workers(2) as workers:
+    for _ in workers.run(time.sleep, {naps}):
+        children = [child.pid for child in multiprocessing.active_children()]
+        print(*children, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("naps", [[0.0, 0.0], [0.0, 600.0, 600.0]], ids=["idle", "busy"])
+def test_workers_do_not_outlive_a_parent_that_is_killed(naps):
+    code = _LEADER.format(naps=naps)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as leader:
+        workers = [psutil.Process(int(pid)) for pid in leader.stdout.readline().split()]
+        leader.kill()
+    assert len(workers) == 2
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
 
 
 def test_without_ray_the_command_to_install_it_is_said(monkeypatch):
