@@ -31,7 +31,8 @@ import networks
 from dreamzero_policy.acceleration.compile import compile_forwards
 from dreamzero_policy.acceleration.onednn import prefer_onednn
 from dreamzero_policy.acceleration.packed import pack_linears
-from dreamzero_policy.model.config import TINY, ModelConfig
+from dreamzero_policy.model.config import ModelConfig
+from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.roofline import floor
 from dreamzero_policy.roofline.floor import Case, Rates
 from dreamzero_policy.sampling.forwards import Forwards

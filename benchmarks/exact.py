@@ -28,8 +28,8 @@ from dreamzero_policy.checkpoint.load import Loaded, assign, build, finish, load
 from dreamzero_policy.inference.clips import ClipStreams
 from dreamzero_policy.inference.engine import Engine, EngineOptions
 from dreamzero_policy.model.block import Run
-from dreamzero_policy.model.config import TINY
 from dreamzero_policy.model.dit import CausalDiT
+from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.sampling.forwards import Clean, Forwards, Literal, Noisy
 from dreamzero_policy.sampling.kv_cache import KVCache
 from dreamzero_policy.sampling.sampler import denoise_block

@@ -39,8 +39,9 @@ from dreamzero_policy.acceleration.graphs import Recorded
 from dreamzero_policy.acceleration.onednn import prefer_onednn
 from dreamzero_policy.acceleration.packed import pack_linears
 from dreamzero_policy.acceleration.quantize import quantize
-from dreamzero_policy.model.config import PRESETS, ModelConfig, preset
+from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.dit import CausalDiT
+from dreamzero_policy.model.presets import PRESETS, preset
 from dreamzero_policy.roofline import floor
 from dreamzero_policy.roofline.floor import Case, Rates
 from dreamzero_policy.sampling.forwards import Forwards, Literal, Network

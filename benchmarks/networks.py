@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from dreamzero_policy.model.config import CLIP_VIT_H, DROID_14B, TINY, ModelConfig
+from dreamzero_policy.model.config import CLIP_VIT_H, ModelConfig
 from dreamzero_policy.model.dit import CausalDiT
+from dreamzero_policy.model.presets import DROID_14B, TINY
 from dreamzero_policy.weights.random_weights import random_tensor
 
 _PUBLISHED_CONTEXT = {

@@ -25,7 +25,8 @@ import hardware
 import networks
 from dreamzero_policy.acceleration.device import find
 from dreamzero_policy.acceleration.packed import pack_linears
-from dreamzero_policy.model.config import DROID_14B, ModelConfig
+from dreamzero_policy.model.config import ModelConfig
+from dreamzero_policy.model.presets import DROID_14B
 from dreamzero_policy.roofline import counts, floor
 from dreamzero_policy.roofline.floor import H200, Rates
 from dreamzero_policy.sampling.forwards import Forwards

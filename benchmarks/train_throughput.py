@@ -21,9 +21,10 @@ import torch
 
 from dreamzero_policy.mixture.batch import Batch
 from dreamzero_policy.model import lora
-from dreamzero_policy.model.config import DROID_14B, TINY, ModelConfig
+from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.masks import Layout, teacher_forcing
+from dreamzero_policy.model.presets import DROID_14B, TINY
 from dreamzero_policy.runs.distributed import World, join, leave
 from dreamzero_policy.training.config import PRETRAIN, TrainConfig
 from dreamzero_policy.training.config import TINY as TINY_RUN

@@ -76,7 +76,7 @@ def look(
 
 def _random(source: str, name: str, options: EngineOptions | None) -> CheckpointFacts:
     from dreamzero_policy.checkpoint.load import build
-    from dreamzero_policy.model.config import preset
+    from dreamzero_policy.model.presets import preset
 
     config = preset(name)
     return CheckpointFacts(

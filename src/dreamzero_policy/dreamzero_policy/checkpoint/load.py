@@ -29,8 +29,9 @@ from dreamzero_policy.checkpoint.stored_weights import (
 )
 from dreamzero_policy.checkpoint.upstream_config import Recorded, read_config
 from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
-from dreamzero_policy.model.config import PRESETS, ModelConfig, preset
+from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.dreamzero import DreamZero
+from dreamzero_policy.model.presets import PRESETS, preset
 from dreamzero_policy.model.tokenizer import Tokenizer
 from dreamzero_policy.model.tokenizer import load as load_tokenizer
 from dreamzero_policy.normalize import Statistics

@@ -25,7 +25,8 @@ from dreamzero_policy.checkpoint.load import build
 from dreamzero_policy.checkpoint.robot_facts import CONF, METADATA, RobotFacts, experiment_files
 from dreamzero_policy.checkpoint.upstream_config import CONFIG, config_json
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.model.config import ModelConfig, TextConfig, preset
+from dreamzero_policy.model.config import ModelConfig, TextConfig
+from dreamzero_policy.model.presets import preset
 from dreamzero_policy.weights import untrained
 from dreamzero_policy.weights.errors import CheckpointError
 from dreamzero_policy.weights.random_weights import random_tensor

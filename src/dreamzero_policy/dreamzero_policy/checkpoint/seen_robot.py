@@ -14,7 +14,7 @@ from dreamzero_policy.checkpoint.fit import time_base, view_size
 from dreamzero_policy.checkpoint.robot_facts import Experiment
 from dreamzero_policy.checkpoint.upstream_config import read_config
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.model.config import preset
+from dreamzero_policy.model.presets import preset
 
 _RANDOM = re.compile(r"random:(\w+)(?::\d+)?")
 

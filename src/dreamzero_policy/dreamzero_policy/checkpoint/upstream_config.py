@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from dreamzero_policy.checkpoint.plain_config import Section, from_plain, to_plain
-from dreamzero_policy.model.config import PRESETS, WAN21_VAE, WAN22_VAE, ModelConfig
+from dreamzero_policy.model.config import WAN21_VAE, WAN22_VAE, ModelConfig
+from dreamzero_policy.model.presets import PRESETS
 from dreamzero_policy.weights.errors import CheckpointError
 
 CONFIG = "config.json"

@@ -20,9 +20,10 @@ from dreamzero_policy.checkpoint.robot_facts import Experiment, RobotFacts
 from dreamzero_policy.checkpoint.stored_weights import Weight, check_layout, weights
 from dreamzero_policy.checkpoint.upstream_config import read_config
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.model.config import ModelConfig, preset
+from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.dreamzero import DreamZero
+from dreamzero_policy.model.presets import preset
 from dreamzero_policy.model.tokenizer import load as load_tokenizer
 from dreamzero_policy.runs.errors import TrainingError
 from dreamzero_policy.weights.random_weights import random_tensor

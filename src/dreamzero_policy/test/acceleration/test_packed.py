@@ -10,8 +10,8 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from dreamzero_policy.acceleration import packed
 from dreamzero_policy.acceleration.packed import NARROWEST, pack_linears
-from dreamzero_policy.model.config import TINY
 from dreamzero_policy.model.dit import CausalDiT
+from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.sampling.forwards import Forwards, Noisy
 from dreamzero_policy.sampling.kv_cache import KVCache
 from dreamzero_policy.weights.random_weights import random_tensor

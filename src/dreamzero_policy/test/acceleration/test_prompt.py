@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from dreamzero_policy.acceleration.prompt import embed_prompt, shorten
-from dreamzero_policy.model.config import TINY
 from dreamzero_policy.model.dit import CausalDiT, Context
+from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.sampling.forwards import Forwards, Noisy
 from dreamzero_policy.sampling.kv_cache import KVCache
 from dreamzero_policy.weights.random_weights import random_tensor

@@ -11,8 +11,8 @@ from dreamzero_policy.acceleration.options import EngineOptions
 from dreamzero_policy.checkpoint.load import load
 from dreamzero_policy.embodiments import get
 from dreamzero_policy.inference.engine import Engine
-from dreamzero_policy.model.config import DROID_14B, TINY
 from dreamzero_policy.model.dit import CausalDiT
+from dreamzero_policy.model.presets import DROID_14B, TINY
 from dreamzero_policy.types import Observation
 
 CROSS = {f"cross_attn.{name}" for name in ("q", "k", "v", "o", "k_img", "v_img")}

@@ -16,7 +16,7 @@ from dreamzero_policy.checkpoint.fit import (
 )
 from dreamzero_policy.checkpoint.random_checkpoint import invented_facts
 from dreamzero_policy.embodiments.embodiment import Key, TimeBase
-from dreamzero_policy.model.config import preset
+from dreamzero_policy.model.presets import preset
 from dreamzero_policy.normalize import Statistics
 from dreamzero_policy.weights.errors import CheckpointError
 

@@ -7,7 +7,7 @@ import torch
 
 from dreamzero_policy.checkpoint.key_maps import COMPONENTS, DIT, IMAGE, TEXT, VAE, layout
 from dreamzero_policy.checkpoint.load import build
-from dreamzero_policy.model.config import PRESETS, preset
+from dreamzero_policy.model.presets import PRESETS, preset
 from dreamzero_policy.weights.random_weights import random_tensor
 
 RELEASED = {TEXT: (242, 5_680_910_336), IMAGE: (393, 632_076_801)}

@@ -13,7 +13,7 @@ from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint.fit import mismatches
 from dreamzero_policy.checkpoint.random_checkpoint import invented_facts
 from dreamzero_policy.checkpoint.robot_facts import CONF, METADATA, Experiment, experiment_files
-from dreamzero_policy.model.config import preset
+from dreamzero_policy.model.presets import preset
 from dreamzero_policy.weights.errors import CheckpointError
 
 ROBOT = embodiments.get("droid")

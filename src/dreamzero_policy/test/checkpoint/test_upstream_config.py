@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dreamzero_policy.checkpoint.load import build
 from dreamzero_policy.checkpoint.plain_config import from_plain, to_plain
 from dreamzero_policy.checkpoint.upstream_config import CONFIG, OWN, config_json, read_config
-from dreamzero_policy.model.config import PRESETS, preset
+from dreamzero_policy.model.presets import PRESETS, preset
 from dreamzero_policy.weights.errors import CheckpointError
 
 HEAD = ("action_head_cfg", "config")

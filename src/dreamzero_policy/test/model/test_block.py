@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody knows
 
 from dreamzero_policy.model.attention import attend
 from dreamzero_policy.model.block import Block, CrossAttention, Head, RMSNorm, Run, spread
-from dreamzero_policy.model.config import TINY
+from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.model.rope import running_turns
 
 SMALL = replace(TINY, dim=32, ffn_dim=48, num_heads=4, eps=1e-6)

@@ -10,9 +10,10 @@ from safetensors.torch import load_file
 
 from dreamzero_policy.model import dit as dit_module
 from dreamzero_policy.model.block import Run
-from dreamzero_policy.model.config import TINY, ModelConfig, preset
+from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.masks import AttentionCall, teacher_forcing
+from dreamzero_policy.model.presets import TINY, preset
 from dreamzero_policy.sampling.kv_cache import KVCache
 
 SMALL = replace(

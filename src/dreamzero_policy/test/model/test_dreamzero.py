@@ -7,8 +7,8 @@ import torch
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint import load as checkpoint
-from dreamzero_policy.model.config import TINY
 from dreamzero_policy.model.dreamzero import DreamZero
+from dreamzero_policy.model.presets import TINY
 
 ROBOT = embodiments.get("droid")
 

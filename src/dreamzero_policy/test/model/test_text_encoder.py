@@ -9,8 +9,8 @@ from torch import nn
 
 from dreamzero_policy.checkpoint.key_maps import TEXT, layout
 from dreamzero_policy.checkpoint.load import assign
-from dreamzero_policy.model.config import TINY
 from dreamzero_policy.model.encoder_config import UMT5_XXL, TextConfig
+from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.model.text_encoder import TextEncoder
 
 SMALL = TextConfig("bytes", 97, 48, 16, 80, 4, 3, 32, 128, 1e-6)

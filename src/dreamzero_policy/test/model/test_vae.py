@@ -9,8 +9,8 @@ from torch import nn
 
 from dreamzero_policy.checkpoint.key_maps import VAE, layout
 from dreamzero_policy.checkpoint.load import assign
-from dreamzero_policy.model.config import TINY
 from dreamzero_policy.model.encoder_config import WAN21_VAE, WAN22_VAE
+from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.model.vae import VideoVAE
 from dreamzero_policy.weights.random_weights import random_tensor
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from dreamzero_policy.model.config import PRESETS, ModelConfig
+from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.dit import CausalDiT
+from dreamzero_policy.model.presets import PRESETS
 from dreamzero_policy.roofline import counts
 from dreamzero_policy.sampling.forwards import Clean, Forwards, Noisy
 from dreamzero_policy.sampling.kv_cache import KVCache

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from dreamzero_policy.model.config import PRESETS
 from dreamzero_policy.model.image_encoder import ImageEncoder
+from dreamzero_policy.model.presets import PRESETS
 from dreamzero_policy.model.text_encoder import TextEncoder
 from dreamzero_policy.model.vae import VideoVAE
 from dreamzero_policy.roofline import encoder_counts

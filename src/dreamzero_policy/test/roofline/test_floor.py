@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dreamzero_policy.model.config import AGIBOT_14B, DROID_14B, WAN22_5B
+from dreamzero_policy.model.presets import AGIBOT_14B, DROID_14B, WAN22_5B
 from dreamzero_policy.roofline import counts, encoder_counts, floor
 from dreamzero_policy.roofline.floor import H200, H200_FP8, H200_FP8_ATTENTION, Case
 

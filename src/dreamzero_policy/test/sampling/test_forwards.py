@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 import torch
 
-from dreamzero_policy.model.config import TINY
 from dreamzero_policy.model.dit import CausalDiT
+from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.sampling.forwards import Clean, Forwards, Literal, Noisy
 from dreamzero_policy.sampling.kv_cache import KVCache
 from dreamzero_policy.sampling.prefix import Prefix

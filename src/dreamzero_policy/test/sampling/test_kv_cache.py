@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dreamzero_policy.model.config import TINY
+from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.sampling.kv_cache import KVCache
 
 LAYERS, BATCH, HEADS, WIDTH, MOST = 2, 2, 2, 4, 12

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from dreamzero_policy.model.config import preset
 from dreamzero_policy.model.dit import CausalDiT
+from dreamzero_policy.model.presets import preset
 from dreamzero_policy.sampling.forwards import Forwards, Literal
 from dreamzero_policy.sampling.window import Window
 

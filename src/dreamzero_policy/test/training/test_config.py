@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dreamzero_policy.model.config import DROID_14B
-from dreamzero_policy.model.config import TINY as TINY_MODEL
+from dreamzero_policy.model.presets import DROID_14B
+from dreamzero_policy.model.presets import TINY as TINY_MODEL
 from dreamzero_policy.runs.distributed import World
 from dreamzero_policy.runs.errors import TrainingError
 from dreamzero_policy.training.config import PRESETS, PRETRAIN, TINY, preset

@@ -9,7 +9,7 @@ import torch
 from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint.robot_facts import Experiment
 from dreamzero_policy.embodiments.embodiment import Key
-from dreamzero_policy.model.config import TINY as TINY_MODEL
+from dreamzero_policy.model.presets import TINY as TINY_MODEL
 from dreamzero_policy.runs.distributed import World
 from dreamzero_policy.runs.errors import TrainingError
 from dreamzero_policy.training import preflight

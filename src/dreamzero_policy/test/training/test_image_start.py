@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dreamzero_policy.model.config import TINY
 from dreamzero_policy.model.image_encoder import ImageEncoder
+from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.training.image_start import set_colours_and_places
 
 SIDE = TINY.image.image_size // TINY.image.patch_size

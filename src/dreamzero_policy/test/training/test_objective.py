@@ -9,8 +9,8 @@ import torch
 from dreamzero_policy.golden.network import image_tokens, network
 from dreamzero_policy.golden.report import Case
 from dreamzero_policy.mixture.batch import Batch
-from dreamzero_policy.model.config import TINY
 from dreamzero_policy.model.dit import CausalDiT
+from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.runs.distributed import recompute_activations
 from dreamzero_policy.training.loss import NoiseTable, indices_of_ratios, levels_of_draws
 from dreamzero_policy.training.objective import Noise, draw_noise, losses

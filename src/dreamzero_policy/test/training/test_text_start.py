@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dreamzero_policy.model.config import TINY
 from dreamzero_policy.model.dit import CausalDiT
+from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.model.text_encoder import TextEncoder
 from dreamzero_policy.training.text_start import set_bag_of_words
 

@@ -7,7 +7,7 @@ import torch
 
 from dreamzero_policy.checkpoint.load import load
 from dreamzero_policy.mixture.dataset_spec import DatasetSpec
-from dreamzero_policy.model.config import TINY
+from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.runs.errors import TrainingError
 from dreamzero_policy.runs.start import start_of
 from dreamzero_policy.training import train_vae as module

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dreamzero_policy.model.config import TINY
+from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.model.vae import VideoVAE
 from dreamzero_policy.training.vae_start import set_averages
 
