@@ -18,9 +18,12 @@ from launch.actions import (
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from dreamzero_bringup import middleware, other_host
+from dreamzero_bringup import middleware
 from dreamzero_bringup.domain import DomainClaim
-from dreamzero_bringup.graph import SIDES, NodeSpec, Options, build, build_recorder
+from dreamzero_bringup.graph import other_host
+from dreamzero_bringup.graph.graph import build, build_recorder
+from dreamzero_bringup.graph.node_spec import NodeSpec
+from dreamzero_bringup.graph.options import SIDES, Options
 from dreamzero_bringup.machine import commit
 
 _ARGUMENTS = (

@@ -8,10 +8,10 @@ import subprocess
 from collections.abc import Mapping
 
 from dreamzero_bringup import middleware
-from dreamzero_bringup.graph import NodeSpec
+from dreamzero_bringup.graph.node_spec import NodeSpec
+from dreamzero_bringup.graph.parameter_files import Value
 from dreamzero_bringup.installed import package_prefix
 from dreamzero_bringup.operator_client import domain_of_run
-from dreamzero_bringup.parameter_files import Value
 
 
 def replay(parameters: Mapping[str, Value], domain_id: int | None) -> int:

@@ -20,9 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from dreamzero_bringup import middleware, other_host
+from dreamzero_bringup import middleware
 from dreamzero_bringup.domain import DomainClaim
-from dreamzero_bringup.graph import NodeSpec, Options
+from dreamzero_bringup.graph import other_host
+from dreamzero_bringup.graph.node_spec import NodeSpec
+from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.installed import package_prefix
 
 LAST_LINES = 20

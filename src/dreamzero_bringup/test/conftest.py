@@ -14,7 +14,8 @@ from dreamzero_bringup.demo.recording import (
     State,
 )
 from dreamzero_bringup.demo.recording import ReceivedChunk as Received
-from dreamzero_bringup.graph import Options, build
+from dreamzero_bringup.graph.graph import build
+from dreamzero_bringup.graph.options import Options
 from dreamzero_policy.embodiments.droid import DROID
 from dreamzero_policy.types import NS_PER_S, ActionChunk
 

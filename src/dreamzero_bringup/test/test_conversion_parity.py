@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dreamzero_bringup import middleware
-from dreamzero_bringup.graph import Options, build, build_recorder
+from dreamzero_bringup.graph.graph import build, build_recorder
+from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.supervisor import Supervisor
 from dreamzero_policy import embodiments
 from dreamzero_policy.conversion.job import convert

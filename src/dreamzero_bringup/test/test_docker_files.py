@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dreamzero_bringup import graph
 from dreamzero_bringup.doctor.dds_facts import PROFILES
+from dreamzero_bringup.graph import graph
+from dreamzero_bringup.graph.options import Options
 from dreamzero_policy import embodiments
 
 ROOT = Path(__file__).parents[3]
@@ -102,7 +103,7 @@ def test_torch_is_in_the_policy_image_alone():
 
 def test_the_health_check_names_nodes_of_its_side():
     for side in ("robot", "policy"):
-        nodes = {node.name for node in graph.build(graph.Options("droid", side=side))}
+        nodes = {node.name for node in graph.build(Options("droid", side=side))}
         steps = dict(instructions((ROOT / "docker" / f"Dockerfile.{side}").read_text()))
         command = yaml.safe_load(steps["HEALTHCHECK"].partition("CMD")[2])
         named = set(command[command.index("/opt/build/scripts/healthcheck.py") + 1 :])

@@ -9,7 +9,8 @@ import numpy as np
 import psutil
 import pytest
 
-from dreamzero_bringup.graph import Options, build
+from dreamzero_bringup.graph.graph import build
+from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.supervisor import Supervisor
 from dreamzero_policy import embodiments
 

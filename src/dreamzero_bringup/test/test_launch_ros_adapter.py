@@ -19,7 +19,8 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironment
 from launch_ros.actions import Node
 
 from dreamzero_bringup.domain import DomainClaim
-from dreamzero_bringup.graph import Options, build
+from dreamzero_bringup.graph.graph import build
+from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.launch_ros_adapter import describe, describe_recorder, options
 
 pytestmark = pytest.mark.ros

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dreamzero_bringup.graph import Options, build, embodiment
+from dreamzero_bringup.graph.graph import build, embodiment
+from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.supervisor import Supervisor
 from dreamzero_policy import embodiments
 from dreamzero_policy.cli.main import main

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from dreamzero_bringup import domain
-from dreamzero_bringup.graph import NodeSpec
+from dreamzero_bringup.graph.node_spec import NodeSpec
 from dreamzero_bringup.supervisor import Interrupts, Supervisor, run
 
 LIVES = "import time\nprint('alive', flush=True)\ntime.sleep(60)\n"
@@ -211,7 +211,7 @@ def test_no_orphan_when_the_supervisor_is_stopped_from_outside(prefix, number):
     program = textwrap.dedent(
         f"""
         import sys
-        from dreamzero_bringup.graph import NodeSpec
+        from dreamzero_bringup.graph.node_spec import NodeSpec
         from dreamzero_bringup.supervisor import run
         names = {[spec.name for spec in specs]}
         specs = [NodeSpec("fake", name, name, "robot") for name in names]

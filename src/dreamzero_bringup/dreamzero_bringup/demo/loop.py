@@ -15,7 +15,9 @@ from dreamzero_bringup.demo import report
 from dreamzero_bringup.demo.process_usage import ProcessUsage
 from dreamzero_bringup.demo.recording import Recording
 from dreamzero_bringup.demo.status_line import LiveStatus, PlainStatus, status_text
-from dreamzero_bringup.graph import Options, build, embodiment, setting
+from dreamzero_bringup.graph.graph import build, embodiment
+from dreamzero_bringup.graph.node_spec import setting
+from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.supervisor import Interrupts, NodeExit, Supervisor, report_failure
 from dreamzero_policy.types import NS_PER_S
 
@@ -54,7 +56,7 @@ class Demo:
                 ``INSTRUCTION`` where it has none.
             live: a line that updates itself, for a terminal; otherwise plain lines.
             stream: where to report.
-            config_dir: as of ``graph.Options``.
+            config_dir: as of ``Options``.
 
         Raises:
             ValueError: an unknown robot, a length that makes no sense, a file where the folder

@@ -14,9 +14,10 @@ from typing import Any
 
 import yaml
 
-from dreamzero_bringup import graph
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
-from dreamzero_bringup.graph import NodeSpec, Options
+from dreamzero_bringup.graph import graph
+from dreamzero_bringup.graph.node_spec import NodeSpec
+from dreamzero_bringup.graph.options import Options
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.ros.parameters import NodeParameters, resolve

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dreamzero_bringup import domain, graph
+from dreamzero_bringup import domain
 from dreamzero_bringup.doctor import (
     camera_checks,
     checkpoint,
@@ -34,6 +34,8 @@ from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped
 from dreamzero_bringup.doctor.live_facts import Live
 from dreamzero_bringup.doctor.machine_facts import MachineFacts
 from dreamzero_bringup.doctor.report import Report
+from dreamzero_bringup.graph import graph
+from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.supervisor import Supervisor
 from dreamzero_policy.embodiments.embodiment import Embodiment
 
@@ -52,7 +54,7 @@ class Request:
         seconds: how long to listen.
         domain_id: where; None for the environment's, or that of the only run on this machine.
         discovery_range: how far to look for nodes; None for the environment's, or LOCALHOST.
-        config_dir, checkpoint, overrides: as for ``graph.Options``.
+        config_dir, checkpoint, overrides: as for ``Options``.
     """
 
     robot: str
@@ -108,7 +110,7 @@ def gather(request: Request) -> Gathered:
         ValueError: an unknown robot, a time that is none, a domain that does not exist or that is
             not clear.
     """
-    robot = graph.embodiment(graph.Options(request.robot, config_dir=request.config_dir))
+    robot = graph.embodiment(Options(request.robot, config_dir=request.config_dir))
     if not 0.0 < request.seconds <= _LONGEST_S:
         raise ValueError(
             f"seconds: expected above 0, at most {_LONGEST_S:g}, got {request.seconds}"
@@ -128,7 +130,7 @@ def gather(request: Request) -> Gathered:
 
 def _configuration(request: Request, sim: bool) -> Configuration:
     return configuration.read(
-        graph.Options(
+        Options(
             request.robot,
             sim=sim,
             checkpoint=request.checkpoint,

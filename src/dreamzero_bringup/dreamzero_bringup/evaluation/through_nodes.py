@@ -22,7 +22,8 @@ from dreamzero_bringup.evaluation.plan import Row, Try, Wanted
 from dreamzero_bringup.evaluation.rollouts import FILMS
 from dreamzero_bringup.evaluation.specs import Spec
 from dreamzero_bringup.expert import ExpertTeleop
-from dreamzero_bringup.graph import Options, build
+from dreamzero_bringup.graph.graph import build
+from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.operator_client import OperatorClient, result_of, spinning
 from dreamzero_bringup.supervisor import Supervisor
 from dreamzero_policy import embodiments

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from dreamzero_bringup.domain import DomainClaim
-from dreamzero_bringup.graph import NodeSpec
-from dreamzero_bringup.parameter_files import Value
+from dreamzero_bringup.graph.node_spec import NodeSpec
+from dreamzero_bringup.graph.parameter_files import Value
 from dreamzero_bringup.supervisor import NodeProcess, executable_path
 
 _STOP_S = 5.0

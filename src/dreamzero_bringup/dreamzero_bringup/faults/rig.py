@@ -26,7 +26,9 @@ from dreamzero_bringup.faults.nodes import Nodes
 from dreamzero_bringup.faults.probe import Probe, hurry
 from dreamzero_bringup.faults.scripted_policy import SPEED
 from dreamzero_bringup.faults.small_disk import SmallDisk
-from dreamzero_bringup.graph import Options, build, setting
+from dreamzero_bringup.graph.graph import build
+from dreamzero_bringup.graph.node_spec import setting
+from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.operator_client import Answer, OperatorClient, spinning
 from dreamzero_policy import embodiments
 from dreamzero_policy.control.limits import Limits

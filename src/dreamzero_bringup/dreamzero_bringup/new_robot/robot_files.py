@@ -64,7 +64,7 @@ _SETTINGS = """\
 # This installation's NAME. Sections are ROS parameter files keyed by node; a section that no
 # node reads is refused. What can be set of a node is in the installed config/<node>.yaml.
 
-# Read by dreamzero_bringup/graph.py, not by a node.
+# Read by dreamzero_bringup/graph/graph.py, not by a node.
 /**/graph:
   ros__parameters:
     # The driver to start without --sim, as package/executable; empty where the robot's own launch
@@ -86,7 +86,8 @@ from pathlib import Path
 
 import pytest
 
-from dreamzero_bringup.graph import Options, build, embodiment
+from dreamzero_bringup.graph.graph import build, embodiment
+from dreamzero_bringup.graph.options import Options
 
 FOLDER = Path(__file__).resolve().parents[1]
 OPTIONS = Options("NAME", sim=True, config_dir=FOLDER)

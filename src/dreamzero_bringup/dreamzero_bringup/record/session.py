@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from dreamzero_bringup.graph import Options, build_recorder
+from dreamzero_bringup.graph.graph import build_recorder
+from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.machine import commit
 from dreamzero_bringup.operator_client import domain_of_run, spinning
 from dreamzero_bringup.record.commands import HELP, Commands

@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dreamzero_bringup import graph
 from dreamzero_bringup.console import log_files
-from dreamzero_bringup.graph import Options, build
+from dreamzero_bringup.graph import graph
+from dreamzero_bringup.graph.graph import build
+from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.shadow.log import FILE, ShadowLog
 from dreamzero_bringup.supervisor import Interrupts, Supervisor, report_failure
 

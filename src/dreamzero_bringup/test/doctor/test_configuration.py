@@ -11,7 +11,8 @@ from dreamzero_bringup.doctor import configuration
 from dreamzero_bringup.doctor.configuration import read
 from dreamzero_bringup.doctor.expected import expected
 from dreamzero_bringup.doctor.finding import Level
-from dreamzero_bringup.graph import NodeSpec, Options
+from dreamzero_bringup.graph.node_spec import NodeSpec
+from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.installed import installed_config_dir
 from dreamzero_policy.embodiments.agibot_g1 import AGIBOT_G1
 from dreamzero_policy.embodiments.droid import DROID

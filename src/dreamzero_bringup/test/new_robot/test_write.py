@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dreamzero_bringup.graph import Options, build, embodiment
+from dreamzero_bringup.graph.graph import build, embodiment
+from dreamzero_bringup.graph.options import Options
 from dreamzero_policy.cli.main import main
 
 PYPROJECT = Path(__file__).resolve().parents[4] / "pyproject.toml"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dreamzero_bringup.graph import Options
+from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.shadow import loop
 from dreamzero_bringup.shadow.log import FILE, read
 

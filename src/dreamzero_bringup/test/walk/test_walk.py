@@ -21,7 +21,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 
 from dreamzero_bringup.doctor.examination import Request, gather, judge
-from dreamzero_bringup.graph import Options, build
+from dreamzero_bringup.graph.graph import build
+from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.operator_client import OperatorClient
 from dreamzero_bringup.supervisor import Supervisor
 from dreamzero_bringup.walk.loop import Walk

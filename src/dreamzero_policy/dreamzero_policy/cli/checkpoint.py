@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 def _inspect(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from dreamzero_bringup.graph import robot_files
+    from dreamzero_bringup.graph.graph import robot_files
     from dreamzero_policy.acceleration.memory import table
     from dreamzero_policy.checkpoint.describe import tables
     from dreamzero_policy.checkpoint.upstream_config import read_config
@@ -87,7 +87,8 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _make_random(args: argparse.Namespace) -> int:
-    from dreamzero_bringup.graph import Options, embodiment
+    from dreamzero_bringup.graph.graph import embodiment
+    from dreamzero_bringup.graph.options import Options
     from dreamzero_policy.checkpoint.random_checkpoint import make_random
 
     make_random(

@@ -90,7 +90,8 @@ def _refuse_unknown_joints(args: argparse.Namespace) -> None:
     Raises:
         ValueError: it names the robot's joints.
     """
-    from dreamzero_bringup.graph import Options, embodiment
+    from dreamzero_bringup.graph.graph import embodiment
+    from dreamzero_bringup.graph.options import Options
 
     if args.joints:
         robot = embodiment(Options(args.robot, config_dir=args.config_dir))

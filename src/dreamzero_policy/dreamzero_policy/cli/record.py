@@ -45,7 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Starts the recorder and the console."""
-    from dreamzero_bringup.graph import Options
+    from dreamzero_bringup.graph.options import Options
     from dreamzero_bringup.record import session
     from dreamzero_bringup.record.recorder_client import EpisodeRequest
     from dreamzero_bringup.record.task_counts import TaskCounts

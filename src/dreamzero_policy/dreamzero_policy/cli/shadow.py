@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         result = write_report(args.report)
         print(f"{result.chunks} chunks scored: {args.report / 'index.html'}")
         return 0
-    from dreamzero_bringup.graph import Options
+    from dreamzero_bringup.graph.options import Options
     from dreamzero_bringup.shadow import loop
 
     options = Options(

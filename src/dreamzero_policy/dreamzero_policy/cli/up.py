@@ -50,10 +50,12 @@ def add_graph_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Starts the graph and waits."""
-    from dreamzero_bringup import graph, supervisor
+    from dreamzero_bringup import supervisor
     from dreamzero_bringup.console import console
+    from dreamzero_bringup.graph import graph
+    from dreamzero_bringup.graph.options import Options
 
-    options = graph.Options(
+    options = Options(
         robot=args.robot,
         sim=args.sim,
         checkpoint=args.checkpoint,

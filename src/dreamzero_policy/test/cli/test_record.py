@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("dreamzero_msgs.msg")
 
-from dreamzero_bringup import graph
+from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.record import session
 from dreamzero_bringup.record.recorder_client import EpisodeRequest
 from dreamzero_policy.cli import main as command_line
@@ -24,7 +24,7 @@ def test_every_choice_arrives(monkeypatch, tmp_path):
     words += ["--place", "lab", "--folder", str(tmp_path), "--set", "recorder.jpeg_quality=80"]
     words += ["--config-dir", "c", "--domain-id", "9", "--db", str(tmp_path / "tasks.db")]
     assert command_line.main(words) == 5
-    assert seen["options"] == graph.Options(
+    assert seen["options"] == Options(
         "yam",
         sim=False,
         config_dir=Path("c"),

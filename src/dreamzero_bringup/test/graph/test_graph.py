@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from dreamzero_bringup.graph import NodeSpec, Options, build_recorder, setting
+from dreamzero_bringup.graph.graph import build_recorder
+from dreamzero_bringup.graph.node_spec import NodeSpec, setting
+from dreamzero_bringup.graph.options import Options
 
-CONFIG = Path(__file__).parents[3] / "config"
+CONFIG = Path(__file__).parents[4] / "config"
 
 
 def test_simulated_graph_has_driver_first_and_every_node(config, nodes):

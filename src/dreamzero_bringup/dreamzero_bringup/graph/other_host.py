@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 
-from dreamzero_bringup.graph import Options
+from dreamzero_bringup.graph.options import Options
 
 RANGE, PEERS, SERVER = (
     "ROS_AUTOMATIC_DISCOVERY_RANGE",

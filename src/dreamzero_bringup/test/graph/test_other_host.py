@@ -2,8 +2,16 @@
 
 import pytest
 
-from dreamzero_bringup.graph import Options, build
-from dreamzero_bringup.other_host import PEERS, RANGE, SERVER, domain_id, environment, to_look_in
+from dreamzero_bringup.graph.graph import build
+from dreamzero_bringup.graph.options import Options
+from dreamzero_bringup.graph.other_host import (
+    PEERS,
+    RANGE,
+    SERVER,
+    domain_id,
+    environment,
+    to_look_in,
+)
 
 ROBOT_SIDE = Options("droid", policy_host="127.0.0.2")
 

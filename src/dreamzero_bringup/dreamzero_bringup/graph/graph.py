@@ -7,23 +7,18 @@ wrong is refused here, before any process starts.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal, get_args
 
-from dreamzero_bringup.checkpoint_settings import follow
+from dreamzero_bringup.graph.checkpoint_settings import follow
+from dreamzero_bringup.graph.node_spec import SECTION, NodeSpec, setting
+from dreamzero_bringup.graph.options import Options
+from dreamzero_bringup.graph.parameter_files import overrides as parse_overrides
+from dreamzero_bringup.graph.parameter_files import read
 from dreamzero_bringup.installed import installed_config_dir
-from dreamzero_bringup.parameter_files import Value, read
-from dreamzero_bringup.parameter_files import overrides as parse_overrides
 from dreamzero_policy import embodiments
 from dreamzero_policy.embodiments.embodiment import Embodiment
-
-Side = Literal["robot", "policy"]
-SIDES = ("all", *get_args(Side))
-"""What ``Options.side`` may be: the whole graph, or one side of it, on one host or two."""
 
 _OBEYED = ("joint_commands", "base_command", "driver/release")
 """Topics and services of the controller that a driver obeys."""
@@ -33,117 +28,6 @@ _APART = (*_OBEYED, "driver_status")
 
 _AGREEING, _CHUNKING = ("controller", "policy"), "real_time_chunking"
 """Nodes whose parameters belong together, and the seam that is also the policy's parameter."""
-
-_SECTION = "/**/{node}"  # of a robot's file: one section per node, whatever its namespace
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user may choose about a graph.
-
-    Attributes:
-        robot: name of an embodiment, of the package's or of ``config_dir``'s own.
-        sim: the simulated robot; otherwise the driver that the robot's file names, if it names one.
-        checkpoint: what the policy loads; None for what ``policy.yaml`` says.
-        config_dir: folder with ``<node>.yaml`` and ``robots/<robot>.yaml``, and ``<robot>.py``
-            beside it for a robot of its own; None for the installed one.
-        overrides: ``node.parameter=value`` each, the value in YAML.
-        dry_run: commands are computed and published beside the driver's topic, where nobody obeys
-            them.
-        side: the nodes of one side only, or ``all``.
-        policy_host: name or address of the host that runs the policy: this one runs the robot's
-            side. Empty where both sides are here.
-        robot_host: the same the other way round.
-    """
-
-    robot: str
-    sim: bool = True
-    checkpoint: str | None = None
-    config_dir: Path | None = None
-    overrides: tuple[str, ...] = ()
-    dry_run: bool = False
-    side: str = "all"
-    policy_host: str = ""
-    robot_host: str = ""
-
-    @property
-    def other_host(self) -> str:
-        """The host of the other side; empty where there is none."""
-        return self.policy_host or self.robot_host
-
-    @property
-    def here(self) -> str:
-        """The side whose nodes run here, or ``all``.
-
-        Raises:
-            ValueError: an unknown side, or hosts that contradict it or each other.
-        """
-        if self.side not in SIDES:
-            raise ValueError(f"side must be one of {', '.join(SIDES)}, got {self.side!r}")
-        if self.policy_host and self.robot_host:
-            raise ValueError(
-                "policy_host and robot_host: expected the other host's alone, got "
-                f"{self.policy_host!r} and {self.robot_host!r}"
-            )
-        if not self.other_host:
-            return self.side
-        here, there = ("robot", "policy") if self.policy_host else ("policy", "robot")
-        if self.side not in ("all", here):
-            raise ValueError(
-                f"{there}_host is {self.other_host!r}, so side is expected to be {here}, "
-                f"got {self.side}"
-            )
-        return here
-
-
-@dataclass(frozen=True)
-class NodeSpec:
-    """One node, as both ways of starting it need it.
-
-    Attributes:
-        package, executable: where it is installed: ``<prefix>/lib/<package>/<executable>``.
-        name: the node's name in the ROS graph.
-        side: the host that it runs on.
-        parameters: what this run sets; stronger than the files.
-        parameter_files: what the installation sets, the later file stronger.
-        remappings: (from, to) topic names.
-        nice: scheduling niceness; above 0 for what may wait for the control loop.
-        threads: OpenMP threads, 0 for the library's own choice.
-        remark: why some of its parameters are as nobody set them; shown when it starts.
-    """
-
-    package: str
-    executable: str
-    name: str
-    side: Side
-    parameters: Mapping[str, Value] = field(default_factory=dict)
-    parameter_files: tuple[Path, ...] = ()
-    remappings: tuple[tuple[str, str], ...] = ()
-    nice: int = 0
-    threads: int = 1
-    remark: str = ""
-
-    def __post_init__(self) -> None:
-        """Freezes the parameters."""
-        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What OpenMP is told: a thread with nothing to do sleeps instead of holding a core."""
-        threads = {"OMP_NUM_THREADS": str(self.threads)} if self.threads else {}
-        return {"OMP_WAIT_POLICY": "PASSIVE", **threads}
-
-    def ros_arguments(self) -> list[str]:
-        """The command line after the executable, as every ROS 2 node understands it."""
-        arguments = ["--ros-args", "-r", f"__node:={self.name}"]
-        for source, target in self.remappings:
-            arguments += ["-r", f"{source}:={target}"]
-        for path in self.parameter_files:
-            arguments += ["--params-file", str(path)]
-        for name, value in self.parameters.items():
-            arguments += ["-p", f"{name}:={json.dumps(value)}"]
-        return arguments
-
 
 _NODES = (  # drivers first: they start first and are stopped last
     NodeSpec("sim_driver", "driver_node", "sim_driver", "robot"),
@@ -208,7 +92,7 @@ def build(options: Options) -> list[NodeSpec]:
     folder = _folder(options)
     robot_file = folder / "robots" / f"{options.robot}.yaml"
     robot = read(robot_file)
-    site = robot.get(_SECTION.format(node="graph"), {})
+    site = robot.get(SECTION.format(node="graph"), {})
     nodes = list(_nodes(options.sim, str(site.get("driver", "")), robot_file))
     _refuse_unknown_sections(robot, robot_file)
     known = {node.name: _known_parameters(node, folder, robot) for node in nodes}
@@ -253,7 +137,7 @@ def build_recorder(options: Options, software: str = "") -> NodeSpec:
     _refuse_unknown_sections(robot, robot_file)
     known = {_RECORDER.name: _known_parameters(_RECORDER, folder, robot)}
     overrides = parse_overrides(options.overrides, known).get(_RECORDER.name, {})
-    site = robot.get(_SECTION.format(node="graph"), {})
+    site = robot.get(SECTION.format(node="graph"), {})
     files = (*_node_file(folder, "controller"), robot_file)
     controller = NodeSpec("", "", "controller", "robot", parameter_files=files)
     limits = list(_limits(controller))
@@ -279,18 +163,6 @@ def _limits(controller: NodeSpec) -> Iterable[str]:
             yield from map(str, value)
         elif value is not None:
             yield f"{name}={value}"
-
-
-def setting(node: NodeSpec, parameter: str) -> Value | None:
-    """What a node of a built graph will find for a parameter; None where nothing sets it."""
-    if parameter in node.parameters:
-        return node.parameters[parameter]
-    for path in reversed(node.parameter_files):
-        sections = read(path)
-        for section in (_SECTION.format(node=node.name), "/**"):
-            if parameter in sections.get(section, {}):
-                return sections[section][parameter]
-    return None
 
 
 def _nodes(sim: bool, driver: str, robot_file: Path) -> Iterable[NodeSpec]:
@@ -321,7 +193,7 @@ def _refuse_unsimulated(robot: str, driver: NodeSpec) -> None:
 def _refuse_unknown_sections(robot: Mapping[str, Mapping], path: Path) -> None:
     """A section that no node reads is a misspelt one: rcl would ignore it in silence."""
     names = ("graph", "driver", *(node.name for node in _NODES), _RECORDER.name)
-    expected = [_SECTION.format(node=name) for name in names]
+    expected = [SECTION.format(node=name) for name in names]
     for section in robot:
         if section not in expected:
             raise ValueError(f"{path}: expected sections {', '.join(expected)}, got {section!r}")
@@ -338,7 +210,7 @@ def _agreed(nodes: list[NodeSpec], robot: Mapping[str, Mapping]) -> list[NodeSpe
     controller, policy = (next(n for n in nodes if n.name == name) for name in _AGREEING)
     if setting(controller, "seam") != _CHUNKING:
         return nodes
-    site = robot.get(_SECTION.format(node=policy.name), {})
+    site = robot.get(SECTION.format(node=policy.name), {})
     said = policy.parameters.get(_CHUNKING, site.get(_CHUNKING, True))
     if said is not True:
         raise ValueError(
@@ -363,7 +235,7 @@ def _following(
     if not source:
         return nodes
     state, rate = by_name["proprioception"], "rate_hz"
-    site = robot.get(_SECTION.format(node=state.name), {})
+    site = robot.get(SECTION.format(node=state.name), {})
     try:
         followed = follow(
             source,
@@ -427,13 +299,13 @@ def _installed_file(name: str) -> list[Path]:
 def _known_parameters(node: NodeSpec, folder: Path, robot: Mapping[str, Mapping]) -> set[str]:
     """Every parameter that the files name for a node, and those that every node has."""
     name = node.name
-    known = {"autostart"} | set(robot.get(_SECTION.format(node=name), {}))
+    known = {"autostart"} | set(robot.get(SECTION.format(node=name), {}))
     if name == "policy":
         known.add("checkpoint")
     # A node whose file is not in this folder has its defaults; what it has is in the installed one.
     for path in _node_file(folder, _file_of(node)) or _installed_file(_file_of(node)):
         for section, parameters in read(path).items():
-            if section not in ("/**", name, f"/{name}", _SECTION.format(node=name)):
+            if section not in ("/**", name, f"/{name}", SECTION.format(node=name)):
                 raise ValueError(f"{path}: expected the section '/**', got {section!r}")
             known |= set(parameters)
     return known

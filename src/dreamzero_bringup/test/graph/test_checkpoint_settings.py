@@ -11,7 +11,7 @@ from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint.random_checkpoint import make_random
 from dreamzero_policy.embodiments.embodiment import TimeBase
 
-CONFIG = Path(__file__).parents[3] / "config"
+CONFIG = Path(__file__).parents[4] / "config"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Which nodes run and what they are told, stated once as data."""
