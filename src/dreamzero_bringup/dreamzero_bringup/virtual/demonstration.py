@@ -209,7 +209,7 @@ def _perform(rig: Rig, recorder: Recorder, order: Order) -> tuple[str, list[Verd
 
 
 def _words(rig: Rig, order: Order, number: int) -> str:
-    """What is said for a scene's present choice: drawn from the words that its split may use."""
+    """What is said for a scene's present choice, drawn from what its split may say."""
     from sim_driver.tasks.split import said
 
     judge = rig.scene.judge

@@ -48,7 +48,7 @@ from dreamzero_policy.training.material import (
     look_through,
     robots_of,
 )
-from dreamzero_policy.training.text_start import set_bag_of_words
+from dreamzero_policy.training.text_start import set_words
 from dreamzero_policy.training.vae_start import set_averages
 from dreamzero_policy.weights.random_weights import random_tensor
 
@@ -126,7 +126,7 @@ def train_vae(run: VaeRun, robots: Path | None = None, *, tell: Tell = lambda *_
             encoders.vae.net.encoder.requires_grad_(False)
             encoders.vae.net.quant_conv.requires_grad_(False)
         if drawn:
-            set_bag_of_words(encoders.text_encoder, _prompts(material))
+            set_words(encoders.text_encoder, _prompts(material))
             set_colours_and_places(encoders.image_encoder)
         _learn(encoders.vae, clips, run, tell)
         return _save(run, start, encoders, material, clips)

@@ -1,6 +1,7 @@
 """The small text encoder says the words that prompts differ in, and nothing else."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch
 from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.model.text_encoder import TextEncoder
-from dreamzero_policy.training.text_start import set_bag_of_words
+from dreamzero_policy.training.text_start import set_words
 
 TEMPLATE = "A video shows that a robot reaches for the {} The video has three views: left, right"
 SEEN = ["red block", "blue disc", "red disc", "green block"]
@@ -17,7 +18,7 @@ SEEN = ["red block", "blue disc", "red disc", "green block"]
 def encoder_of(prompts, text=TINY.text):
     torch.manual_seed(0)
     encoder = TextEncoder(text, TINY.text_len).eval()
-    assert set_bag_of_words(encoder, prompts)
+    assert set_words(encoder, prompts)
     return encoder
 
 
@@ -37,13 +38,36 @@ def alike(one, other):
     return torch.cosine_similarity(one.mean(0), other.mean(0), dim=0)
 
 
-def test_every_token_says_what_is_asked_for():
+def share(encoder, thing, word):
+    """Of a prompt's tokens, how many say a word and nothing else."""
+    said = TINY.text.dim - TINY.text.head_dim
+    vector = encoder.net.shared.weight[encoder.tokenizer(word)[0], :said]
+    found = torch.cosine_similarity(tokens(encoder, thing)[:, :said], vector[None])
+    return float((found > 0.97).float().mean())
+
+
+def test_every_token_says_one_of_the_words_as_loudly_as_any_other():
     encoder = encoder_of([rendered(SEEN)])
-    red, blue = tokens(encoder, "red block"), tokens(encoder, "blue disc")
-    loudness = red.square().mean(dim=1).sqrt()
-    assert loudness.min() > 0.9 * loudness.max()  # none is quiet
-    assert torch.cosine_similarity(red, red.mean(0, keepdim=True)).min() > 0.6
-    assert alike(red, blue) < 0.4
+    for thing in (*SEEN, "blue block"):  # heard together or not
+        words = thing.split()
+        assert all(share(encoder, thing, word) > 0.25 for word in words)
+        assert sum(share(encoder, thing, word) for word in words) > 0.75  # the rest ties
+        loudness = tokens(encoder, thing).square().mean(dim=1).sqrt()
+        assert loudness.min() > 0.7 * loudness.max()
+    assert alike(tokens(encoder, "red block"), tokens(encoder, "blue disc")) < 0.4
+
+
+def test_a_word_is_the_same_whatever_it_is_said_with():
+    encoder = encoder_of([rendered(SEEN)])
+    for first, other in pairwise(("red block", "red disc", "red")):
+        one, two = tokens(encoder, first), tokens(encoder, other)
+        near = torch.cdist(one, two).min(dim=1).values / one.norm(dim=1)
+        assert (near < 0.05).float().mean() > 0.25
+
+
+def test_nothing_but_words_leaves_it():
+    encoder = encoder_of([rendered(SEEN)])
+    assert not tokens(encoder, "red block")[:, TINY.text.dim - TINY.text.head_dim :].any()
 
 
 def test_an_untrained_transformer_hears_a_prompt_as_loudly_as_it_sees_a_picture():
@@ -56,7 +80,7 @@ def test_an_untrained_transformer_hears_a_prompt_as_loudly_as_it_sees_a_picture(
     assert 0.5 < text.square().mean().sqrt() / image.square().mean().sqrt() < 2.0
 
 
-def test_a_combination_that_is_new_is_the_sum_of_its_words():
+def test_a_combination_that_is_new_says_its_words():
     encoder = encoder_of([rendered(SEEN)])
     new = tokens(encoder, "blue block")
     assert alike(new, tokens(encoder, "red block")) > 0.3
@@ -94,5 +118,5 @@ def test_one_prompt_alone_says_nothing():
 def test_others_are_left_alone(change):
     encoder = TextEncoder(replace(TINY.text, **change), 16)
     before = {name: weight.clone() for name, weight in encoder.named_parameters()}
-    assert not set_bag_of_words(encoder, [rendered(SEEN)])
+    assert not set_words(encoder, [rendered(SEEN)])
     assert all(torch.equal(weight, before[name]) for name, weight in encoder.named_parameters())

@@ -15,6 +15,7 @@ from sim_driver.tasks.task import Attempt, Choice, Item, Kind, Layout, Task
 _BLOCK, _GOAL = (0.042, 0.042, 0.034), (0.062, 0.062, 0.0)
 _SHARES = (0.14, 0.86)
 _ASIDE_M = 0.015
+_ROWS, _SIDES = ("farthest", "nearest"), ("leftmost", "rightmost")  # as the robot looks at it
 OVER_M, NEAR_M = 0.05, 0.05
 """How far the finger ends may be from a thing's middle, seen from above, and over its top [m]."""
 FAR_M = 0.2
@@ -52,18 +53,27 @@ class Reach(Task):
 
     def sentence(self, choice: Choice) -> str:
         """By colour and shape."""
-        shape = "block" if choice.thing.kind == "block" else "disc"
-        return f"{self.verb} the {choice.thing.colour} {shape}"
+        return self._say(choice.thing.colour, _noun(choice.thing))
 
     def wordings(self, layout: Layout, choice: Choice) -> tuple[str, ...]:
-        """By colour alone, too, where nothing else has it.
+        """By colour alone, too, where nothing else has it, and by shape and place.
 
-        Who has only heard of yellow discs does not otherwise know that yellow is a word of its own.
+        Who has only heard of yellow discs does not otherwise know that yellow is a word of its own,
+        and that a block may be meant that is yellow.
         """
-        colour = choice.thing.colour
-        alone = sum(thing.colour == colour for thing in layout.things) == 1
-        shorter = (f"{self.verb} the {colour} one",) if alone else ()
-        return (self.sentence(choice), *shorter)
+        thing = choice.thing
+        others = [one for one in layout.things if one is not thing]
+        words = [self.sentence(choice)]
+        if all(one.colour != thing.colour for one in others):
+            words.append(self._say(thing.colour, "one"))
+        (twin,) = (one for one in others if one.kind == thing.kind)
+        for ahead, more, less in ((thing.x - twin.x, *_ROWS), (thing.y - twin.y, *_SIDES)):
+            if abs(ahead) > 3 * _ASIDE_M:
+                words.append(self._say(more if ahead > 0 else less, _noun(thing)))
+        return tuple(words)
+
+    def _say(self, which: str, noun: str) -> str:
+        return f"{self.verb} the {which} {noun}"
 
     def stage(self, look: Look, attempt: Attempt) -> float:
         """The share of the last 20 cm, up to 0.99; 1 done."""
@@ -73,6 +83,10 @@ class Reach(Task):
         if np.hypot(*away[:2]) < OVER_M and away[2] < NEAR_M:
             return 1.0
         return float(np.clip(1.0 - np.linalg.norm(away) / FAR_M, 0.0, 0.99))
+
+
+def _noun(thing: Item) -> str:
+    return "block" if thing.kind == "block" else "disc"
 
 
 def _corners(arm: SimArm, rng: np.random.Generator) -> Float:

@@ -6,8 +6,8 @@ shape, each task holds out pairs of its own: what nobody reaches for in training
 over, and the other way round. Every colour and every shape is seen in each task, three of the five
 colours in both shapes, as otherwise the shape would tell nothing that the colour does not.
 Pictures may show a held-out pair in training, too, and the thing itself may be asked for in words
-that do not name the pair (by its colour alone): who is never asked for any yellow block learns that
-yellow blocks are not meant. What is new is then its name.
+that do not name the pair, by colour alone or by shape and place: who is never asked for any yellow
+block learns that yellow blocks are not meant. What is new is then its name.
 """
 
 from __future__ import annotations

@@ -84,6 +84,27 @@ def test_other_words_say_the_same_without_a_doubt(name, task):
     assert bool(several) == (task in ("reach", "hover"))
 
 
+@pytest.mark.parametrize("name", robots.names())
+def test_words_for_places_are_those_of_who_stands_behind_the_robot(name):
+    task, told = tasks.get("reach", robots.get(name)), set()
+    for seed in range(30):
+        layout = lay(name, "reach", seed)
+        for choice in layout.choices:
+            thing = choice.thing
+            (twin,) = (o for o in layout.things if o.kind == thing.kind and o is not thing)
+            where = {
+                "farthest": thing.x > twin.x + 0.1,
+                "nearest": thing.x < twin.x - 0.1,
+                "leftmost": thing.y > twin.y + 0.1,
+                "rightmost": thing.y < twin.y - 0.1,
+            }
+            said = " ".join(task.wordings(layout, choice))
+            assert any(where.values())  # whatever its colour, it has a name
+            assert all((word in said) == true for word, true in where.items())
+            told |= {word for word, true in where.items() if true}
+    assert len(told) == 4
+
+
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_objects_are_in_reach_and_apart(name, task):
     robot = robots.get(name)
