@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the small trained policy that the demo runs, from nothing: demonstrations, dataset, encoders, network.
+# Makes a small trained policy like the one that the demo runs, from nothing: demonstrations, dataset, encoders, network.
 #
 #   scripts/train_tiny.sh [ROBOT [FOLDER]]      droid, out/tiny_ROBOT; about three hours of two CPU cores, by the sum of its parts
 #

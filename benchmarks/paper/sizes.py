@@ -1,9 +1,8 @@
 """How large the studies are: every number that costs time, once.
 
-The numbers of data and of training are those that made the small policy that is shipped
-(``scripts/train_tiny.sh``), which reaches for what is named; smaller ones were seen to do next to
-nothing. With fewer than three seeds of 40 rollouts a difference of 20 points cannot be told from
-luck.
+The numbers of data and of training are those of ``scripts/train_tiny.sh``, with which a policy came
+to reach for what is named; smaller ones were seen to do next to nothing. With fewer than three
+seeds of 40 rollouts a difference of 20 points cannot be told from luck.
 """
 
 from __future__ import annotations
@@ -17,9 +16,15 @@ from typing import Self
 from dreamzero_policy.named_values import named_values
 
 _OF_TRIALS = (
-    *("evaluations", "guidance", "latency_s", "replan_frames", "time_limit_s"),
-    *("seeds", "rollouts"),
+    "evaluations",
+    "guidance",
+    "latency_s",
+    "replan_frames",
+    "time_limit_s",
+    "seeds",
+    "rollouts",
 )
+"""Numbers that also count where nothing is trained."""
 
 
 @dataclass(frozen=True)

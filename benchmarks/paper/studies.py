@@ -206,7 +206,7 @@ def steps(world: World) -> Study:
 
 
 def transfer(world: World) -> Study:
-    """Whether another robot's videos show what the own one was never asked for."""
+    """Whether another robot's videos tell what names mean that the own one has never heard."""
     videos = Recordings(world.other, world.tasks, world.size.video_minutes, split="unseen")
     own = Part(world.own)
     arms = (
@@ -215,9 +215,9 @@ def transfer(world: World) -> Study:
     )
     return Study(
         "transfer",
-        "Videos of another robot that does what the own one was not asked for",
+        "Videos of another robot that is told names which the own one has not heard",
         "38.3 % of task progress on unseen tasks, 55.4 % with 20 minutes of videos (Table 1).",
-        "Unseen are combinations of colour and thing, not motions. Both arms go on from the same "
+        "Unseen are names made of colour and thing, not motions. Both arms go on from the same "
         "network for as many steps; videos are drawn as often as own windows.",
         arms,
         (Claim("higher", "with videos", "own data", "unseen", paper="Table 1"),),

@@ -13,6 +13,8 @@ from dreamzero_policy.control.settings import ControllerSettings
 
 SETTINGS, ROWS = "evaluation.json", "rollouts.jsonl"
 SPLITS = ("seen", "unseen", "all")
+"""Instructions that are tried, by their sentence; in other words nothing is asked for here."""
+
 _SINCE: dict[str, Any] = {"controller": {}}
 """What settings were before they could be chosen."""
 

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
             if args.task:
                 print(f"\n{indent(getdoc(type(task)), '    ')}\n")
                 for index, choice in enumerate(layout.choices):
-                    mark = "  (held out of demonstrations)" if held_out(task, choice) else ""
+                    mark = "  (no demonstration says so)" if held_out(task, choice) else ""
                     mark += "  <- drawn by the seed" if choice == drawn else ""
                     print(f"  choice {index}: {task.sentence(choice)}{mark}")
             if args.pictures:

@@ -2,9 +2,10 @@
 
 Every colour is seen both as a thing and as a place, but one place colour of each thing is held out:
 what is new about an unseen instruction is the combination. Where a thing is named by colour and
-shape, each task holds out pairs of its own: what nobody reaches for in training, the arm hovers
-over, and the other way round. Every colour and every shape is seen in each task, three of the five
-colours in both shapes, as otherwise the shape would tell nothing that the colour does not.
+shape, each task holds out names of its own: those that no demonstration of reaching says, some of
+hovering do, and the other way round. Every colour and every shape is heard in each task, three of
+the five colours with both shapes, as otherwise the shape would tell nothing that the colour does
+not.
 Pictures may show a held-out pair in training, too, and the thing itself may be asked for in words
 that do not name the pair, by colour alone or by shape and place: who is never asked for any yellow
 block learns that yellow blocks are not meant. What is new is then its name.

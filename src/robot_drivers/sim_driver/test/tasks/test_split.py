@@ -103,17 +103,20 @@ def test_no_demonstration_says_what_is_held_out(name):
 
 
 def test_words_of_a_split():
-    layout = REACH.lay(ROBOT, 0)
-    for one in layout.choices:
-        words = {split: said(REACH, layout, one, split) for split in SPLITS}
-        assert words["all"] == REACH.wordings(layout, one)
-        if held_out(REACH, one):
-            assert words["unseen"] == (REACH.sentence(one),)
-            assert words["taught"] == words["all"][1:]
-            assert words["seen"] == ()
-        else:
-            assert words["seen"] == words["taught"] == words["all"]
-            assert words["unseen"] == ()
+    looked_at = set()
+    for layout in (REACH.lay(ROBOT, seed) for seed in range(10)):
+        for one in layout.choices:
+            words = {split: said(REACH, layout, one, split) for split in SPLITS}
+            assert words["all"] == REACH.wordings(layout, one)
+            looked_at.add(held_out(REACH, one))
+            if held_out(REACH, one):
+                assert words["unseen"] == (REACH.sentence(one),)
+                assert words["taught"] == words["all"][1:]
+                assert words["seen"] == ()
+            else:
+                assert words["seen"] == words["taught"] == words["all"]
+                assert words["unseen"] == ()
+    assert looked_at == {True, False}
 
 
 def test_an_unknown_split():
