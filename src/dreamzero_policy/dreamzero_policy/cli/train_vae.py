@@ -54,5 +54,6 @@ def run(args: argparse.Namespace) -> int:
     )
     robots = args.config_dir.expanduser() / "robots" if args.config_dir else None
     with progress() as tell:
-        print(f"wrote {train_vae(asked, robots, tell=tell)}: a trained VAE, an untrained policy")
+        path = train_vae(asked, robots, say=print, tell=tell)
+        print(f"wrote {path}: a trained VAE, an untrained policy")
     return 0

@@ -116,7 +116,8 @@ def start_of(source: str, changes: Sequence[str] = (), chunk_rows: int = 0) -> S
     Args:
         source: a checkpoint's folder, ``random:PRESET`` or ``random:PRESET:SEED``.
         changes: other sizes of random weights, as ``NAME=NUMBER``.
-        chunk_rows: rows of a chunk of random weights; 0: the preset's.
+        chunk_rows: rows of a chunk; 0: those of the preset or the checkpoint. No weight depends on
+            them, but what a checkpoint tells of its robots does: with others it knows none.
 
     Raises:
         CheckpointError: no such checkpoint, or sizes that do not fit together.
@@ -144,12 +145,12 @@ def start_of(source: str, changes: Sequence[str] = (), chunk_rows: int = 0) -> S
         raise TrainingError(
             f"{directory} holds adapters alone: merge them first: dreamzero checkpoint merge-lora"
         )
-    rows = recorded.model.num_action_per_block
-    if chunk_rows not in (0, rows):
-        raise TrainingError(f"chunk_rows: the checkpoint has {rows}, got {chunk_rows}")
+    untrained = recorded.untrained is not None
+    if chunk_rows not in (0, recorded.model.num_action_per_block):
+        config = replace(recorded.model, num_action_per_block=chunk_rows)
+        return Start(source, config, directory, 0, untrained, {})
     experiment = Experiment.read(directory)
     robots = {tag: experiment.robot(tag) for tag in experiment.tags}
-    untrained = recorded.untrained is not None
     return Start(source, recorded.model, directory, 0, untrained, robots)
 
 

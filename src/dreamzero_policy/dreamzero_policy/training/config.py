@@ -26,7 +26,8 @@ class TrainConfig:
         mode: ``full`` trains the whole transformer; ``lora`` adapters of its linear layers and the
             codecs of actions and states. Text, image and video encoders are always frozen.
         lora_rank, lora_alpha: of the adapters.
-        chunk_rows: rows of a chunk where the model begins from random weights; 0: the robot's.
+        chunk_rows: rows of a chunk; 0: the checkpoint's that the run begins from, with random
+            weights the robot's.
         chunks: chunks in a window; 0: as many as the model takes.
         base_stride: every how many rows a window may begin; 1 as the reference.
         most_idle: share of rows without motion above which a window is left out.

@@ -15,7 +15,7 @@ other encoders are not trained but set by hand (``text_start``, ``image_start``)
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -51,6 +51,8 @@ from dreamzero_policy.training.material import (
 from dreamzero_policy.training.text_start import set_words
 from dreamzero_policy.training.vae_start import set_averages
 from dreamzero_policy.weights.random_weights import random_tensor
+
+Say = Callable[[str], None]
 
 _FRAMES = 1 + 2 * TEMPORAL_STRIDE
 _GRID = 16  # pixels of a token, on which a whole picture lies too
@@ -97,12 +99,19 @@ class VaeRun:
         return {name: found[name] for name in found if name not in ("folder", "save_every")}
 
 
-def train_vae(run: VaeRun, robots: Path | None = None, *, tell: Tell = lambda *_: None) -> Path:
+def train_vae(
+    run: VaeRun,
+    robots: Path | None = None,
+    *,
+    say: Say = lambda _: None,
+    tell: Tell = lambda *_: None,
+) -> Path:
     """Trains, or goes on.
 
     Args:
         run: what.
         robots: folder of an installation's own robots.
+        say: hears which encoders stay random.
         tell: hears of the progress.
 
     Returns:
@@ -122,14 +131,23 @@ def train_vae(run: VaeRun, robots: Path | None = None, *, tell: Tell = lambda *_
         clips = _clips(material, start.config, run, tell)
         encoders = start.encoders(torch.device("cpu"), torch.float32)
         encoders.vae.requires_grad_(True)
-        if drawn and set_averages(encoders.vae):
-            encoders.vae.net.encoder.requires_grad_(False)
-            encoders.vae.net.quant_conv.requires_grad_(False)
         if drawn:
-            set_words(encoders.text_encoder, _prompts(material))
-            set_colours_and_places(encoders.image_encoder)
+            _set_by_hand(encoders, _prompts(material), say)
         _learn(encoders.vae, clips, run, tell)
         return _save(run, start, encoders, material, clips)
+
+
+def _set_by_hand(encoders: DreamZero, prompts: Sequence[Sequence[str]], say: Say) -> None:
+    """What can be set of random encoders; a VAE's encoder that was set does not learn."""
+    if set_averages(encoders.vae):
+        encoders.vae.net.encoder.requires_grad_(False)
+        encoders.vae.net.quant_conv.requires_grad_(False)
+    else:
+        say("video VAE: these sizes cannot begin from averages of colours: all of it learns")
+    if not set_words(encoders.text_encoder, prompts):
+        say("text encoder: these sizes or this tokenizer cannot be set by hand: it stays random")
+    if not set_colours_and_places(encoders.image_encoder):
+        say("image encoder: these sizes cannot be set by hand: it stays random")
 
 
 def _prompts(material: Material) -> list[list[str]]:

@@ -28,7 +28,9 @@ def test_it_learns_goes_on_and_is_what_a_policy_begins_from(
     dataset, tmp_path, droid, log_of, monkeypatch
 ):
     whole = run_in(tmp_path / "whole", dataset)
-    checkpoint = train_vae(whole)
+    heard = []
+    checkpoint = train_vae(whole, say=heard.append)
+    assert [line.split(":")[0] for line in heard] == ["video VAE"]  # too narrow here
     losses = [line["loss"] for line in log_of(whole)]
     assert len(losses) == 1
     stopped = replace(whole, folder=tmp_path / "stopped")
