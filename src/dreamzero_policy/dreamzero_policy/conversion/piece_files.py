@@ -79,7 +79,9 @@ def write_piece(
     with ExitStack() as open_files:
         writers = {
             key: open_files.enter_context(
-                VideoWriter(folder / name, robot.native_size, fps, settings.crf)
+                VideoWriter(
+                    folder / name, robot.native_size, fps, settings.crf, settings.video_preset
+                )
             )
             for key, name in videos.items()
         }
@@ -134,24 +136,28 @@ def _table(rows: Rows, chosen: slice) -> pa.Table:
 
 
 class _Colours:
-    """Statistics of the channels of pictures, 0 to 1."""
+    """Statistics of the channels of pictures, 0 to 1, exact: of how often each level comes."""
 
     def __init__(self) -> None:
-        self._count, self._pixels = 0, 0
-        self._sum, self._squares = np.zeros(3), np.zeros(3)
-        self._low, self._high = np.full(3, 255), np.zeros(3)
+        self._count = 0
+        self._often = np.zeros((3, 256), dtype=np.int64)
 
     def add(self, picture: Image) -> None:
-        pixels = picture.reshape(-1, 3).astype(np.float64)
-        self._count, self._pixels = self._count + 1, self._pixels + len(pixels)
-        self._sum += pixels.sum(axis=0)
-        self._squares += np.square(pixels).sum(axis=0)
-        self._low = np.minimum(self._low, pixels.min(axis=0))
-        self._high = np.maximum(self._high, pixels.max(axis=0))
+        self._count += 1
+        for often, channel in zip(self._often, np.moveaxis(picture, -1, 0), strict=True):
+            often += np.bincount(channel.ravel(), minlength=256)
 
     def entry(self) -> dict[str, list[float]]:
-        mean = self._sum / self._pixels
-        variance = np.maximum(self._squares / self._pixels - mean**2, 0.0)
-        values = {"min": self._low, "max": self._high, "mean": mean, "std": np.sqrt(variance)}
+        levels = np.arange(256)
+        there = [levels[often > 0] for often in self._often]
+        pixels = self._often.sum(axis=1)
+        mean = (self._often @ levels) / pixels
+        variance = np.maximum((self._often @ levels**2) / pixels - mean**2, 0.0)
+        values = {
+            "min": np.array([found[0] for found in there]),
+            "max": np.array([found[-1] for found in there]),
+            "mean": mean,
+            "std": np.sqrt(variance),
+        }
         found = {name: (value / 255).tolist() for name, value in values.items()}
         return {**found, "count": [self._count]}

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.datasets.video import PRESETS, Preset
 from dreamzero_policy.embodiments.embodiment import Embodiment
 
 Format = Literal["v2.1", "v3.0"]
@@ -34,6 +35,7 @@ class ConversionSettings:
         outcomes: of which episodes; those of another outcome are rejected. ``interrupted`` ones
             were cut off and recovered: what they have is whole.
         crf: quality of the video, lower is better.
+        video_preset: of the encoder: ``ultrafast`` takes half the time, and more space.
         still_views: views that may show one picture while the robot moves, as of the wrist of an
             arm that rests where the camera has no noise: in simulation.
 
@@ -51,12 +53,17 @@ class ConversionSettings:
     instruction: str = ""
     outcomes: tuple[str, ...] = ("success", "partial", "unknown", "failure", "interrupted")
     crf: int = 23
+    video_preset: Preset = "veryfast"
     still_views: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks the values."""
         if self.format not in FORMATS:
             raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got {self.format!r}")
+        if self.video_preset not in PRESETS:
+            raise ValueError(
+                f"video_preset: expected one of {', '.join(PRESETS)}, got {self.video_preset!r}"
+            )
         for name, least, most in (
             ("max_age_s", 0.05, 2.0),
             ("idle_s", 0.2, 60.0),
@@ -81,6 +88,9 @@ class ConversionSettings:
         """Of everything that decides what a recording becomes, whatever the dataset's format."""
         values = {**asdict(self), "version": VERSION, "layout": repr(self.embodiment)}
         del values["format"], values["robot"]
-        if not self.still_views:  # what was converted before there was a choice stays as it is
+        # What was converted before there was a choice stays as it is.
+        if not self.still_views:
             del values["still_views"]
+        if self.video_preset == "veryfast":
+            del values["video_preset"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

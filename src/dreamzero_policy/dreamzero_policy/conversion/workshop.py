@@ -42,7 +42,11 @@ def refuse_foreign(out: Path, settings: ConversionSettings) -> None:
 
 
 def _refuse_other_settings(where: Path, before: dict, settings: ConversionSettings) -> None:
-    now = json.loads(json.dumps(asdict(settings)))
+    now, usual = (
+        json.loads(json.dumps(asdict(each)))
+        for each in (settings, ConversionSettings(settings.robot))
+    )
+    before = usual | before  # a setting that did not exist was what it usually is
     other = {name for name in {*before, *now} if before.get(name) != now.get(name)}
     if other:
         differences = ", ".join(

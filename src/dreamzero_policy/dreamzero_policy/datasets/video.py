@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal, get_args
 
 import av
 import numpy as np
@@ -17,6 +18,8 @@ import numpy as np
 from dreamzero_policy.types import Image
 
 CODEC, PIXEL_FORMAT = "libx264", "yuv420p"
+Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
 
 
 class _Disk:
@@ -65,7 +68,14 @@ class _Disk:
 class VideoWriter:
     """Writes one video; use it in a ``with``."""
 
-    def __init__(self, path: Path, size: tuple[int, int], fps: int, crf: int = 23) -> None:
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        fps: int,
+        crf: int = 23,
+        preset: Preset = "veryfast",
+    ) -> None:
         """Opens the file.
 
         Args:
@@ -73,6 +83,7 @@ class VideoWriter:
             size: (height, width), both even.
             fps: frames per second.
             crf: quality, lower is better.
+            preset: of the encoder: how much time it takes to make the file small.
 
         Raises:
             ValueError: a side is odd, which the pixel format cannot have.
@@ -89,12 +100,13 @@ class VideoWriter:
         self._stream.thread_count = 1
         self._stream.options = {
             "crf": str(crf),
-            "preset": "veryfast",
+            "preset": preset,
             "g": str(fps),
             "keyint_min": "1",
             "bf": "0",
         }
         self._size, self._count = size, 0
+        self._last: tuple[Image, av.VideoFrame] | None = None
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -103,7 +115,7 @@ class VideoWriter:
         self.close()
 
     def add(self, picture: Image) -> None:
-        """Adds the next frame: [H, W, 3] uint8 RGB.
+        """Adds the next frame: [H, W, 3] uint8 RGB, not changed afterwards.
 
         Raises:
             ValueError: another size.
@@ -111,7 +123,10 @@ class VideoWriter:
         """
         if picture.shape[:2] != self._size:
             raise ValueError(f"video: expected frames of {self._size}, got {picture.shape[:2]}")
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        if self._last is None or self._last[0] is not picture:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            self._last = picture, frame.reformat(format=PIXEL_FORMAT)
+        frame = self._last[1]  # a camera slower than the rows shows one picture for several
         frame.pts = self._count
         self._count += 1
         self._file.mux(self._stream.encode(frame))

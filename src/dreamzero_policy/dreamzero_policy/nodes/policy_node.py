@@ -18,20 +18,21 @@ from dreamzero_msgs.action import RunPolicy
 from sensor_msgs.msg import Image
 
 from dreamzero_policy import embodiments
-from dreamzero_policy.acceleration import device, prepare
+from dreamzero_policy.acceleration import device
 from dreamzero_policy.checkpoint.fit import said
 from dreamzero_policy.clock_offset import Transit
-from dreamzero_policy.inference.engine import Engine, EngineOptions, Inference
+from dreamzero_policy.inference.engine import Engine, Inference
 from dreamzero_policy.inference.session import Session
 from dreamzero_policy.inference.worker import Worker
 from dreamzero_policy.nodes.canvas_decoder import CanvasDecoder
 from dreamzero_policy.nodes.policy_diagnostics import policy_diagnoses
 from dreamzero_policy.nodes.policy_inputs import PolicyInputs
+from dreamzero_policy.nodes.policy_model import warm_engine
 from dreamzero_policy.nodes.policy_parameters import PolicyParameters
 from dreamzero_policy.nodes.policy_status import PolicyRecord
 from dreamzero_policy.nodes.run_policy import RunPolicyServer
 from dreamzero_policy.observation.assemble import ObservationWindow
-from dreamzero_policy.ranks.ranks import RankError, Ranks, Recipe
+from dreamzero_policy.ranks.ranks import RankError
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.diagnostics import Diagnosis
 from dreamzero_policy.ros.lifecycle import STOP_SECONDS, ExitCode, Node, run
@@ -128,20 +129,9 @@ class PolicyNode(Node[PolicyParameters]):
 
     def _load(self) -> None:
         """Loads, warms up and reports ready; runs in its own thread."""
-        settings, ranks = self.settings, None
+        settings = self.settings
         try:
-            options = settings.engine()
-            if settings.ranks > 1:
-                ranks = self._ranks(options)
-            weights = prepare.load(
-                settings.checkpoint,
-                self._robot,
-                options,
-                device=self._device,
-                time_base=settings.time_base(self._robot),
-            )
-            engine = Engine(weights, weights.embodiment, options, ranks)
-            engine.warm_up()
+            engine = warm_engine(settings, self._robot, self._device)
             worker = Worker(
                 engine,
                 self._publish,
@@ -152,8 +142,6 @@ class PolicyNode(Node[PolicyParameters]):
                 frame_s=engine.time_base.frame_ns / NS_PER_S / settings.canvases_per_frame,
             )
         except Exception as error:  # noqa: BLE001  # the process must not go on without its model
-            if ranks is not None:
-                ranks.close()
             if isinstance(error, ValueError):
                 self.fail(str(error), ExitCode.CONFIGURATION)
             elif isinstance(error, RankError):
@@ -182,18 +170,6 @@ class PolicyNode(Node[PolicyParameters]):
             complain=self._complain,
         )
         self._loaded = Loaded(engine, worker, inputs)
-
-    def _ranks(self, options: EngineOptions) -> Ranks:
-        """Starts the processes that share the model; they load it meanwhile."""
-        settings = self.settings
-        recipe = Recipe(
-            source=settings.checkpoint,
-            robot=settings.robot,
-            device=self._device,
-            time_base=settings.time_base(self._robot),
-            options=options,
-        )
-        return Ranks(recipe, settings.ranks, answer_s=settings.rank_timeout_s)
 
     # Observations, in the executor's thread
 

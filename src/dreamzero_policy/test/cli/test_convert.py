@@ -31,6 +31,7 @@ def test_it_says_what_became_of_every_recording(bags, tmp_path, capsys):
     [
         (["--robot", "r2d2"], "unknown robot 'r2d2'; known robots:"),
         (["--robot", "droid", "--format", "v9"], "format: expected one of v2.1, v3.0, got 'v9'"),
+        (["--robot", "droid", "--video-preset", "turbo"], "medium, slow, got 'turbo'"),
         (["--robot", "droid", "--max-age", "9"], "max_age_s: expected 0.05 to 2.0, got 9.0"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ import pytest
 
 from dreamzero_policy.conversion import part
 from dreamzero_policy.conversion.job import convert, recordings
-from dreamzero_policy.conversion.workshop import workshop
+from dreamzero_policy.conversion.workshop import MARK, workshop
 from dreamzero_policy.data.recovery import recover
 from dreamzero_policy.datasets.errors import DiskFullError, ForeignFolderError
 from dreamzero_policy.datasets.lerobot_reader import LeRobotDataset
@@ -78,6 +79,16 @@ def test_a_second_run_makes_nothing_again(bags, settings, tmp_path):
     again = convert([bags], out, settings)
     assert (first.made, again.made) == (3, 0)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_what_was_made_before_a_setting_existed_is_gone_on_with(bags, settings, tmp_path):
+    out = tmp_path / "dataset"
+    convert([bags], out, settings)
+    for file in (out / MARK, tmp_path / "dataset.parts" / "job.json"):
+        about = json.loads(file.read_text())
+        del about["settings"]["video_preset"]
+        file.write_text(json.dumps(about))
+    assert convert([bags], out, settings).made == 0
 
 
 def test_new_recordings_alone_are_made(done, bags, record, settings, tmp_path):

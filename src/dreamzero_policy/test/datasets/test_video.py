@@ -50,6 +50,28 @@ def test_the_same_pictures_give_the_same_bytes(tmp_path):
     assert one.read_bytes() == two.read_bytes()
 
 
+def test_a_picture_that_stands_gives_the_bytes_of_its_copies(tmp_path):
+    """A slower camera's picture is converted once for all of its rows."""
+    shown = [picture(SIZE, 0, k // 3 / 5) for k in range(12)]
+    for name in ("copies", "same"):
+        with VideoWriter(tmp_path / f"{name}.mp4", SIZE, 15) as writer:
+            for k in range(12):
+                writer.add(shown[k // 3 * 3] if name == "same" else shown[k])
+    assert (tmp_path / "same.mp4").read_bytes() == (tmp_path / "copies.mp4").read_bytes()
+
+
+def test_a_faster_preset_shows_the_same_in_more_bytes(tmp_path):
+    sizes = []
+    for preset in ("medium", "ultrafast"):
+        with VideoWriter(tmp_path / f"{preset}.mp4", SIZE, 15, preset=preset) as writer:
+            for k in range(30):
+                writer.add(picture(SIZE, 0, k / 15))
+        for k, got in enumerate(frames(tmp_path / f"{preset}.mp4")):
+            close(got, picture(SIZE, 0, k / 15))
+        sizes.append((tmp_path / f"{preset}.mp4").stat().st_size)
+    assert sizes[0] < sizes[1]
+
+
 def test_joined_films_are_their_frames_behind_one_another(tmp_path):
     counts = (17, 1, 25)
     firsts = np.cumsum((0, *counts[:-1]))

@@ -21,7 +21,7 @@ from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint.random_checkpoint import make_random
 from dreamzero_policy.embodiments.embodiment import TimeBase
 from dreamzero_policy.inference.worker import Worker
-from dreamzero_policy.nodes import policy_node
+from dreamzero_policy.nodes import policy_model, policy_node
 from dreamzero_policy.nodes.policy_parameters import PolicyParameters
 from dreamzero_policy.observation.sync import Grid
 from dreamzero_policy.ros import messages, qos
@@ -275,7 +275,7 @@ def test_it_is_ready_only_when_everything_has_been_warmed_up(monkeypatch):
     callbacks = ("_publish", "_note_failure", "_publish_prediction", "_predictions_wanted")
     for name in (*callbacks, "_offer", "_rewound", "_complain"):
         setattr(node, name, None)
-    note(policy_node.prepare, "load")
+    note(policy_model.prepare, "load")
     note(policy_node.Engine, "warm_up")
     monkeypatch.setattr(policy_node, "Worker", Started)
     monkeypatch.setattr(policy_node.Engine, "notices", ("the network runs uncompiled: why",))
