@@ -4,18 +4,23 @@ They come from the dataset's own files where it has them, and are worked out whe
 of several datasets of one robot are put together as the reference does: widest percentiles, mean
 and deviation by rows. Files that do not belong to the rows are refused: they would train a policy
 that moves wrongly.
+
+A joint that nobody moved is measured with noise all the same, and noise that fills [-1, 1] cannot
+be learned: it only adds to every loss and gradient. Such columns are given room, so that they stay
+near 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from dreamzero_policy.datasets.errors import DatasetError
 from dreamzero_policy.datasets.files import read_json
 from dreamzero_policy.datasets.layout import ACTION, STATE
-from dreamzero_policy.embodiments.embodiment import Key
+from dreamzero_policy.embodiments.embodiment import Embodiment, Key
 from dreamzero_policy.mixture.source import Source
 from dreamzero_policy.normalize import Statistics, relative_statistics
 
@@ -26,6 +31,8 @@ _POOLED = 500
 """Episodes that relative statistics are worked out from, where no file has them."""
 
 _SLACK = 1e-3  # of a column's range: rounding
+_NOISE = 1e-3
+"""Of a joint's limits: who moves less has not been moved."""
 
 
 def statistics_of(source: Source) -> Found:
@@ -62,6 +69,36 @@ def _joined(parts: Sequence[Statistics], rows: Sequence[int]) -> Statistics:
         max=stacked["max"].max(axis=0),
         mean=mean,
         std=np.sqrt(np.maximum(second - mean**2, 0)),
+    )
+
+
+def with_room(found: Found, robot: Embodiment) -> Found:
+    """The same with wider percentiles where a column varies by noise alone, around its middle.
+
+    One that never changed at all keeps them: on the robot it is its constant (data.md 2.1).
+
+    Args:
+        found: by key.
+        robot: whose limits say what is little.
+    """
+    sides = ((robot.state_keys, robot.state_joints), (robot.action_keys, robot.action_joints))
+    wider = []
+    for (keys, names), statistics in zip(sides, found, strict=True):
+        limits = [robot.joint(name) for name in names]
+        least = _NOISE * np.array([joint.upper - joint.lower for joint in limits])
+        wider.append(
+            {key.name: _wider(statistics[key.name], least[_span(keys, key)]) for key in keys}
+        )
+    return tuple(wider)
+
+
+def _wider(statistics: Statistics, least: np.ndarray) -> Statistics:
+    middle, width = (statistics.q01 + statistics.q99) / 2, statistics.q99 - statistics.q01
+    noise = (width > 0) & (width < least)
+    return replace(
+        statistics,
+        q01=np.where(noise, middle - least / 2, statistics.q01),
+        q99=np.where(noise, middle + least / 2, statistics.q99),
     )
 
 

@@ -23,7 +23,7 @@ from dreamzero_policy.mixture.corpus import (
 from dreamzero_policy.mixture.dataset_spec import DatasetSpec
 from dreamzero_policy.mixture.latents import LatentCache
 from dreamzero_policy.mixture.source import Cutting, Source, open_source, robot_of
-from dreamzero_policy.mixture.vector_statistics import Found, merged, statistics_of
+from dreamzero_policy.mixture.vector_statistics import Found, merged, statistics_of, with_room
 from dreamzero_policy.model.dreamzero import DreamZero
 from dreamzero_policy.normalize import ModelVectors
 from dreamzero_policy.runs.distributed import World
@@ -166,7 +166,8 @@ def _robots(
                 )
             statistics: Found = dict(told.state_statistics), dict(told.action_statistics)
         else:
-            statistics = merged([statistics_of(one) for one in mine], [one.rows for one in mine])
+            parts = [statistics_of(one) for one in mine]
+            statistics = with_room(merged(parts, [one.rows for one in mine]), robot)
         found.append((robot, facts_of(robot, start.config, statistics)))
     if not found and not start.robots:
         raise DatasetError("no dataset has actions: expected one at least, or a checkpoint's robot")

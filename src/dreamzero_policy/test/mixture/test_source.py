@@ -1,6 +1,7 @@
 """A dataset looked through: what is wrong with it is named, and nothing wrong is trained on."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ from dreamzero_policy import embodiments
 from dreamzero_policy.datasets.errors import DatasetError
 from dreamzero_policy.mixture.dataset_spec import DatasetSpec
 from dreamzero_policy.mixture.source import Cutting, open_source, robot_of
-from dreamzero_policy.mixture.vector_statistics import merged, statistics_of
+from dreamzero_policy.mixture.vector_statistics import merged, statistics_of, with_room
 from dreamzero_policy.normalize import relative_statistics
 from dreamzero_policy.runs.errors import TrainingError
 from dreamzero_policy.runs.start import start_of
@@ -65,6 +66,25 @@ def test_statistics_of_two_datasets_are_the_widest(dataset, droid):
     wide = merged([one, one], [1, 3])
     np.testing.assert_allclose(wide[0]["joint_position"].std, one[0]["joint_position"].std)
     np.testing.assert_array_equal(wide[1]["joint_position"].q99, one[1]["joint_position"].q99)
+
+
+def test_a_joint_that_only_trembled_is_given_room(dataset, droid):
+    """A thousandth of its limits; one that moved, and one that never changed, stay as they are."""
+    found = statistics_of(looked(dataset, droid))
+    joints = found[0]["joint_position"]
+    low, high = joints.q01.copy(), joints.q99.copy()
+    low[1], high[1] = 0.3, 0.3 + 1e-6
+    low[2] = high[2] = 0.4
+    found[0]["joint_position"] = replace(joints, q01=low, q99=high)
+    states, actions = with_room(found, droid)
+    got, joint = states["joint_position"], droid.joint(droid.state_joints[1])
+    assert got.q99[1] - got.q01[1] == pytest.approx((joint.upper - joint.lower) / 1000)
+    assert got.q01[1] + got.q99[1] == pytest.approx(2 * 0.3, abs=1e-5)
+    others = [0, *range(2, 7)]
+    np.testing.assert_array_equal(got.q01[others], low[others])
+    np.testing.assert_array_equal(got.q99[others], high[others])
+    for name, untouched in found[1].items():
+        np.testing.assert_array_equal(actions[name].q99, untouched.q99)
 
 
 def test_statistics_of_other_rows_are_refused(spoiled, droid):
