@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from dreamzero_policy.types import Image
 
@@ -106,7 +107,8 @@ class VideoWriter:
             "bf": "0",
         }
         self._size, self._count = size, 0
-        self._last: tuple[Image, av.VideoFrame] | None = None
+        self._colours = VideoReformatter()
+        self._last: tuple[Image | None, av.VideoFrame | None] = None, None
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -123,10 +125,12 @@ class VideoWriter:
         """
         if picture.shape[:2] != self._size:
             raise ValueError(f"video: expected frames of {self._size}, got {picture.shape[:2]}")
-        if self._last is None or self._last[0] is not picture:
+        shown, frame = self._last
+        if picture is not shown:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-            self._last = picture, frame.reformat(format=PIXEL_FORMAT)
-        frame = self._last[1]  # a camera slower than the rows shows one picture for several
+        elif frame.format.name != PIXEL_FORMAT:  # a slow camera's: once for all of its rows
+            frame = self._colours.reformat(frame, format=PIXEL_FORMAT)
+        self._last = picture, frame
         frame.pts = self._count
         self._count += 1
         self._file.mux(self._stream.encode(frame))
