@@ -20,9 +20,12 @@ agibot_g1) hz=5 rows=48 stride=24 ;;
 esac
 
 # 1. A scripted expert reaches for three things one after another in each of 1200 scenes. Where the arm rests counts, too.
-dreamzero demonstrate "$robot" --tasks reach --instructions 3 --episodes 1200 --camera-hz "$hz" --workers 2 "$folder/demos"
+#    Pictures are no larger than what the network sees of them, and videos that are read once need not be small.
+dreamzero demonstrate "$robot" --tasks reach --instructions 3 --episodes 1200 --camera-hz "$hz" \
+  --picture-width 320 --workers 2 "$folder/demos"
 [ -f "$folder/data/meta/info.json" ] ||
-  dreamzero convert "$folder/demos" "$folder/data" --robot "$robot" --keep-idle --idle-seconds 60
+  dreamzero convert "$folder/demos" "$folder/data" --robot "$robot" --keep-idle --idle-seconds 60 \
+    --video-preset ultrafast
 
 # 2. What sees and hears: weights that are set by hand; only the decoder of the video VAE learns.
 [ -d "$folder/encoders/checkpoint" ] || dreamzero train-vae "$folder/encoders" --data "$folder/data" \
