@@ -20,7 +20,7 @@ DREAMZERO = Path(sys.executable).with_name("dreamzero")
 @pytest.mark.timeout(240)
 def test_the_policy_is_scored_beside_a_moving_robot(tmp_path):
     out = tmp_path / "run"
-    command = [DREAMZERO, "shadow", "droid", "--sim", "--seconds", "3", "--out", out]
+    command = [DREAMZERO, "shadow", "droid", "--sim", "--seconds", "6", "--out", out]
     env = {**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     env.pop("ROS_DOMAIN_ID", None)
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
