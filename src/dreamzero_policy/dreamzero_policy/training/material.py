@@ -32,6 +32,9 @@ from dreamzero_policy.runs.start import Start
 from dreamzero_policy.training.config import TrainConfig
 from dreamzero_policy.training.export import facts_of
 
+Say = Callable[[str], None]
+"""Told a line for people."""
+
 Tell = Callable[[str, int, int], None]
 """Hears of a stage, how many of its steps are done, and how many there are."""
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,7 @@ from dreamzero_policy.training.loader import Loader
 from dreamzero_policy.training.loss import VIDEO_LEFT
 from dreamzero_policy.training.material import (
     Material,
+    Say,
     Tell,
     chunk_rows_of,
     encode_all,
@@ -52,9 +53,6 @@ from dreamzero_policy.training.watching import Watcher
 
 _SAID = 10
 """One of so many logged steps is told to people."""
-
-Say = Callable[[str], None]
-"""Told a line for people."""
 
 
 @dataclass(frozen=True)

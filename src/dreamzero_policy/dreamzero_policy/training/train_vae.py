@@ -15,7 +15,7 @@ other encoders are not trained but set by hand (``text_start``, ``image_start``)
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -43,6 +43,7 @@ from dreamzero_policy.training.export import swap, write_checkpoint, write_exper
 from dreamzero_policy.training.image_start import set_colours_and_places
 from dreamzero_policy.training.material import (
     Material,
+    Say,
     Tell,
     chunk_rows_of,
     look_through,
@@ -51,8 +52,6 @@ from dreamzero_policy.training.material import (
 from dreamzero_policy.training.text_start import set_words
 from dreamzero_policy.training.vae_start import set_averages
 from dreamzero_policy.weights.random_weights import random_tensor
-
-Say = Callable[[str], None]
 
 _FRAMES = 1 + 2 * TEMPORAL_STRIDE
 _GRID = 16  # pixels of a token, on which a whole picture lies too
