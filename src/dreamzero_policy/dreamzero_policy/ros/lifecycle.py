@@ -350,7 +350,7 @@ def run(make_node: Callable[[], Node], argv: list[str] | None = None) -> int:
             if node.settings.autostart:
                 node.bring_up()
             spinning = True
-            executor.spin_until_future_complete(node.ended)
+            _spin(executor, node.ended)
             code = node.ended.result()
             _close(node, code)
     except Exception as error:  # noqa: BLE001  # the process's last resort
@@ -363,6 +363,19 @@ def run(make_node: Callable[[], Node], argv: list[str] | None = None) -> int:
     finally:
         _close(node, code)
     return int(code)
+
+
+def _spin(executor: SingleThreadedExecutor, ended: Future) -> None:
+    """Runs callbacks until ``ended`` is done or ROS is shut down.
+
+    The executor's own ``spin_until_future_complete`` hangs one more function on the future for each
+    callback that it runs: 33 kB a second in the controller, and a pause of 24 ms after seven
+    minutes, twice as long each time their number has doubled, in which they are looked through for
+    garbage.
+    """
+    ended.add_done_callback(lambda _: executor.create_task(lambda: None))  # ends the wait
+    while rclpy.ok() and not ended.done():
+        executor.spin_once()
 
 
 def _close(node: Node | None, code: ExitCode) -> None:

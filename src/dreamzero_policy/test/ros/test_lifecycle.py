@@ -13,7 +13,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 pytestmark = pytest.mark.ros
 
 NODE = """
-import sys, time
+import gc, sys, time
 from dataclasses import dataclass
 from std_msgs.msg import String
 from dreamzero_policy.ros import qos
@@ -40,12 +40,17 @@ class Probe(Node[Settings]):
     def _start(self):
         say("start")
         self.create_timer(0.1, self.tick)
+        self.counted = []
+        if self.settings.fault == "busy": self.create_timer(0.001, self.count)
         if self.settings.fault == "start": raise ValueError("cannot start")
     def tick(self):
         if not hasattr(self, "ticked"): say(f"running {len(list(self.timers))} timers")
         self.ticked = True
         if self.settings.fault == "fail": self.fail("the hand fell off")
         if self.settings.fault == "callback": raise ValueError("in a callback")
+    def count(self):
+        self.counted.append(len(gc.get_objects()) if len(self.counted) in (100, 900) else 0)
+        if len(self.counted) == 901: say(f"grown by {self.counted[900] - self.counted[100]}")
     def _stop(self):
         say(f"stop accepting={self.accepting}")
         if self.settings.fault == "stop": raise KeyError("in stop")
@@ -155,6 +160,16 @@ def test_the_safe_command_comes_even_where_stopping_fails(probe):
     assert one.child.wait(20) == 0, one.log
     assert one.said[-3:] == STOPPED
     assert "KeyError: 'in stop'" in one.log
+
+
+def test_nothing_grows_with_every_callback(probe):
+    """A function more per callback holds a node up ever longer, as garbage is looked for in them."""
+    one = probe(fault="busy")
+    one.wait_for("grown by")
+    (line,) = [line for line in one.log.splitlines() if line.startswith("grown by")]
+    assert abs(int(line.split()[-1])) < 200, line  # of 800 callbacks
+    one.child.send_signal(signal.SIGTERM)
+    assert one.child.wait(20) == 0, one.log
 
 
 def test_a_stop_that_hangs_is_cut_off(probe):
