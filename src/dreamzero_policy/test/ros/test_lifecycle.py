@@ -163,7 +163,7 @@ def test_the_safe_command_comes_even_where_stopping_fails(probe):
 
 
 def test_nothing_grows_with_every_callback(probe):
-    """A function more per callback holds a node up ever longer, as garbage is looked for in them."""
+    """A function more per callback holds a node up ever longer: garbage is looked for in them."""
     one = probe(fault="busy")
     one.wait_for("grown by")
     (line,) = [line for line in one.log.splitlines() if line.startswith("grown by")]
