@@ -43,6 +43,7 @@ class Start:
         seed: of random weights.
         untrained: whether the network has not been trained before.
         robots: what the checkpoint says of the robots that it knows, by tag.
+        note: what of the checkpoint is left out, as a sentence; empty where nothing is.
     """
 
     source: str
@@ -51,6 +52,7 @@ class Start:
     seed: int
     untrained: bool
     robots: Mapping[str, RobotFacts]
+    note: str = ""
 
     def robot(self, robot: Embodiment) -> Embodiment:
         """A robot as the model sees it: size of a view and time base are the model's."""
@@ -146,10 +148,14 @@ def start_of(source: str, changes: Sequence[str] = (), chunk_rows: int = 0) -> S
             f"{directory} holds adapters alone: merge them first: dreamzero checkpoint merge-lora"
         )
     untrained = recorded.untrained is not None
-    if chunk_rows not in (0, recorded.model.num_action_per_block):
+    experiment, rows = Experiment.read(directory), recorded.model.num_action_per_block
+    if chunk_rows not in (0, rows):
         config = replace(recorded.model, num_action_per_block=chunk_rows)
-        return Start(source, config, directory, 0, untrained, {})
-    experiment = Experiment.read(directory)
+        note = (
+            f"its chunks have {rows} rows, this run's {chunk_rows}: what it tells of its robots "
+            f"({', '.join(experiment.tags)}) is left out, statistics too"
+        )
+        return Start(source, config, directory, 0, untrained, {}, note)
     robots = {tag: experiment.robot(tag) for tag in experiment.tags}
     return Start(source, recorded.model, directory, 0, untrained, robots)
 

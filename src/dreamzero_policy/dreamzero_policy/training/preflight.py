@@ -15,6 +15,8 @@ from dreamzero_policy.training.memory import GIB, Estimate
 def report(material: Material, start: Start, config: TrainConfig) -> str:
     """The data of a run in words: what there is, and what is noteworthy."""
     lines = [f"begins from {start.source}{' (not trained before)' if start.untrained else ''}"]
+    if start.note:
+        lines.append(f"  {start.note}")
     for source in material.sources:
         base = source.robot.time_base
         mine = [item for item in material.training if item.source is source]

@@ -23,12 +23,15 @@ def test_the_chunks_of_the_checkpoint_are_taken_with_what_it_tells_of_its_robot(
     start = start_of(str(of_droid), (), rows)
     assert start.config.num_action_per_block == 24
     assert list(start.robots) == ["oxe_droid"]
+    assert start.note == ""
 
 
 def test_a_robot_with_longer_chunks_begins_from_the_same_weights(of_droid):
     g1 = embodiments.get("agibot_g1")
     same, longer = start_of(str(of_droid)), start_of(str(of_droid), (), 48)
     assert longer.config.num_action_per_block == 48
+    assert "24 rows, this run's 48" in longer.note
+    assert "oxe_droid" in longer.note
     assert longer.robots == {}  # statistics of relative actions are those of another chunk
     assert longer.robot(g1).time_base.rows_per_chunk == 48
     name = DIT + "blocks.0.self_attn.q.weight"
