@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes a small trained policy like the one that the demo runs, from nothing: demonstrations, dataset, encoders, network.
 #
-#   scripts/train_tiny.sh [ROBOT [FOLDER]]      droid, out/tiny_ROBOT; about three hours of two CPU cores, by the sum of its parts
+#   scripts/train_tiny.sh [ROBOT [FOLDER]]      droid, out/tiny_ROBOT; over three hours of two CPU cores, by the sum of its parts
 #
 # Every step keeps what it has made: after an interruption the same command goes on. The policy is then in
 # FOLDER/policy/checkpoint; docs/training.md says what it was tried on. Of the robots only droid was.
@@ -19,9 +19,10 @@ agibot_g1) hz=5 rows=48 stride=24 ;;
 *) echo "robot: expected droid, yam or agibot_g1, got $robot" >&2 && exit 2 ;;
 esac
 
-# 1. A scripted expert reaches for three things one after another in each of 1200 scenes. Where the arm rests counts, too.
+# 1. A scripted expert reaches for three things one after another in each of 800 scenes, and stays high over three in each
+#    of 800 others: what one task never names the other does. Where the arm rests counts, too.
 #    Pictures are no larger than what the network sees of them, and videos that are read once need not be small.
-dreamzero demonstrate "$robot" --tasks reach --instructions 3 --episodes 1200 --camera-hz "$hz" \
+dreamzero demonstrate "$robot" --tasks reach hover --instructions 3 --episodes 1600 --camera-hz "$hz" \
   --picture-width 320 --workers 2 "$folder/demos"
 [ -f "$folder/data/meta/info.json" ] ||
   dreamzero convert "$folder/demos" "$folder/data" --robot "$robot" --keep-idle --idle-seconds 60 \

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from dreamzero_bringup.installed import trained_checkpoint
 
-_TASKS = ("reach",)
-"""What the small trained policies know."""
+_TASKS = ("reach", "hover")
+"""What the small trained policies know; the first is run where nothing else is asked for."""
 
 _SEED = 100_000
 """Of the first scene that no demonstration showed."""

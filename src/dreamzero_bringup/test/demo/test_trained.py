@@ -34,14 +34,15 @@ def test_what_the_user_says_is_stronger(there):
     assert settings(chosen("droid", None, ("sim_driver.task=push",)))["sim_driver.task"] == "push"
 
 
-def test_an_instruction_has_a_scene_in_which_it_means_something(there):
-    run = chosen("droid", None, (), "Reach for the blue disc")
+@pytest.mark.parametrize("task", ["reach for", "hover over"])
+def test_an_instruction_has_a_scene_in_which_it_means_something(there, task):
+    run = chosen("droid", None, (), f"{task.capitalize()} the blue disc")
     if there is None:  # nobody said which task
         assert not run.overrides
         return
     scene = settings(run)
     assert int(scene["sim_driver.seed"]) >= 100_000
-    assert _asks(scene) == "reach for the blue disc"
+    assert _asks(scene) == f"{task} the blue disc"
 
 
 def test_a_scene_that_the_user_chose_judges_the_instruction(there):
