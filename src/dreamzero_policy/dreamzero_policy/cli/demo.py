@@ -11,9 +11,9 @@ from dreamzero_policy.cli.up import add_graph_arguments
 _EXAMPLES = """examples:
   dreamzero demo
   dreamzero demo droid --seconds 60 --out out/long --headless
-  dreamzero demo --instruction "reach for the purple block"
+  dreamzero demo --instruction "hover over the yellow block"
   dreamzero demo --checkpoint out/run/checkpoint --set sim_driver.task=reach    what the scene asks
-Where a small trained policy of the robot came along (droid), it runs at the task that it knows,
+Where a small trained policy of the robot came along (droid), it runs at a task that it knows,
 unless --checkpoint names another; random:tiny is one with random weights. Where the scene has a
 task, it is one that has what --instruction asks for.
 The exit code is 0 only if the loop closed: chunks flowed, commands moved the joints, nothing died.
