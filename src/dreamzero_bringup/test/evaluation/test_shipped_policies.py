@@ -12,14 +12,12 @@ from sim_driver.cameras import RenderingUnavailableError
 
 _MOST_BYTES = 40_000_000
 _OPTIONS = {"guidance_scale": 1.0}
+_TASKS = ("reach", "hover")
+_ROLLOUTS = 2  # of each task, by heard names and by others
 
 
-@pytest.mark.parametrize(
-    ("task", "split", "rollouts", "least"),
-    [("reach", "seen", 4, 3), ("reach", "unseen", 6, 4), ("hover", "unseen", 4, 2)],
-)
-def test_the_policy_of_droid_goes_where_it_is_told(task, split, rollouts, least, tmp_path):
-    """In scenes that no demonstration showed, by names that this task was heard with or not.
+def test_the_policy_of_droid_goes_where_it_is_told(tmp_path):
+    """In scenes that no demonstration showed, by names that each task was heard with or not.
 
     Random weights reach nothing in 24. How often it does is measured elsewhere (docs/training.md).
     """
@@ -27,13 +25,16 @@ def test_the_policy_of_droid_goes_where_it_is_told(task, split, rollouts, least,
     assert sum(file.stat().st_size for file in checkpoint.rglob("*")) < _MOST_BYTES
     policy = parse(f"shipped={checkpoint}", _OPTIONS)
     try:
-        wanted = Wanted("droid", (task,), (split,), rollouts)
-        (cell,), _ = evaluate(wanted, [policy], tmp_path / "out", workers=2)
+        wanted = Wanted("droid", _TASKS, ("seen", "unseen"), _ROLLOUTS)
+        cells, _ = evaluate(wanted, [policy], tmp_path / "out", workers=2)
     except RenderingUnavailableError as error:
         pytest.skip(str(error))
-    assert cell.policy == "shipped"  # and not untrained
-    assert cell.success.of == rollouts
-    assert cell.success.successes >= least
+    assert {cell.policy for cell in cells} == {"shipped"}  # and not untrained
+    each = [cell for cell in cells if cell.task in _TASKS]
+    found = {(cell.task, cell.split): cell.success.successes for cell in each}
+    assert len(found) == 4
+    assert min(found.values()) >= 1, found
+    assert sum(found.values()) >= 6, found
 
 
 def test_a_robot_without_one_has_none():
