@@ -15,9 +15,8 @@ def test_what_of_a_checkpoint_is_left_out_is_said(note):
     windows = [SimpleNamespace(window=SimpleNamespace(chunks=1))] * 4
     material = SimpleNamespace(sources=[], training=windows, validation=[])
     config = TrainConfig("random:tiny", steps=3, batch=2)
-    first, *others = report(material, replace(start_of("random:tiny"), note=note), config).split(
-        "\n"
-    )
+    start = replace(start_of("random:tiny"), note=note)
+    first, *others = report(material, start, config).splitlines()
     assert first == "begins from random:tiny (not trained before)"
     assert [line.strip() for line in others] == [
         *filter(None, [note]),
