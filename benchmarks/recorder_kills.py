@@ -87,14 +87,14 @@ def main() -> int:
     """Kills, prints a table, writes results/recorder_kills.json; 1 where too much was lost."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--quick", action="store_true", help="20 kills, no file")
+    parser.add_argument("--quick", action="store_true", help="10 kills, no file")
     parser.add_argument("--record", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.record:
         record(args.record)
     from results import percentiles, save, show
 
-    kills = 20 if args.quick else args.kills
+    kills = 10 if args.quick else args.kills
     rng, lost = np.random.default_rng(1), []
     for _ in tqdm(range(kills), desc="kills"):
         with tempfile.TemporaryDirectory() as folder:

@@ -219,10 +219,16 @@ def centimetres_up(topic, values):
     ("robot", "change", "joint", "fault", "words"),
     [
         ("yam", swapped_commands, "left_joint1", "arms_swapped", "right_joint1 moved in its place"),
-        ("yam", swapped_arms, "left_joint1", "arms_or_cameras_swapped", "right by"),
+        pytest.param(
+            *("yam", swapped_arms, "left_joint1", "arms_or_cameras_swapped", "right by"),
+            marks=pytest.mark.long,
+        ),
         ("droid", inverted, "panda_joint1", "wrong_direction", "the other way"),
         ("droid", centimetres, "panda_finger_joint1", "moved_on_enable", "centimetres"),
-        ("droid", centimetres_up, "panda_finger_joint1", "driver_refuses", "outside"),
+        pytest.param(
+            *("droid", centimetres_up, "panda_finger_joint1", "driver_refuses", "outside"),
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_a_wire_that_lies_is_found_out(

@@ -80,8 +80,10 @@ def recorded(monkeypatch, weights, recorder, options):
     "options",
     [
         {"evaluations": 2},
-        {"evaluations": 1, "predicted_video": "none"},
-        {"evaluations": 2, "guidance_scale": 1.0, "restart": "warm"},
+        pytest.param({"evaluations": 1, "predicted_video": "none"}, marks=pytest.mark.long),
+        pytest.param(
+            {"evaluations": 2, "guidance_scale": 1.0, "restart": "warm"}, marks=pytest.mark.long
+        ),
     ],
 )
 def test_recorded_is_plain_and_all_is_recorded_before_it_is_ready(monkeypatch, weights, options):

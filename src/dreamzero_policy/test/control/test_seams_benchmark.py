@@ -10,6 +10,7 @@ SCRIPT = Path(__file__).resolve().parents[4] / "benchmarks" / "seams.py"
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_quick_run_reaches_the_goal_with_every_strategy():
     command = [sys.executable, SCRIPT, "--quick"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)

@@ -302,13 +302,21 @@ def test_a_chunk_length_is_the_checkpoint_s(rows):
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [
-        ({"checkpoint": "random:huge"}, "huge"),
         ({"checkpoint": "/no/such/folder"}, "/no/such/folder"),
-        ({"device": "cuda:77"}, "device: expected one of"),
         ({"device": "cpu", "precision": "fp8"}, "precision: fp8 needs a GPU of compute capability"),
-        ({"device": "cpu", "attention": "cudnn"}, "attention: cudnn does not run on cpu"),
         ({"chunk_rows": 20}, "chunk_rows: expected a multiple of 8, got 20"),
-        ({"evaluations": 9}, "evaluations: expected one of 0, 1, 2, 4, 5, 6, 7, 8, 16, got 9"),
+        *(
+            pytest.param(*each, marks=pytest.mark.long)
+            for each in (
+                ({"checkpoint": "random:huge"}, "huge"),
+                ({"device": "cuda:77"}, "device: expected one of"),
+                ({"device": "cpu", "attention": "cudnn"}, "attention: cudnn does not run on cpu"),
+                (
+                    {"evaluations": 9},
+                    "evaluations: expected one of 0, 1, 2, 4, 5, 6, 7, 8, 16, got 9",
+                ),
+            )
+        ),
     ],
 )
 def test_a_wrong_configuration_is_one_line_and_code_2(start, parameters, expected):
@@ -345,6 +353,7 @@ def test_compressed_canvases_are_followed_and_cut_ones_are_waited_out(robot):
     assert robot.process.stop() == 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_policy_over_two_processes_and_the_end_of_one(start, bench):
     """Chunks, a changed instruction in a call, a killed rank: said everywhere, and no way on."""

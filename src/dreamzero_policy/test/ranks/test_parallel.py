@@ -85,7 +85,7 @@ def wait_until(condition, seconds=30.0):
             marks=pytest.mark.long,
         ),
         pytest.param(3, 1, {}, marks=pytest.mark.long),
-        (4, 2, {"restart": "warm"}),
+        pytest.param(4, 2, {"restart": "warm"}, marks=pytest.mark.long),
     ],
     ids=["guidance", "context", "context of both branches", "guidance and context"],
 )
@@ -175,6 +175,7 @@ def test_a_rank_that_is_killed_ends_the_others_and_the_call_names_it(loaded, who
             many.infer(many.new_session(2), observation(whole, 8))
 
 
+@pytest.mark.long
 def test_a_rank_that_is_killed_between_calls_is_noticed(loaded):
     with engine_of(loaded, 2) as (many, ranks):
         assert many.failure == ""
@@ -183,6 +184,7 @@ def test_a_rank_that_is_killed_between_calls_is_noticed(loaded):
         assert "was killed by SIGKILL" in many.failure
 
 
+@pytest.mark.long
 def test_a_rank_that_hangs_is_ended(loaded, whole):
     with engine_of(loaded, 2, answer_s=6.0) as (many, ranks):
         session = many.new_session(1)
@@ -205,6 +207,7 @@ def test_a_rank_that_cannot_load_says_why(loaded):
         pass
 
 
+@pytest.mark.long
 def test_a_failure_of_rank_0_ends_the_others(loaded, whole, monkeypatch):
     with engine_of(loaded, 2) as (many, ranks):
         session = many.new_session(1)
@@ -221,7 +224,11 @@ def test_a_failure_of_rank_0_ends_the_others(loaded, whole, monkeypatch):
         wait_until(lambda: gone(ranks.pids[0]))
 
 
-@pytest.mark.parametrize("loaded", [True, False], ids=["waiting", "loading"])
+@pytest.mark.parametrize(
+    "loaded",
+    [True, pytest.param(False, marks=pytest.mark.long)],
+    ids=["waiting", "loading"],
+)
 def test_ranks_end_with_rank_0(loaded):
     """Rank 0 is killed while the others wait for it, or before they have loaded."""
     script = (

@@ -165,7 +165,7 @@ def test_what_is_flushed_is_at_most_half_a_second_old(record, messages):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not KILLS.is_file(), reason="not in the source tree")
-def test_a_kill_at_any_of_20_instants_costs_at_most_the_last_second():
+def test_a_kill_at_any_of_10_instants_costs_at_most_the_last_second():
     command = [sys.executable, KILLS, "--quick"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=590, check=False)
     assert run.returncode == 0, run.stderr + run.stdout
