@@ -39,7 +39,10 @@ ALLOWED = {
     "tasks": set(),
     "episodes": _NUMPY | {"observation", "data", "recording", "conversion", "tasks"},
     "ros": _NUMPY | {"observation"},
+    "parameters": _NUMPY | {"ros", "control", "recording", "acceleration", "sampling"},
+    "statuses": _NUMPY | {"ros", "clock_offset", "control", "recording", "inference"},
     "nodes": _NUMPY
+    | {"parameters", "statuses"}
     | {"ros", "observation", "chunks", "control", "delay", "clock_offset", "tasks"}
     | {"model", "checkpoint", "sampling", "acceleration", "ranks", "inference"}
     | {"data", "recording", "datasets"},
@@ -84,7 +87,7 @@ def breaches(path, source):
         top, *rest = name.split(".")
         if not top:
             found.append(f"{path}: relative import {name}")
-        speaks_ros = driver or package in ROS_PACKAGES or area in ("ros", "nodes")
+        speaks_ros = driver or package in ROS_PACKAGES or area in ("ros", "statuses", "nodes")
         if top in ROS and not speaks_ros:
             found.append(f"{path}: {area} imports {top}")
         if top in TORCH and area not in TORCH_FOLDERS:

@@ -15,8 +15,6 @@ from functools import partial
 from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import CompressedImage, Image
 
-from dreamzero_policy.nodes.camera_tiler_parameters import CameraTilerParameters
-from dreamzero_policy.nodes.observation_diagnostics import input_diagnosis, output_diagnosis
 from dreamzero_policy.observation.frame_ids import FrameIds, parse_frame_ids
 from dreamzero_policy.observation.frozen import FrozenView, PictureWatch
 from dreamzero_policy.observation.images import Undecodable, rgb
@@ -30,6 +28,7 @@ from dreamzero_policy.observation.sync import (
     settled,
 )
 from dreamzero_policy.observation.views import Tiler
+from dreamzero_policy.parameters.camera_tiler_parameters import CameraTilerParameters
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.diagnostics import Diagnosis, Rates
 from dreamzero_policy.ros.lifecycle import Node, run
@@ -41,6 +40,7 @@ from dreamzero_policy.ros.messages import (
     proprioception_from_message,
 )
 from dreamzero_policy.ros.polled import Polled
+from dreamzero_policy.statuses.observation_diagnostics import input_diagnosis, output_diagnosis
 from dreamzero_policy.types import NS_PER_S
 from dreamzero_policy.types import Image as Pixels
 

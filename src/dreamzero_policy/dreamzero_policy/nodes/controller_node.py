@@ -26,10 +26,8 @@ from dreamzero_policy.clock_offset import Transit, offset
 from dreamzero_policy.control.controller import Controller
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.report import Tick
-from dreamzero_policy.nodes.controller_diagnostics import clock_diagnosis, controller_diagnoses
-from dreamzero_policy.nodes.controller_parameters import ControllerParameters
-from dreamzero_policy.nodes.controller_status import authority_message, controller_status
 from dreamzero_policy.nodes.operator_services import OperatorServices
+from dreamzero_policy.parameters.controller_parameters import ControllerParameters
 from dreamzero_policy.ros import qos, realtime
 from dreamzero_policy.ros.diagnostics import Diagnosis
 from dreamzero_policy.ros.lifecycle import STOP_SECONDS, ExitCode, Node, run
@@ -43,6 +41,8 @@ from dreamzero_policy.ros.messages import (
     targets_from_message,
 )
 from dreamzero_policy.ros.ticker import Ticker, Timing
+from dreamzero_policy.statuses.controller_diagnostics import clock_diagnosis, controller_diagnoses
+from dreamzero_policy.statuses.controller_status import authority_message, controller_status
 from dreamzero_policy.types import ActionChunk, Float
 
 _STATUS_S = 0.1

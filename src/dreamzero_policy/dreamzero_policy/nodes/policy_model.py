@@ -6,7 +6,7 @@ from dreamzero_policy.acceleration import prepare
 from dreamzero_policy.acceleration.options import EngineOptions
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.inference.engine import Engine
-from dreamzero_policy.nodes.policy_parameters import PolicyParameters
+from dreamzero_policy.parameters.policy_parameters import PolicyParameters
 from dreamzero_policy.ranks.ranks import Ranks, Recipe
 
 

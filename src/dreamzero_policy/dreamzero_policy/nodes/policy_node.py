@@ -25,13 +25,11 @@ from dreamzero_policy.inference.engine import Engine, Inference
 from dreamzero_policy.inference.session import Session
 from dreamzero_policy.inference.worker import Worker
 from dreamzero_policy.nodes.canvas_decoder import CanvasDecoder
-from dreamzero_policy.nodes.policy_diagnostics import policy_diagnoses
 from dreamzero_policy.nodes.policy_inputs import PolicyInputs
 from dreamzero_policy.nodes.policy_model import warm_engine
-from dreamzero_policy.nodes.policy_parameters import PolicyParameters
-from dreamzero_policy.nodes.policy_status import PolicyRecord
 from dreamzero_policy.nodes.run_policy import RunPolicyServer
 from dreamzero_policy.observation.assemble import ObservationWindow
+from dreamzero_policy.parameters.policy_parameters import PolicyParameters
 from dreamzero_policy.ranks.ranks import RankError
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.diagnostics import Diagnosis
@@ -41,6 +39,8 @@ from dreamzero_policy.ros.messages import (
     image_message,
     nanoseconds,
 )
+from dreamzero_policy.statuses.policy_diagnostics import policy_diagnoses
+from dreamzero_policy.statuses.policy_status import PolicyRecord
 from dreamzero_policy.types import NS_PER_S, Int
 from dreamzero_policy.types import Image as Pixels
 

@@ -17,7 +17,6 @@ from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import JointState
 
 from dreamzero_policy import embodiments
-from dreamzero_policy.nodes.observation_diagnostics import input_diagnosis, output_diagnosis
 from dreamzero_policy.observation.proprioception import (
     Measured,
     StateAssembler,
@@ -33,6 +32,7 @@ from dreamzero_policy.ros.messages import (
     proprioception_message,
 )
 from dreamzero_policy.ros.parameters import NodeParameters, parameter
+from dreamzero_policy.statuses.observation_diagnostics import input_diagnosis, output_diagnosis
 from dreamzero_policy.types import NS_PER_S
 
 _REPORT_EVERY_S = 2.0

@@ -23,8 +23,7 @@ from dreamzero_policy.data.episode_facts import EpisodeFacts
 from dreamzero_policy.data.episode_store import EpisodeStore
 from dreamzero_policy.data.rosbag2_layout import Qos
 from dreamzero_policy.nodes.record_episode import EpisodeServer
-from dreamzero_policy.nodes.recorder_parameters import RecorderParameters
-from dreamzero_policy.nodes.recorder_status import diagnoses, status_message
+from dreamzero_policy.parameters.recorder_parameters import RecorderParameters
 from dreamzero_policy.recording.jpeg import COMPRESSED
 from dreamzero_policy.recording.recorded_streams import RecordedStream, streams_of
 from dreamzero_policy.recording.recorder import Look, Recorder, Source
@@ -32,6 +31,7 @@ from dreamzero_policy.ros import qos, realtime
 from dreamzero_policy.ros.definitions import message_class, message_text
 from dreamzero_policy.ros.diagnostics import Diagnosis
 from dreamzero_policy.ros.lifecycle import Node, run
+from dreamzero_policy.statuses.recorder_status import diagnoses, status_message
 
 _LOOK_S = 0.5
 _STATUS = "recorder_status"

@@ -14,8 +14,8 @@ from dreamzero_msgs.msg import Canvas, Proprioception
 from sensor_msgs.msg import CompressedImage, Image
 
 from dreamzero_policy.embodiments import get
-from dreamzero_policy.nodes.camera_tiler_parameters import CameraTilerParameters
 from dreamzero_policy.observation.views import Tiler
+from dreamzero_policy.parameters.camera_tiler_parameters import CameraTilerParameters
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.messages import Proprioception as State
 from dreamzero_policy.ros.messages import (

@@ -22,8 +22,8 @@ from dreamzero_policy.checkpoint.random_checkpoint import make_random
 from dreamzero_policy.embodiments.embodiment import TimeBase
 from dreamzero_policy.inference.worker import Worker
 from dreamzero_policy.nodes import policy_model, policy_node
-from dreamzero_policy.nodes.policy_parameters import PolicyParameters
 from dreamzero_policy.observation.sync import Grid
+from dreamzero_policy.parameters.policy_parameters import PolicyParameters
 from dreamzero_policy.ros import messages, qos
 from dreamzero_policy.types import NS_PER_S
 

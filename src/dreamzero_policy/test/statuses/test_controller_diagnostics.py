@@ -10,9 +10,9 @@ from dreamzero_policy.control.controller import Controller
 from dreamzero_policy.control.report import Authority, Mode
 from dreamzero_policy.control.settings import ControllerSettings
 from dreamzero_policy.embodiments import get
-from dreamzero_policy.nodes.controller_diagnostics import clock_diagnosis, controller_diagnoses
 from dreamzero_policy.ros.diagnostics import Level
 from dreamzero_policy.ros.ticker import Timing
+from dreamzero_policy.statuses.controller_diagnostics import clock_diagnosis, controller_diagnoses
 from dreamzero_policy.types import NS_PER_S, ActionChunk
 
 DROID = get("droid")

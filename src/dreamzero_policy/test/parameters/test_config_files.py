@@ -11,18 +11,18 @@ from dreamzero_policy.ros.parameters import resolve
 
 CONFIG = Path(__file__).resolve().parents[4] / "config"
 NODES = {
-    "camera_tiler": ("camera_tiler_parameters", "CameraTilerParameters"),
-    "proprioception": ("proprioception_node", "ProprioceptionParameters"),
-    "controller": ("controller_parameters", "ControllerParameters"),
-    "policy": ("policy_parameters", "PolicyParameters"),
-    "recorder": ("recorder_parameters", "RecorderParameters"),
+    "camera_tiler": ("parameters.camera_tiler_parameters", "CameraTilerParameters"),
+    "proprioception": ("nodes.proprioception_node", "ProprioceptionParameters"),
+    "controller": ("parameters.controller_parameters", "ControllerParameters"),
+    "policy": ("parameters.policy_parameters", "PolicyParameters"),
+    "recorder": ("parameters.recorder_parameters", "RecorderParameters"),
 }
 
 
 @pytest.mark.parametrize("node", NODES)
 def test_a_file_states_the_defaults(node):
     module, name = NODES[node]
-    cls = getattr(import_module(f"dreamzero_policy.nodes.{module}"), name)
+    cls = getattr(import_module(f"dreamzero_policy.{module}"), name)
     path = CONFIG / f"{node}.yaml"
     stated = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
     made = resolve(cls, {"robot": "droid", **stated})

@@ -3,9 +3,9 @@
 import pytest
 from dreamzero_msgs.msg import PolicyStatus
 
-from dreamzero_policy.nodes.policy_diagnostics import policy_diagnoses
 from dreamzero_policy.ros.diagnostics import Level
 from dreamzero_policy.ros.messages import duration_message
+from dreamzero_policy.statuses.policy_diagnostics import policy_diagnoses
 
 
 def diagnoses(latency_s=None, notices=(), broken="", **status):

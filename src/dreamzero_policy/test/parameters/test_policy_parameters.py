@@ -3,7 +3,7 @@
 import pytest
 
 from dreamzero_policy.acceleration.options import EngineOptions
-from dreamzero_policy.nodes.policy_parameters import PolicyParameters
+from dreamzero_policy.parameters.policy_parameters import PolicyParameters
 from dreamzero_policy.ros.parameters import resolve
 
 

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from dreamzero_msgs import msg as dz
 
-from dreamzero_policy.nodes.record_episode import EpisodeServer
 from dreamzero_policy.recording.recorder import Look, Recorder
 from dreamzero_policy.ros.diagnostics import Diagnosis, Level, worst
 from dreamzero_policy.ros.messages import time_message
 from dreamzero_policy.types import NS_PER_S
 
 
+class Served(Protocol):
+    """What was asked of the recorder, as far as its status tells it.
+
+    Attributes:
+        finishing: whether the last messages of an episode are on their way to the disk.
+        failure: why no episode can be recorded any more, or "".
+        last: how the last episode ended, or "".
+    """
+
+    finishing: bool
+    failure: str
+    last: str
+
+
 def status_message(
     recorder: Recorder,
-    served: EpisodeServer | None,
+    served: Served | None,
     look: Look,
     now_ns: int,
     refusal: Callable[[], str],
@@ -57,7 +71,7 @@ def status_message(
     return status
 
 
-def diagnoses(recorder: Recorder, served: EpisodeServer, look: Look) -> list[Diagnosis]:
+def diagnoses(recorder: Recorder, served: Served, look: Look) -> list[Diagnosis]:
     """The episode, and the streams that are needed."""
     findings = [(Level.ERROR, served.failure)] if served.failure else []
     findings += [
@@ -87,7 +101,7 @@ def diagnoses(recorder: Recorder, served: EpisodeServer, look: Look) -> list[Dia
 
 
 def _state(
-    recorder: Recorder, served: EpisodeServer | None, refusal: Callable[[], str]
+    recorder: Recorder, served: Served | None, refusal: Callable[[], str]
 ) -> tuple[int, str]:
     kind = dz.RecorderStatus
     if served is not None and served.finishing:

@@ -1,0 +1,1 @@
+"""What each node says of itself: its status message, and its health."""
