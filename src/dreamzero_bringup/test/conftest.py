@@ -1,4 +1,4 @@
-"""A recording of a loop that closed, made by arithmetic; graphs of a small configuration."""
+"""What several folders share: a recording that closed the loop, small graphs, what is not well."""
 
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from dreamzero_bringup.demo.recording import (
     State,
 )
 from dreamzero_bringup.demo.recording import ReceivedChunk as Received
+from dreamzero_bringup.doctor.finding import Level
 from dreamzero_bringup.graph.graph import build
 from dreamzero_bringup.graph.options import Options
 from dreamzero_policy.embodiments.droid import DROID
@@ -143,3 +144,15 @@ def nodes():
         return {spec.name: spec for spec in specs}
 
     return built
+
+
+@pytest.fixture
+def complaints():
+    """What is not well among findings: ``what`` to finding; every one has a way out."""
+
+    def of(findings):
+        found = {f.what: f for f in findings if f.level in (Level.WARN, Level.FAIL)}
+        assert all(finding.fix for finding in found.values())
+        return found
+
+    return of

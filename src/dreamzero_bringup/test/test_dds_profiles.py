@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dreamzero_bringup.doctor.dds_facts import profile_error
 from dreamzero_bringup.domain import DomainClaim
+from dreamzero_bringup.facts.dds_facts import profile_error
 
 FOLDER = Path(__file__).parents[3] / "config" / "dds"
 FAST = "{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dreamzero_bringup.doctor.dds_facts import PROFILES
+from dreamzero_bringup.facts.dds_facts import PROFILES
 from dreamzero_bringup.graph import graph
 from dreamzero_bringup.graph.options import Options
 from dreamzero_policy import embodiments

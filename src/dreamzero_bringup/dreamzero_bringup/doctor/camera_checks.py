@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import gcd
 
-from dreamzero_bringup.doctor.expected import Expected
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, warned
-from dreamzero_bringup.doctor.live_facts import Camera
 from dreamzero_bringup.doctor.stream_checks import age, presence, rate, stamps
+from dreamzero_bringup.facts.expected import Expected
+from dreamzero_bringup.facts.live_facts import Camera
 
 _DARK = 16.0  # of 255
 _FLAT = 2.0  # of 255, standard deviation

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
 from dreamzero_bringup.doctor.machine_checks import size
-from dreamzero_bringup.doctor.machine_facts import MachineFacts
+from dreamzero_bringup.facts.machine_facts import MachineFacts
 from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
 
 if TYPE_CHECKING:  # they import torch, which a robot's host has not

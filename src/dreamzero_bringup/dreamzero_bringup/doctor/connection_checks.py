@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
-from dreamzero_bringup.doctor.live_facts import Driver, Live, Mismatch, Stream
-from dreamzero_bringup.doctor.node_checks import OURS
+from dreamzero_bringup.facts.live_facts import OURS, Driver, Live, Mismatch, Stream
 
 _STATUS_HZ = 5.0  # half of what drivers report at
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from dreamzero_bringup.doctor.dds_facts import DdsFacts
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
 from dreamzero_bringup.domain import DOMAINS, LARGEST
+from dreamzero_bringup.facts.dds_facts import DdsFacts
 
 _TESTED = ("rmw_fastrtps_cpp", "rmw_cyclonedds_cpp")
 _RANGES = ("LOCALHOST", "SUBNET", "SYSTEM_DEFAULT", "OFF")

@@ -20,20 +20,19 @@ from dreamzero_bringup.doctor import (
     configuration,
     connection_checks,
     dds_checks,
-    dds_facts,
     joint_checks,
     machine_checks,
-    machine_facts,
     node_checks,
     stream_checks,
 )
 from dreamzero_bringup.doctor.configuration import Configuration
-from dreamzero_bringup.doctor.dds_facts import DdsFacts
-from dreamzero_bringup.doctor.expected import Expected, expected
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped
-from dreamzero_bringup.doctor.live_facts import Live
-from dreamzero_bringup.doctor.machine_facts import MachineFacts
 from dreamzero_bringup.doctor.report import Report
+from dreamzero_bringup.facts import dds_facts, machine_facts
+from dreamzero_bringup.facts.dds_facts import DdsFacts
+from dreamzero_bringup.facts.expected import Expected, expected
+from dreamzero_bringup.facts.live_facts import Live
+from dreamzero_bringup.facts.machine_facts import MachineFacts
 from dreamzero_bringup.graph import graph
 from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.supervisor import Supervisor
@@ -163,7 +162,7 @@ def _hear(
 def _listen(
     request: Request, found: Configuration, wanted: Expected
 ) -> tuple[Live | None, Finding | None]:
-    from dreamzero_bringup.doctor.listen import listen
+    from dreamzero_bringup.facts.listen import listen
 
     if not request.sim:
         return listen(_domain(request), wanted, request.seconds), None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from dreamzero_bringup.doctor.expected import Expected
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, warned
-from dreamzero_bringup.doctor.live_facts import Joints
 from dreamzero_bringup.doctor.stream_checks import age, presence, rate, stamps
+from dreamzero_bringup.facts.expected import Expected
+from dreamzero_bringup.facts.live_facts import Joints
 from dreamzero_policy.embodiments.embodiment import Joint
 
 _SLACK = 0.05  # of a joint's range, by which a pose may lie outside of it without another cause

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
-from dreamzero_bringup.doctor.machine_facts import MachineFacts
+from dreamzero_bringup.facts.machine_facts import MachineFacts
 from dreamzero_policy.embodiments.embodiment import Embodiment
 
 GIB = 1 << 30

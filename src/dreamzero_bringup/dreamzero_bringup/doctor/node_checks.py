@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from dreamzero_bringup.doctor.expected import Expected
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
-from dreamzero_bringup.doctor.live_facts import ControllerSaid, Live, PolicySaid, Stream
-
-OURS = ("camera_tiler", "proprioception", "controller", "policy")
-"""Nodes of a graph that are not the driver."""
+from dreamzero_bringup.facts.expected import Expected
+from dreamzero_bringup.facts.live_facts import OURS, ControllerSaid, Live, PolicySaid, Stream
 
 _LATE_S = 0.01  # of a control period
 

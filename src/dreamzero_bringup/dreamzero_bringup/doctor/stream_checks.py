@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from dreamzero_bringup.doctor.expected import Expected
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
-from dreamzero_bringup.doctor.live_facts import Stream
+from dreamzero_bringup.facts.expected import Expected
+from dreamzero_bringup.facts.live_facts import Stream
 
 CHRONY = "sudo apt-get install -y chrony on both hosts, then chronyc tracking on each"
 

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
-from dreamzero_bringup.doctor.expected import Expected
+from dreamzero_bringup.facts.expected import Expected
 from dreamzero_bringup.walk import views
 from dreamzero_policy.observation.images import rgb
 from dreamzero_policy.ros import qos

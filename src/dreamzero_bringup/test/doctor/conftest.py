@@ -2,11 +2,10 @@
 
 import pytest
 
-from dreamzero_bringup.doctor.dds_facts import DdsFacts
-from dreamzero_bringup.doctor.expected import Expected
-from dreamzero_bringup.doctor.finding import Level
-from dreamzero_bringup.doctor.live_facts import Camera, Joints, Stream
-from dreamzero_bringup.doctor.machine_facts import MachineFacts, Pin
+from dreamzero_bringup.facts.dds_facts import DdsFacts
+from dreamzero_bringup.facts.expected import Expected
+from dreamzero_bringup.facts.live_facts import Camera, Joints, Stream
+from dreamzero_bringup.facts.machine_facts import MachineFacts, Pin
 from dreamzero_policy.embodiments.droid import DROID
 
 GIB = 1 << 30
@@ -122,15 +121,3 @@ def joints(stream):
         )
 
     return make
-
-
-@pytest.fixture
-def complaints():
-    """What is not well among findings: ``what`` to finding; every one has a way out."""
-
-    def of(findings):
-        found = {f.what: f for f in findings if f.level in (Level.WARN, Level.FAIL)}
-        assert all(finding.fix for finding in found.values())
-        return found
-
-    return of

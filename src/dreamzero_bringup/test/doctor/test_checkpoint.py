@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="needs torch")
 
 from dreamzero_bringup.doctor.checkpoint import CheckpointFacts, check, check_memory, look
 from dreamzero_bringup.doctor.finding import Level
-from dreamzero_bringup.doctor.machine_facts import Gpu
+from dreamzero_bringup.facts.machine_facts import Gpu
 from dreamzero_policy.acceleration.options import EngineOptions
 from dreamzero_policy.checkpoint.random_checkpoint import make_random
 from dreamzero_policy.embodiments.droid import DROID

@@ -9,8 +9,8 @@ pytest.importorskip("rclpy", reason="needs rclpy and the built workspace")
 
 from dreamzero_bringup.doctor import configuration
 from dreamzero_bringup.doctor.configuration import read
-from dreamzero_bringup.doctor.expected import expected
 from dreamzero_bringup.doctor.finding import Level
+from dreamzero_bringup.facts.expected import expected
 from dreamzero_bringup.graph.node_spec import NodeSpec
 from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.installed import installed_config_dir

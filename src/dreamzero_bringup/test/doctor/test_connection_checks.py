@@ -4,7 +4,7 @@ import pytest
 
 from dreamzero_bringup.doctor.connection_checks import absent, commands, driver, quality
 from dreamzero_bringup.doctor.finding import Level
-from dreamzero_bringup.doctor.live_facts import Driver, Live, Mismatch, Stream
+from dreamzero_bringup.facts.live_facts import Driver, Live, Mismatch, Stream
 
 
 @pytest.fixture

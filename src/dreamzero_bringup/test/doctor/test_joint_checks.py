@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dreamzero_bringup.doctor.expected import Expected
 from dreamzero_bringup.doctor.finding import Level
 from dreamzero_bringup.doctor.joint_checks import check, side_by_side
-from dreamzero_bringup.doctor.live_facts import Joints, Stream
+from dreamzero_bringup.facts.expected import Expected
+from dreamzero_bringup.facts.live_facts import Joints, Stream
 from dreamzero_policy.embodiments.agibot_g1 import AGIBOT_G1
 from dreamzero_policy.embodiments.droid import DROID
 

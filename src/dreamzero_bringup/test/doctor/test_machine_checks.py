@@ -6,7 +6,7 @@ import pytest
 
 from dreamzero_bringup.doctor.finding import Level
 from dreamzero_bringup.doctor.machine_checks import check, size
-from dreamzero_bringup.doctor.machine_facts import Pin
+from dreamzero_bringup.facts.machine_facts import Pin
 from dreamzero_policy.embodiments.agibot_g1 import AGIBOT_G1
 from dreamzero_policy.embodiments.droid import DROID
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from dreamzero_bringup.doctor.finding import Level
-from dreamzero_bringup.doctor.live_facts import ControllerSaid, Diagnosis, Live, PolicySaid
-from dreamzero_bringup.doctor.node_checks import OURS, check
+from dreamzero_bringup.doctor.node_checks import check
+from dreamzero_bringup.facts.live_facts import OURS, ControllerSaid, Diagnosis, Live, PolicySaid
 
 CONTROLLER = ControllerSaid("HOLDING", "no_chunk", "none yet", False, "", 0.0333, 0.002, 0)
 POLICY = PolicySaid("RUNNING", "", "DreamZero-DROID: droid_14b", False, 0.3)

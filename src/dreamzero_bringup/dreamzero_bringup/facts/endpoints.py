@@ -10,7 +10,7 @@ from rclpy.qos import LivelinessPolicy, QoSCompatibility, QoSProfile, qos_check_
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from dreamzero_bringup.doctor.live_facts import Mismatch
+from dreamzero_bringup.facts.live_facts import Mismatch
 
 _FAST_DDS = "rmw_fastrtps"
 _HOST = slice(2, 4)  # of a Fast DDS GUID: its vendor, then the host, then process and participant

@@ -10,7 +10,7 @@ pytest.importorskip("rclpy", reason="needs rclpy and the built workspace")
 from dreamzero_msgs.msg import DriverStatus
 from sensor_msgs.msg import CompressedImage, JointState
 
-from dreamzero_bringup.doctor.heard import Heard, HeardCamera, HeardDriver, joints
+from dreamzero_bringup.facts.heard import Heard, HeardCamera, HeardDriver, joints
 from dreamzero_policy.ros.messages import image_message, time_message
 from dreamzero_policy.types import NS_PER_S
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from dreamzero_bringup.doctor.configuration import Configuration
 from dreamzero_policy.embodiments.embodiment import Embodiment
+
+if TYPE_CHECKING:
+    from dreamzero_bringup.doctor.configuration import Configuration
 
 
 @dataclass(frozen=True)

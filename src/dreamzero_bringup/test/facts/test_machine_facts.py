@@ -5,8 +5,8 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreamzero_bringup.doctor import machine_facts
-from dreamzero_bringup.doctor.machine_facts import Gpu, Pin, parse_gpus, read_pins, try_realtime
+from dreamzero_bringup.facts import machine_facts
+from dreamzero_bringup.facts.machine_facts import Gpu, Pin, parse_gpus, read_pins, try_realtime
 
 MIB = 1 << 20
 

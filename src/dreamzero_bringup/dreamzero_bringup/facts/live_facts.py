@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+OURS = ("camera_tiler", "proprioception", "controller", "policy")
+"""Nodes of a graph that are not the driver."""
+
 
 @dataclass(frozen=True)
 class Stream:

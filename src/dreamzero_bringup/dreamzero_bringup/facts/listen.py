@@ -14,10 +14,11 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
-from dreamzero_bringup.doctor.endpoints import Endpoints
-from dreamzero_bringup.doctor.expected import Expected
-from dreamzero_bringup.doctor.heard import Heard, HeardCamera, HeardDriver, joints
-from dreamzero_bringup.doctor.live_facts import (
+from dreamzero_bringup.facts.endpoints import Endpoints
+from dreamzero_bringup.facts.expected import Expected
+from dreamzero_bringup.facts.heard import Heard, HeardCamera, HeardDriver, joints
+from dreamzero_bringup.facts.live_facts import (
+    OURS,
     ControllerSaid,
     Diagnosis,
     Driver,
@@ -26,7 +27,6 @@ from dreamzero_bringup.doctor.live_facts import (
     PolicySaid,
     Stream,
 )
-from dreamzero_bringup.doctor.node_checks import OURS
 from dreamzero_bringup.operator_client import result_of, spinning
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.messages import nanoseconds

@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs rclpy and the built workspace")
 
-from dreamzero_bringup.doctor import dds_facts
-from dreamzero_bringup.doctor.dds_facts import profile_error
+from dreamzero_bringup.facts import dds_facts
+from dreamzero_bringup.facts.dds_facts import profile_error
 
 pytestmark = pytest.mark.ros
 

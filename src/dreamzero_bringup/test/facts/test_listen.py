@@ -17,10 +17,10 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
 
 from dreamzero_bringup.doctor import camera_checks, connection_checks, joint_checks, stream_checks
-from dreamzero_bringup.doctor.expected import Expected
 from dreamzero_bringup.doctor.finding import Level
-from dreamzero_bringup.doctor.listen import listen
 from dreamzero_bringup.domain import DomainClaim
+from dreamzero_bringup.facts.expected import Expected
+from dreamzero_bringup.facts.listen import listen
 from dreamzero_policy.embodiments.droid import DROID
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.messages import image_message, time_message

@@ -1,4 +1,4 @@
-"""What one topic brought while the doctor listened, message by message, and what it amounts to."""
+"""What one topic brought while somebody listened, message by message, and what it amounts to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from dreamzero_msgs.msg import DriverStatus
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
-from dreamzero_bringup.doctor.live_facts import Camera, Joints, Stream
+from dreamzero_bringup.facts.live_facts import Camera, Joints, Stream
 from dreamzero_policy.observation.images import rgb
 from dreamzero_policy.ros.messages import nanoseconds
 from dreamzero_policy.types import NS_PER_S
