@@ -17,7 +17,7 @@ from pathlib import Path
 from dreamzero_policy import embodiments
 from dreamzero_policy.conversion.job import convert
 from dreamzero_policy.conversion.settings import ConversionSettings
-from dreamzero_policy.conversion.synthetic import write_recording
+from dreamzero_policy.data.synthetic import write_recording
 from results import save, show
 
 GOAL = 5.0

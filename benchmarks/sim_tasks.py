@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from dreamzero_policy import embodiments
 from results import save, show
-from sim_driver import robots, tasks
+from sim_driver import tasks
+from sim_driver.models import robots
 from sim_driver.virtual import VirtualRobot
 
 SMALL = (88, 160)

@@ -14,7 +14,8 @@ from dreamzero_policy.data.bag_reader import Episode
 from dreamzero_policy.types import NS_PER_S
 from paper.recipes import Recordings
 from paper.sizes import Size
-from sim_driver import robots, tasks
+from sim_driver import tasks
+from sim_driver.models import robots
 
 Tell = Callable[[str, int, int], None]
 

@@ -21,10 +21,10 @@ from pathlib import Path
 from dreamzero_bringup.evaluation.plan import FIRST_SEED, ROWS, Row, Wanted, read_rows
 from dreamzero_bringup.evaluation.run import evaluate
 from dreamzero_bringup.evaluation.specs import Spec, parse
+from dreamzero_policy.miniature.train_vae import VaeRun, train_vae
 from dreamzero_policy.mixture.dataset_spec import DatasetSpec
 from dreamzero_policy.training.config import TINY, TrainConfig
 from dreamzero_policy.training.train import Run, train
-from dreamzero_policy.training.train_vae import VaeRun, train_vae
 from paper.recipes import Recordings, Training, Trial
 from paper.recorded import CHUNK_ROWS, dataset
 from paper.studies import World

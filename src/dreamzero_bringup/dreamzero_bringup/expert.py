@@ -73,8 +73,9 @@ class ExpertTeleop:
         Raises:
             ValueError: the scene has no task, or is not one of this version's.
         """
-        from sim_driver import robots, scene, tasks
+        from sim_driver import scene, tasks
         from sim_driver.experts.expert import Expert
+        from sim_driver.models import robots
         from sim_driver.tasks.judge import Judge
 
         status, robot = self.task, robots.get(self._embodiment.name)

@@ -19,7 +19,8 @@ ALLOWED = {
     "normalize": {"types", "embodiments"},
     "observation": _NUMPY,
     "chunks": _NUMPY | {"delay", "control"},  # its limits and settings, as values
-    "control": _NUMPY | {"delay", "chunks"},
+    "profiles": {"types", "embodiments"},
+    "control": _NUMPY | {"delay", "chunks", "profiles"},
     "weights": _NUMPY,
     "model": _NUMPY | {"weights"},
     "checkpoint": _MODEL,
@@ -35,6 +36,7 @@ ALLOWED = {
     "runs": _MODEL,
     "mixture": _NUMPY | {"model", "observation", "datasets", "runs"},
     "training": _MODEL | {"datasets", "mixture", "runs", "named_values"},
+    "miniature": _MODEL | {"mixture", "runs", "training"},
     "evaluation": _MODEL | {"observation", "datasets", "acceleration", "inference"},
     "tasks": set(),
     "episodes": _NUMPY | {"observation", "data", "recording", "conversion", "tasks"},
@@ -49,18 +51,20 @@ ALLOWED = {
     "golden": _MODEL | {"observation", "sampling", "inference", "training"},
     "cli": _MODEL
     | {"observation", "control", "acceleration", "data", "golden", "tasks"}
-    | {"datasets", "conversion", "episodes", "mixture", "training", "named_values"},
+    | {"datasets", "conversion", "episodes", "mixture", "training", "miniature", "named_values"},
 }
 
 ROS = {"rclpy", "std_msgs", "std_srvs", "sensor_msgs", "geometry_msgs", "diagnostic_msgs",
        "builtin_interfaces", "dreamzero_msgs", "cv_bridge", "ament_index_python"}  # fmt: skip
 TORCH = {"torch", "torchao", "torchvision", "transformers", "diffusers", "accelerate"}
 _SERVING = {"sampling", "acceleration", "ranks", "inference"}
-_LEARNING = {"runs", "mixture", "training"}
+_LEARNING = {"runs", "mixture", "training", "miniature"}
 TORCH_FOLDERS = {"weights", "model", "checkpoint", "golden", "evaluation"} | _SERVING | _LEARNING
 # Besides ros/ and nodes/ these speak ROS, through what ros/ gives them; a node nobody imports.
 ROS_PACKAGES = {"dreamzero_bringup"}  # and every driver's package
-NOT_FOR_DRIVERS = {"weights", "model", "checkpoint", "chunks", "control"} | _SERVING | _LEARNING
+NOT_FOR_DRIVERS = (
+    {"weights", "model", "checkpoint", "chunks", "profiles", "control"} | _SERVING | _LEARNING
+)
 
 
 def imports(tree):

@@ -126,8 +126,8 @@ def test_a_joint_without_a_row_has_one_number_everywhere(name):
 def test_every_pose_goes_round_through_the_simulated_robot(name):
     """MuJoCo's pose, what is read, dataset, model vector, dataset, command, MuJoCo's pose."""
     pytest.importorskip("mujoco")
-    from sim_driver import robots
     from sim_driver.hardware import SimulatedRobot
+    from sim_driver.models import robots
 
     layout = embodiments.get(name)
     robot = SimulatedRobot(robots.get(name), seed=0, now_ns=0)
@@ -146,8 +146,8 @@ def test_every_pose_goes_round_through_the_simulated_robot(name):
 @pytest.mark.parametrize(("name", "joint", "model", "read", "told"), ROWS)
 def test_the_simulated_robot_speaks_the_table_s_numbers(name, joint, model, read, told):
     pytest.importorskip("mujoco")
-    from sim_driver import robots
     from sim_driver.hardware import SimulatedRobot
+    from sim_driver.models import robots
 
     layout = embodiments.get(name)
     robot = SimulatedRobot(robots.get(name), seed=0, now_ns=0)

@@ -71,7 +71,7 @@ def chosen(
 
 def _scene(robot: str, tasks: tuple[str, ...], seed: str, instruction: str) -> dict[str, str]:
     """Settings of the first scene that has what is asked for; none where no scene has."""
-    from sim_driver import robots
+    from sim_driver.models import robots
     from sim_driver.tasks import get
     from sim_driver.tasks.offered import offered
 

@@ -151,7 +151,8 @@ def tries(wanted: Wanted, policies: Sequence[str]) -> list[Try]:
     Raises:
         ValueError: an unknown robot, task or split.
     """
-    from sim_driver import robots, tasks
+    from sim_driver import tasks
+    from sim_driver.models import robots
     from sim_driver.tasks.split import first_scenes
 
     robot = robots.get(wanted.robot)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dreamzero_policy.control.braking import brake
 from dreamzero_policy.control.limits import Limits
+from dreamzero_policy.profiles.braking import brake
 from dreamzero_policy.types import NS_PER_S, Float
 
 ROUNDING = 1e-9

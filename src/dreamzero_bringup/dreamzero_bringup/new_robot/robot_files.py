@@ -119,7 +119,7 @@ def test_the_graph_can_be_built():
 
 def test_the_simulated_robot_stays_at_home():
     hardware = pytest.importorskip("sim_driver.hardware")
-    from sim_driver import robots
+    from sim_driver.models import robots
 
     layout = FOLDER / "robots" / "NAME.py"
     robot = hardware.SimulatedRobot(robots.get(str(layout)), seed=0, now_ns=0)

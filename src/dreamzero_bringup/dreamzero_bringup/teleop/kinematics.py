@@ -16,7 +16,7 @@ import numpy as np
 from dreamzero_bringup.teleop.arms import Arm
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.types import Float
-from sim_driver import robots
+from sim_driver.models import robots
 
 SHARE = 0.35
 """Of a joint's largest speed, for jogging."""

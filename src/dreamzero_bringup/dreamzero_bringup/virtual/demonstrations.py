@@ -82,7 +82,8 @@ def orders(wanted: Wanted, episodes: int, out: Path) -> list[Order]:
         ValueError: an unknown robot, task or split, no episodes, or several instructions for a task
             after which the scene is another.
     """
-    from sim_driver import robots, tasks
+    from sim_driver import tasks
+    from sim_driver.models import robots
     from sim_driver.tasks.split import further, scenes
 
     if not 1 <= episodes <= 100_000:

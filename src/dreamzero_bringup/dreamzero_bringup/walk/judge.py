@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dreamzero_bringup.asking import remedies
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
-from dreamzero_bringup.walk import remedies
 from dreamzero_bringup.walk.plan import STILL, Move, mirrored, still
 from dreamzero_bringup.walk.trace import Trace
 from dreamzero_policy.embodiments.embodiment import Joint

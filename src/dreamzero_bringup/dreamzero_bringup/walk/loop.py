@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
+from dreamzero_bringup.asking.confirm import confirm
+from dreamzero_bringup.asking.dialogue import QUIT, SKIP, YES, Operator
+from dreamzero_bringup.asking.remedies import REMEDIES
 from dreamzero_bringup.doctor.examination import Gathered
 from dreamzero_bringup.doctor.finding import Finding, failed, passed, skipped, warned
 from dreamzero_bringup.operator_client import OperatorClient, spinning
 from dreamzero_bringup.walk import seen, views
-from dreamzero_bringup.walk.confirm import confirm
-from dreamzero_bringup.walk.dialogue import QUIT, SKIP, YES, Operator
 from dreamzero_bringup.walk.guard import Guard
 from dreamzero_bringup.walk.judge import Verdict, judge
 from dreamzero_bringup.walk.plan import Move, move, plan, side
-from dreamzero_bringup.walk.remedies import REMEDIES
 from dreamzero_bringup.walk.step import Gate, Taken
 from dreamzero_bringup.walk.walked import Walked
 from dreamzero_bringup.walk.wire import Wire

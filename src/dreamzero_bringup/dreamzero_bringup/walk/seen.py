@@ -98,7 +98,7 @@ def _model(robot: str) -> tuple:
     """The robot alone, which model joint measures each of ours, and room for a pose."""
     import mujoco
 
-    from sim_driver import robots
+    from sim_driver.models import robots
 
     simulated = robots.get(robot)
     spec = mujoco.MjSpec()

@@ -13,7 +13,7 @@ from dreamzero_bringup.doctor import examination
 from dreamzero_bringup.doctor.examination import SECTIONS, Request, examine
 from dreamzero_bringup.doctor.finding import Level, skipped
 from dreamzero_bringup.domain import DomainClaim
-from sim_driver import robots
+from sim_driver.models import robots
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -7,8 +7,8 @@ from dreamzero_policy import embodiments
 from dreamzero_policy.conversion.part_picture import canvas_at
 from dreamzero_policy.conversion.resample import resample
 from dreamzero_policy.conversion.settings import ConversionSettings
-from dreamzero_policy.conversion.synthetic import write_recording
 from dreamzero_policy.data.bag_reader import Episode
+from dreamzero_policy.data.synthetic import write_recording
 from dreamzero_policy.types import NS_PER_S
 
 

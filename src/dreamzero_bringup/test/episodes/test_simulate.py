@@ -8,8 +8,8 @@ pytest.importorskip("dreamzero_msgs.msg")
 
 from dreamzero_bringup.episodes import simulate
 from dreamzero_policy import embodiments
-from dreamzero_policy.conversion.synthetic import write_recording
 from dreamzero_policy.data.bag_reader import Episode
+from dreamzero_policy.data.synthetic import write_recording
 
 
 def test_the_simulated_robot_follows_what_was_commanded(tmp_path):

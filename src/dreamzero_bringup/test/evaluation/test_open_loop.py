@@ -14,7 +14,7 @@ from dreamzero_policy.cli import main as cli
 from dreamzero_policy.cli.evaluate import _numbers
 from dreamzero_policy.conversion.job import convert
 from dreamzero_policy.conversion.settings import ConversionSettings
-from dreamzero_policy.conversion.synthetic import write_recording
+from dreamzero_policy.data.synthetic import write_recording
 
 FAST = {"camera_hz": 15.0, "joint_hz": 30.0, "jpeg": True}
 

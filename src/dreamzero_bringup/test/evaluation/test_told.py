@@ -23,7 +23,8 @@ def test_a_recording_is_played_in_its_own_scene(tmp_path):
     except RenderingUnavailableError as error:
         pytest.skip(str(error))
     policy = RecordedPolicy(tmp_path / "demos", ROBOT)
-    from sim_driver import robots, tasks
+    from sim_driver import tasks
+    from sim_driver.models import robots
     from sim_driver.tasks.split import first_scenes
 
     task = tasks.get("pick_place", robots.get("droid"))

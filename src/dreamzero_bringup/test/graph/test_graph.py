@@ -214,7 +214,7 @@ def test_a_robot_without_settings_names_the_missing_file(config, nodes):
 def test_a_robot_whose_scene_cannot_be_used_is_refused_before_anything_starts(
     config, monkeypatch, nodes
 ):
-    robots = pytest.importorskip("sim_driver.robots")
+    robots = pytest.importorskip("sim_driver.models.robots")
 
     def unusable(robot):
         raise ValueError(f"no scene of {robot}")

@@ -11,7 +11,7 @@ from dreamzero_msgs.action import RecordEpisode
 from dreamzero_bringup.record.session import _Ends
 from dreamzero_bringup.record.task_counts import TaskCounts
 from dreamzero_policy import embodiments
-from dreamzero_policy.conversion.synthetic import write_recording
+from dreamzero_policy.data.synthetic import write_recording
 from dreamzero_policy.tasks import catalogue
 from dreamzero_policy.tasks.store import open_store
 

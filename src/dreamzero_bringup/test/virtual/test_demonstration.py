@@ -17,8 +17,9 @@ from dreamzero_policy.data.bag_reader import Episode
 from dreamzero_policy.datasets.lerobot_reader import LeRobotDataset
 from dreamzero_policy.datasets.replay_source import open_episode
 from dreamzero_policy.types import NS_PER_S
-from sim_driver import robots, tasks
+from sim_driver import tasks
 from sim_driver.cameras import RenderingUnavailableError
+from sim_driver.models import robots
 
 WANTED = Wanted("droid", ("push",), seed=3, picture_size=(45, 80), camera_hz=5)
 

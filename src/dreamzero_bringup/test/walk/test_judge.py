@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dreamzero_bringup.asking.remedies import REMEDIES
 from dreamzero_bringup.walk.judge import alarm, judge
 from dreamzero_bringup.walk.plan import mirrored, plan, still
-from dreamzero_bringup.walk.remedies import REMEDIES
 from dreamzero_bringup.walk.trace import Trace
 from dreamzero_policy import embodiments
 from dreamzero_policy.control.limits import Limits

@@ -106,8 +106,8 @@ def _joints(args: argparse.Namespace) -> tuple[str, ...]:
 
 def _walk(args: argparse.Namespace, gathered: Gathered, unfit: bool, console: Console) -> int:
     """Moves one joint after the other and writes the report."""
+    from dreamzero_bringup.asking.dialogue import Agreeing, Terminal, require_terminal
     from dreamzero_bringup.walk import loop
-    from dreamzero_bringup.walk.dialogue import Agreeing, Terminal, require_terminal
     from dreamzero_bringup.walk.report import findings, write_folder
 
     if unfit:

@@ -32,7 +32,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the list; writes pictures where asked to."""
-    from sim_driver import robots, tasks
+    from sim_driver import tasks
+    from sim_driver.models import robots
     from sim_driver.tasks.split import held_out
 
     for name in [args.robot] if args.robot else robots.names():

@@ -37,8 +37,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains, and says where the checkpoint is."""
     from dreamzero_policy.conversion.progress import progress
+    from dreamzero_policy.miniature.train_vae import VaeRun, train_vae
     from dreamzero_policy.mixture.dataset_spec import DatasetSpec
-    from dreamzero_policy.training.train_vae import VaeRun, train_vae
 
     asked = VaeRun(
         folder=args.run_folder.expanduser(),

@@ -4,14 +4,15 @@ Per joint the limiter keeps the commanded position, velocity and acceleration ``
 on a curve with bounded derivatives whose samples, one per tick, are the commands. Each tick it
 looks for the next point:
 
-1. straight to what is wanted (``pieces.py``), which meets it exactly where that can be;
+1. straight to what is wanted (``profiles/pieces.py``), which meets it exactly where that can be;
 2. where it cannot, towards it as Ruckig's time-optimal jerk-limited profile would go (MIT licence,
    per joint, in the frame that moves with the target), again by pieces inside the limits;
 3. mixtures of that with the braking step, the boldest first;
 4. the braking step.
 
-A point is taken only if the fastest brake from it (``braking.py``, exact extremes) stays inside
-range and speed, and inside the speed that a joint may have near its ends (``envelope.py``).
+A point is taken only if the fastest brake from it (``profiles/braking.py``, exact extremes) stays
+inside range and speed, and inside the speed that a joint may have near its ends
+(``profiles/envelope.py``).
 
 Why no input can break a limit. The present point can brake inside the limits (at rest it can, and 1
 to 3 are taken only if it still can). The braking step leads to a point whose own brake is the rest
@@ -29,11 +30,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from dreamzero_policy.control.braking import Brake, at_rest, brake
-from dreamzero_policy.control.envelope import Envelope
 from dreamzero_policy.control.limits import Limits
-from dreamzero_policy.control.pieces import State, straight_to
-from dreamzero_policy.control.planner import Planner
+from dreamzero_policy.profiles.braking import Brake, at_rest, brake
+from dreamzero_policy.profiles.envelope import Envelope
+from dreamzero_policy.profiles.pieces import State, straight_to
+from dreamzero_policy.profiles.planner import Planner
 from dreamzero_policy.types import Float, frozen
 
 _INSIDE = 1.0 - 1e-6

@@ -3,7 +3,7 @@
 import pytest
 
 from dreamzero_policy.cli.main import main
-from dreamzero_policy.conversion.synthetic import write_recording
+from dreamzero_policy.data.synthetic import write_recording
 
 
 @pytest.fixture(scope="module")

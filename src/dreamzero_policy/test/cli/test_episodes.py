@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dreamzero_policy.cli import main as command_line
-from dreamzero_policy.conversion.synthetic import write_recording
+from dreamzero_policy.data.synthetic import write_recording
 from dreamzero_policy.tasks import catalogue
 from dreamzero_policy.tasks.store import open_store
 

@@ -6,7 +6,7 @@ import pytest
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.conversion.settings import ConversionSettings
-from dreamzero_policy.conversion.synthetic import write_recording
+from dreamzero_policy.data.synthetic import write_recording
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import pytest
 from dreamzero_policy import embodiments
 from dreamzero_policy.conversion.piece_files import native_pictures
 from dreamzero_policy.conversion.resample import resample
-from dreamzero_policy.conversion.synthetic import START_NS, commanded, picture, value
 from dreamzero_policy.data.bag_reader import Episode
 from dreamzero_policy.data.errors import (
     ClockJumpError,
@@ -16,6 +15,7 @@ from dreamzero_policy.data.errors import (
     MissingTopicError,
     WrongSchemaError,
 )
+from dreamzero_policy.data.synthetic import START_NS, commanded, picture, value
 from dreamzero_policy.observation.sync import Grid
 from dreamzero_policy.types import NS_PER_S
 

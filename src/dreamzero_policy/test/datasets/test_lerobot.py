@@ -12,8 +12,8 @@ from dreamzero_policy.conversion.job import convert
 from dreamzero_policy.conversion.piece_files import native_pictures
 from dreamzero_policy.conversion.resample import resample
 from dreamzero_policy.conversion.settings import ConversionSettings
-from dreamzero_policy.conversion.synthetic import START_NS, write_recording
 from dreamzero_policy.data.bag_reader import Episode
+from dreamzero_policy.data.synthetic import START_NS, write_recording
 from dreamzero_policy.datasets.check import problems
 from dreamzero_policy.datasets.errors import DatasetError, NotADatasetError
 from dreamzero_policy.datasets.lerobot_reader import LeRobotDataset

@@ -12,7 +12,7 @@ import pytest
 from dreamzero_policy import embodiments
 from dreamzero_policy.conversion.job import convert
 from dreamzero_policy.conversion.settings import ConversionSettings
-from dreamzero_policy.conversion.synthetic import write_recording
+from dreamzero_policy.data.synthetic import write_recording
 from dreamzero_policy.datasets.lerobot_reader import LeRobotDataset as OurReader
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

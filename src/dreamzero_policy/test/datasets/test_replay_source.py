@@ -10,7 +10,7 @@ import pytest
 from dreamzero_policy import embodiments
 from dreamzero_policy.conversion.job import convert
 from dreamzero_policy.conversion.settings import ConversionSettings
-from dreamzero_policy.conversion.synthetic import picture, write_recording
+from dreamzero_policy.data.synthetic import picture, write_recording
 from dreamzero_policy.datasets.errors import DatasetError, DatasetMismatchError
 from dreamzero_policy.datasets.lerobot_reader import LeRobotDataset
 from dreamzero_policy.datasets.replay_source import open_episode, parse_cameras

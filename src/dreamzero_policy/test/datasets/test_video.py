@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from dreamzero_policy.conversion.synthetic import picture
+from dreamzero_policy.data.synthetic import picture
 from dreamzero_policy.datasets.video import VideoWriter, frame_count, frames, join
 
 SIZE = (60, 100)

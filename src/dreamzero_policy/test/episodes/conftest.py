@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dreamzero_policy.conversion.synthetic import write_recording
+from dreamzero_policy.data.synthetic import write_recording
 
 SMALL = {"seconds": 3.0, "camera_hz": 10.0, "joint_hz": 50.0, "command_hz": 15.0, "jpeg": True}
 

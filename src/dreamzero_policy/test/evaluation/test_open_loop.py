@@ -10,7 +10,7 @@ from dreamzero_policy import embodiments
 from dreamzero_policy.acceleration.options import EngineOptions
 from dreamzero_policy.conversion.job import convert
 from dreamzero_policy.conversion.settings import ConversionSettings
-from dreamzero_policy.conversion.synthetic import write_recording
+from dreamzero_policy.data.synthetic import write_recording
 from dreamzero_policy.datasets.errors import DatasetError, DatasetMismatchError
 from dreamzero_policy.datasets.replay_source import open_episode
 from dreamzero_policy.evaluation import open_loop

@@ -7,7 +7,7 @@ from sensor_msgs.msg import Image, JointState
 
 from dreamzero_policy.conversion.job import convert
 from dreamzero_policy.conversion.settings import ConversionSettings
-from dreamzero_policy.conversion.synthetic import write_recording
+from dreamzero_policy.data.synthetic import write_recording
 from dreamzero_policy.datasets.replay_source import open_episode
 from dreamzero_policy.ros.messages import nanoseconds, rgb_pixels
 

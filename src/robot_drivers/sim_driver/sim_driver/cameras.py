@@ -14,8 +14,8 @@ import mujoco
 import numpy as np
 
 from dreamzero_policy.types import Float, Image
-from sim_driver.description import SimView
 from sim_driver.hardware import SimulatedRobot
+from sim_driver.models.description import SimView
 
 EGL_PACKAGES = "libegl1 libgl1-mesa-dri"
 """Debian's packages for headless rendering."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.types import Float
-from sim_driver.description import SimRobot
+from sim_driver.models.description import SimRobot
 
 
 class Commands:

@@ -23,10 +23,11 @@ from dreamzero_policy.ros.driver_base import DriverNode, Wheels
 from dreamzero_policy.ros.lifecycle import run
 from dreamzero_policy.ros.messages import image_message
 from dreamzero_policy.types import Image as Pixels
-from sim_driver import robots, tasks
+from sim_driver import tasks
 from sim_driver.cameras import film
 from sim_driver.driven import Driven
 from sim_driver.hardware import SimulatedRobot
+from sim_driver.models import robots
 from sim_driver.paced import PacedThread
 from sim_driver.parameters import SimDriverParameters
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from dreamzero_policy.types import NS_PER_S, Float, frozen
 from sim_driver import scene
-from sim_driver.base import Base
-from sim_driver.description import SimRobot
+from sim_driver.models.base import Base
+from sim_driver.models.description import SimRobot
 from sim_driver.servo import Servo
 from sim_driver.tasks.judge import RATE_HZ, Judge
 from sim_driver.tasks.task import Task

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-from sim_driver.description import SimRobot, Table
-from sim_driver.shapes import SCENE, SEEN_ONLY, box, finish
+from sim_driver.models.description import SimRobot, Table
+from sim_driver.models.shapes import SCENE, SEEN_ONLY, box, finish
 from sim_driver.tasks import objects
 from sim_driver.tasks.task import COLOURS, Item
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dreamzero_policy.types import Float
-from sim_driver.description import SimJoint
+from sim_driver.models.description import SimJoint
 
 RAMP_S = 0.04
 """How long a set-point takes to reach a new command [s].

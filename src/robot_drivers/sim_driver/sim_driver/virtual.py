@@ -18,12 +18,13 @@ import numpy as np
 from dreamzero_policy import embodiments
 from dreamzero_policy.observation.proprioception import StateAssembler
 from dreamzero_policy.types import NS_PER_S, Float, Image
-from sim_driver import robots, tasks
+from sim_driver import tasks
 from sim_driver.cameras import Cameras
 from sim_driver.commands import Commands
-from sim_driver.description import SimView
 from sim_driver.experts.expert import Expert
 from sim_driver.hardware import Reading, SimulatedRobot
+from sim_driver.models import robots
+from sim_driver.models.description import SimView
 from sim_driver.tasks.judge import Judge, Verdict
 
 

@@ -5,9 +5,10 @@ import colorsys
 import numpy as np
 import pytest
 
-from sim_driver import cameras, robots
+from sim_driver import cameras
 from sim_driver.cameras import Cameras, RenderingUnavailableError
 from sim_driver.hardware import SimulatedRobot
+from sim_driver.models import robots
 
 FRANKA = robots.get("droid")
 HUES = {"red": 0.995, "green": 0.36, "blue": 0.60, "yellow": 0.135, "purple": 0.78}

@@ -6,9 +6,9 @@ import pytest
 pytest.importorskip("dreamzero_msgs.msg", reason="modes are constants of a message")
 
 from dreamzero_policy.ros.driver_robot import Mode
-from sim_driver import robots
 from sim_driver.driven import Driven
 from sim_driver.hardware import SimulatedRobot
+from sim_driver.models import robots
 
 ROBOT = robots.get("droid")
 HOME = np.array([joint.home for joint in ROBOT.joints])

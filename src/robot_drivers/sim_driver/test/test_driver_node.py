@@ -21,8 +21,9 @@ from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import SetBool, Trigger
 
 from dreamzero_policy.ros import qos
-from sim_driver import robots, tasks
+from sim_driver import tasks
 from sim_driver.cameras import EGL_PACKAGES
+from sim_driver.models import robots
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
@@ -138,7 +139,7 @@ class Bench:
 
 
 _DRAW = """
-from sim_driver import robots
+from sim_driver.models import robots
 from sim_driver.cameras import Cameras, RenderingUnavailableError
 from sim_driver.hardware import SimulatedRobot
 

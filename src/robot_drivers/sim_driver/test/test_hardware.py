@@ -4,8 +4,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from sim_driver import robots
 from sim_driver.hardware import SimulatedRobot
+from sim_driver.models import robots
 
 FRANKA = robots.get("droid")
 HOME = np.array([joint.home for joint in FRANKA.joints])

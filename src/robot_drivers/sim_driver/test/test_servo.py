@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_driver import robots
+from sim_driver.models import robots
 from sim_driver.servo import RAMP_S, Servo
 
 JOINTS = robots.get("droid").joints

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sim_driver import robots
 from sim_driver.cameras import RenderingUnavailableError
+from sim_driver.models import robots
 from sim_driver.virtual import VirtualRobot
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from dreamzero_policy import embodiments
 from dreamzero_policy.types import Float
 from sim_driver.commands import Commands
-from sim_driver.description import SimRobot
 from sim_driver.experts.carry import carry
 from sim_driver.experts.hands import Hands
 from sim_driver.experts.motion import Motion
@@ -20,6 +19,7 @@ from sim_driver.experts.reach import hover, reach
 from sim_driver.experts.site import Site
 from sim_driver.experts.stack import stack
 from sim_driver.experts.wipe import wipe
+from sim_driver.models.description import SimRobot
 from sim_driver.tasks.judge import Judge
 from sim_driver.tasks.look import Look
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.types import Float
-from sim_driver.description import SimRobot
 from sim_driver.experts.kinematics import Arm, Grip
 from sim_driver.experts.motion import Motion, Rates, rounded
+from sim_driver.models.description import SimRobot
 
 _SAMPLES = 14  # poses that are solved for along a curve
 _ARRIVING_M, _PASSING_M = 2e-3, 0.03  # how far off a hand may be

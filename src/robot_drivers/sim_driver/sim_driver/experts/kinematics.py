@@ -13,7 +13,7 @@ import mujoco
 import numpy as np
 
 from dreamzero_policy.types import Float
-from sim_driver.description import SimArm
+from sim_driver.models.description import SimArm
 
 _DAMPING, _STEPS = 1e-5, 80
 _NEAR_M, _NEAR_RAD = 1e-4, 1e-3

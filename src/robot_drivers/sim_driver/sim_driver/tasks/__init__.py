@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim_driver.description import SimRobot
+from sim_driver.models.description import SimRobot
 from sim_driver.tasks.carry import Carry
 from sim_driver.tasks.hover import Hover
 from sim_driver.tasks.pick_place import PickPlace

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sim_driver.description import SimArm
+from sim_driver.models.description import SimArm
 from sim_driver.tasks.draw import colours, item
 from sim_driver.tasks.look import Look
 from sim_driver.tasks.pick_place import LIFTED_M

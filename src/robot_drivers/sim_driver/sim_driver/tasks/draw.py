@@ -6,7 +6,7 @@ import colorsys
 
 import numpy as np
 
-from sim_driver.description import SimArm
+from sim_driver.models.description import SimArm
 from sim_driver.tasks.task import COLOURS, Item, Kind
 
 _ASIDE_M = 0.02

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import mujoco
 
-from sim_driver.description import SimRobot
+from sim_driver.models.description import SimRobot
 from sim_driver.tasks.look import Look
 from sim_driver.tasks.task import Attempt, Layout, Task
 

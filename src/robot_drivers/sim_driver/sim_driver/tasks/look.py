@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 
 from dreamzero_policy.types import Float
-from sim_driver.description import SimRobot
+from sim_driver.models.description import SimRobot
 
 if TYPE_CHECKING:
     from sim_driver.tasks.task import Item

@@ -7,7 +7,7 @@ import math
 import mujoco
 import numpy as np
 
-from sim_driver.shapes import SCENE, SEEN_ONLY, box, cylinder, finish
+from sim_driver.models.shapes import SCENE, SEEN_ONLY, box, cylinder, finish
 from sim_driver.tasks.task import Item
 
 _WOOD, _FOAM, _SMOOTH = 500.0, 120.0, 1000.0  # kg/m^3

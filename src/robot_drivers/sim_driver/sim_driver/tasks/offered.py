@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sim_driver.description import SimRobot
+from sim_driver.models.description import SimRobot
 from sim_driver.tasks.split import Scene, held_out
 from sim_driver.tasks.task import Task
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dreamzero_policy.types import Float
-from sim_driver.description import SimArm
+from sim_driver.models.description import SimArm
 from sim_driver.tasks.draw import colours, item
 from sim_driver.tasks.look import Look
 from sim_driver.tasks.task import Attempt, Choice, Item, Kind, Layout, Task

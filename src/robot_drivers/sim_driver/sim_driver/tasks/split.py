@@ -21,7 +21,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from sim_driver.description import SimRobot
+from sim_driver.models.description import SimRobot
 from sim_driver.tasks.task import COLOURS, Choice, Layout, Task
 
 Split = Literal["seen", "unseen", "all", "taught"]

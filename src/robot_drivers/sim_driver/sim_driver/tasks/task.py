@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from sim_driver.description import SimArm, SimRobot
+from sim_driver.models.description import SimArm, SimRobot
 from sim_driver.tasks.look import Look
 
 COLOURS = {"red": 0.995, "green": 0.36, "blue": 0.60, "yellow": 0.135, "purple": 0.78}

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sim_driver import robots, tasks
+from sim_driver import tasks
+from sim_driver.models import robots
 from sim_driver.virtual import VirtualRobot
 
 # Where every robot has been seen to succeed; the slow arms of the G1 do two of their tasks here.

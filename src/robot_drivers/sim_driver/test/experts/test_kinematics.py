@@ -4,8 +4,9 @@ import mujoco
 import numpy as np
 import pytest
 
-from sim_driver import robots, scene
+from sim_driver import scene
 from sim_driver.experts.kinematics import Arm, Grip
+from sim_driver.models import robots
 
 
 def made(name, index):

@@ -4,8 +4,9 @@ import mujoco
 import numpy as np
 import pytest
 
-from sim_driver import robots, tasks
+from sim_driver import tasks
 from sim_driver.hardware import SimulatedRobot
+from sim_driver.models import robots
 from sim_driver.tasks.objects import stain_cells
 
 MS = 1_000_000

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sim_driver import robots, tasks
+from sim_driver import tasks
+from sim_driver.models import robots
 from sim_driver.tasks.offered import offered
 
 ROBOT = robots.get("droid")

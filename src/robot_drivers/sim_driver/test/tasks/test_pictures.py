@@ -6,8 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from sim_driver import robots, tasks
+from sim_driver import tasks
 from sim_driver.cameras import RenderingUnavailableError
+from sim_driver.models import robots
 from sim_driver.tasks.task import COLOURS
 from sim_driver.virtual import VirtualRobot
 

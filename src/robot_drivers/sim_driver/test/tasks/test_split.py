@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from sim_driver import robots, tasks
+from sim_driver import tasks
+from sim_driver.models import robots
 from sim_driver.tasks.split import SPLITS, first_scenes, further, held_out, said
 from sim_driver.tasks.task import COLOURS, Choice, Item
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from dreamzero_policy import embodiments
-from sim_driver import robots, scene, tasks
+from sim_driver import scene, tasks
 from sim_driver.hardware import SimulatedRobot
-from sim_driver.sketch import sketch
+from sim_driver.models import robots
+from sim_driver.models.sketch import sketch
 
 CASES = [(name, task.name) for name in robots.names() for task in tasks.of(robots.get(name))]
 ALL = ("reach", "hover", "pick_place", "stack", "wipe", "push", "carry")

@@ -1,0 +1,1 @@
+"""The simulated robots: their bodies, motors and cameras as MuJoCo models."""
