@@ -21,8 +21,8 @@ from rich.table import Table
 from dreamzero_bringup.console import log_files
 from dreamzero_bringup.faults.cases import FAULTS
 from dreamzero_bringup.faults.rig import Rig
-from dreamzero_bringup.faults.small_disk import SmallDisk
 from dreamzero_bringup.faults.trial import PERIODS, Fault, Row, run
+from dreamzero_bringup.stand_ins.small_disk import SmallDisk
 from results import FOLDER, save
 
 LOGS = Path("out/faults")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from dreamzero_bringup.faults import lossy_link, sensor_relay
 from dreamzero_bringup.faults.nodes import double
-from dreamzero_bringup.faults.small_disk import SmallDisk
 from dreamzero_bringup.graph.node_spec import NodeSpec
+from dreamzero_bringup.stand_ins import lossy_link, sensor_relay
+from dreamzero_bringup.stand_ins.small_disk import SmallDisk
 
 Layout = Literal["scripted", "relayed", "recorded", "clock", "far", "untrained", "ranks"]
 """Who plays the policy, and what lies between the nodes:

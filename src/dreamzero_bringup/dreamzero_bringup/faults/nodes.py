@@ -21,16 +21,16 @@ _STOP_S = 5.0
 
 
 def double(module: str, name: str, robot: str | None = None, **parameters: Value) -> NodeSpec:
-    """A stand-in of this package, started as ``python -m``.
+    """A stand-in, started as ``python -m``.
 
     Args:
-        module: of this package.
+        module: of ``stand_ins``.
         name: the node's name.
         robot: for those that have that parameter.
         parameters: further ones.
     """
     known = {} if robot is None else {"robot": robot}
-    executable = f"{__package__}.{module}"
+    executable = f"dreamzero_bringup.stand_ins.{module}"
     return NodeSpec("", executable, name, "robot", parameters={**known, **parameters})
 
 

@@ -20,16 +20,16 @@ from std_msgs.msg import String
 
 from dreamzero_bringup.console import log_files
 from dreamzero_bringup.faults.commands import speeds
-from dreamzero_bringup.faults.double import ORDERS
 from dreamzero_bringup.faults.layouts import REAL, Layout, layout, orderly
 from dreamzero_bringup.faults.nodes import Nodes
 from dreamzero_bringup.faults.probe import Probe, hurry
-from dreamzero_bringup.faults.scripted_policy import SPEED
-from dreamzero_bringup.faults.small_disk import SmallDisk
 from dreamzero_bringup.graph.graph import build
 from dreamzero_bringup.graph.node_spec import setting
 from dreamzero_bringup.graph.options import Options
 from dreamzero_bringup.operator_client import Answer, OperatorClient, spinning
+from dreamzero_bringup.stand_ins.double import ORDERS
+from dreamzero_bringup.stand_ins.scripted_policy import SPEED
+from dreamzero_bringup.stand_ins.small_disk import SmallDisk
 from dreamzero_policy import embodiments
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.settings import ControllerSettings

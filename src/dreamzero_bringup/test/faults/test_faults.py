@@ -12,7 +12,7 @@ from dreamzero_bringup.faults.cases import FAULTS  # noqa: E402
 
 @pytest.fixture(scope="module")
 def disk():
-    from dreamzero_bringup.faults.small_disk import SmallDisk
+    from dreamzero_bringup.stand_ins.small_disk import SmallDisk
 
     try:
         made = SmallDisk()

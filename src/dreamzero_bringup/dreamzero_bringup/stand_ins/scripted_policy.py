@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from dreamzero_msgs import msg as dz
 
-from dreamzero_bringup.faults.double import Double, run
+from dreamzero_bringup.stand_ins.double import Double, run
 from dreamzero_policy import embodiments
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.messages import (

@@ -16,7 +16,7 @@ from typing import Any
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Image, JointState
 
-from dreamzero_bringup.faults.double import Double, run
+from dreamzero_bringup.stand_ins.double import Double, run
 from dreamzero_policy import embodiments
 from dreamzero_policy.ros import qos
 

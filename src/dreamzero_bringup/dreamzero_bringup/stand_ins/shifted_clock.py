@@ -12,7 +12,7 @@ from typing import Any
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 
-from dreamzero_bringup.faults.double import Double, run
+from dreamzero_bringup.stand_ins.double import Double, run
 from dreamzero_policy.ros.messages import time_message
 from dreamzero_policy.types import NS_PER_S
 

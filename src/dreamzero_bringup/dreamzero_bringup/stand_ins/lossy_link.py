@@ -17,7 +17,7 @@ from typing import Any
 
 from dreamzero_msgs import msg as dz
 
-from dreamzero_bringup.faults.double import Double, run
+from dreamzero_bringup.stand_ins.double import Double, run
 from dreamzero_policy.ros import qos
 
 ROUTES = (

@@ -6,7 +6,7 @@ import pytest
 rclpy = pytest.importorskip("rclpy")
 pytestmark = pytest.mark.ros
 
-from dreamzero_bringup.faults.scripted_policy import MODES, ONCE, spoiled  # noqa: E402
+from dreamzero_bringup.stand_ins.scripted_policy import MODES, ONCE, spoiled  # noqa: E402
 from dreamzero_policy.chunks.screening import Refused  # noqa: E402
 from dreamzero_policy.control.controller import Controller  # noqa: E402
 from dreamzero_policy.embodiments.droid import DROID  # noqa: E402

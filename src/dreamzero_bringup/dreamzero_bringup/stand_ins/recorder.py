@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dreamzero_bringup.faults.double import Double, run
 from dreamzero_bringup.shadow.listener import ShadowListener
 from dreamzero_bringup.shadow.log import ShadowLog
+from dreamzero_bringup.stand_ins.double import Double, run
 from dreamzero_policy import embodiments
 
 BROKEN = "recording ended"
