@@ -60,7 +60,7 @@ TORCH = {"torch", "torchao", "torchvision", "transformers", "diffusers", "accele
 _SERVING = {"sampling", "acceleration", "ranks", "inference"}
 _LEARNING = {"runs", "mixture", "training", "miniature"}
 TORCH_FOLDERS = {"weights", "model", "checkpoint", "golden", "evaluation"} | _SERVING | _LEARNING
-# Besides ros/ and nodes/ these speak ROS, through what ros/ gives them; a node nobody imports.
+# Besides ros/, statuses/ and nodes/ these speak ROS, through ros/; a node nobody imports.
 ROS_PACKAGES = {"dreamzero_bringup"}  # and every driver's package
 NOT_FOR_DRIVERS = (
     {"weights", "model", "checkpoint", "chunks", "profiles", "control"} | _SERVING | _LEARNING
