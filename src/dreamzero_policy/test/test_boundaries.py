@@ -98,7 +98,7 @@ def breaches(path, source):
             found.append(f"{path}: {area} imports {top}")
         if top != "dreamzero_policy" or not rest:
             continue
-        if not inside and rest[0] in ("cli", "nodes"):
+        if not inside and rest[0] in ("cli", "nodes", "parameters", "statuses"):
             found.append(f"{path}: {package} imports {name}")
         if inside and rest[0] == "nodes" and rest[-1].endswith("_node"):
             found.append(f"{path}: {area} imports the node {rest[-1]}")
@@ -185,6 +185,11 @@ def test_the_checker_finds_a_breach(path, source, breach):
         ),
         ("dreamzero_policy/dreamzero_policy/nodes/b.py", "import dreamzero_policy.nodes.a_node", 1),
         ("dreamzero_bringup/dreamzero_bringup/graph/a.py", "import torch", 1),
+        (
+            "robot_drivers/sim_driver/sim_driver/a.py",
+            "import dreamzero_policy.statuses.policy_status",
+            1,
+        ),
         ("dreamzero_policy/dreamzero_policy/nodes/policy_node.py", "import rclpy, numpy", 0),
         ("dreamzero_policy/dreamzero_policy/mixture/latents.py", "import torch", 0),
         ("robot_drivers/sim_driver/sim_driver/a.py", "import dreamzero_policy.ranks.ranks", 1),

@@ -181,8 +181,8 @@ def _nodes(sim: bool, driver: str, robot_file: Path) -> Iterable[NodeSpec]:
 def _refuse_unsimulated(robot: str, driver: NodeSpec) -> None:
     """Refuses a scene or a task that cannot be used, where the simulation is installed."""
     try:
-        from sim_driver import tasks
-        from sim_driver.models import robots  # only where the simulated robot is wanted
+        from sim_driver import tasks  # only where the simulated robot is wanted
+        from sim_driver.models import robots
     except ImportError:
         return  # whoever starts the nodes says what is not installed
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dreamzero_bringup.graph.options import Options
@@ -37,6 +38,7 @@ def test_the_policy_is_scored_beside_a_moving_robot(tmp_path):
     assert summary["reference"] == "commands"
     assert summary["joints"]["panda_joint1"]["human_range"] > 0.05
     gaps = abs(run.human[1][1:, 0] - run.human[1][:-1, 0])
+    assert np.quantile(gaps, 0.95) < 0.02
     assert gaps.max() < 0.05  # 0.015 a command, and a busy machine loses one now and then
     assert "UNTRAINED" in (out / "index.html").read_text()
 
