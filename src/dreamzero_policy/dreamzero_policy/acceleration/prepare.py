@@ -34,8 +34,10 @@ def branches(config: ModelConfig, options: EngineOptions) -> int:
     """Copies of the network's memory: one per prompt that it runs under.
 
     Without guidance there is no negative branch, and where the first evaluation is the last one and
-    the predicted video is not guided, nothing would ever read it.
+    the predicted video is not guided, nothing would ever read it. Guidance is the video's alone.
     """
+    if not config.trained_video:
+        return 1
     rule = step_cache(options.evaluations or config.evaluations, options.timesteps)
     single = rule.start(options.timesteps).last(0)
     unread = single and options.predicted_video != "guided"
@@ -130,9 +132,14 @@ def network(
         tokens: how the tokens of a forward are divided among ranks; None: there is one process.
 
     Raises:
-        ValueError: options that exclude each other, or that the device cannot do.
+        ValueError: options that exclude each other, or that the device or the weights cannot do.
     """
-    device, dit = model.device, model.dit
+    device, dit, video = model.device, model.dit, model.config.trained_video
+    if not video and (options.literal or tokens is not None):
+        raise ValueError(
+            f"{'literal' if options.literal else 'ranks'}: expected weights that predict video, "
+            "got some that were trained without (predict_video=false)"
+        )
     if quantize.precision_of(dit) != options.precision:
         quantize.quantize(dit, options.precision)
     if options.attention != "auto":
@@ -141,7 +148,7 @@ def network(
         if tokens is not None:
             raise ValueError("ranks: expected one process for the literal slow twin, got several")
         return Literal(dit)
-    made = Forwards(dit, attention=options.attention, tokens=tokens)
+    made = Forwards(dit, attention=options.attention, tokens=tokens, video=video)
     if device.type == "cpu":
         pack_linears(dit)
     # Divided among ranks by now: what is compiled is each rank's share.
@@ -149,7 +156,7 @@ def network(
         return made
     folder = Path(options.compile_cache) if options.compile_cache else None
     compile_forwards(made, cache=folder, say=say)
-    if device.type != "cuda":
+    if device.type != "cuda" or not video:
         return made
     if tokens is not None and tokens.exchanges:
         say("ranks that divide tokens launch their forwards kernel by kernel, which is slower")

@@ -84,7 +84,7 @@ def _identity(directory: Path, recorded: Recorded, contents: Contents) -> Table:
         "tokens of text": f"{config.text_len}, {config.text.tokenizer}",
     }
     if not config.trained_video:
-        rows["trained"] += ", without frames (predict_video=false): to go on from, no policy"
+        rows["trained"] += ", on actions alone (predict_video=false): predicts no video"
     if config.final_video_sigma is not None:
         rows["Flash"] = f"the video is left with noise of {config.final_video_sigma:g}"
     if recorded.tiled:

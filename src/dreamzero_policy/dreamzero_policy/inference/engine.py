@@ -44,9 +44,8 @@ from dreamzero_policy.types import ActionChunk, Float, Image, Int, Observation
 _FARTHEST = 5.0
 """Largest known value, normalised: the network has seen none beyond, not even as noise."""
 
-_NO_POLICY = (
-    "the weights have never seen the noisy frames that they are shown now (predict_video=false): "
-    "they are a beginning for another training, no policy"
+_ACTIONS_ALONE = (
+    "the weights were trained on actions alone (predict_video=false): no video is predicted"
 )
 
 
@@ -120,7 +119,8 @@ class Engine:
         final = options.final_video_sigma
         final = loaded.config.final_video_sigma if final is None else final
         self._video_schedule = flow_schedule(options.timesteps, options.shift, final)
-        self._notices: list[str] = [] if loaded.config.trained_video else [_NO_POLICY]
+        self._notices: list[str] = [] if loaded.config.trained_video else [_ACTIONS_ALONE]
+        self._guidance = options.guidance_scale if loaded.config.trained_video else 1.0
         self._compiles = prepare.compiles(options, loaded.model.device)
         self._blocks = options.window_blocks or loaded.config.usual_blocks
         self._ranks, self._streams = ranks, Streams(loaded.model.device)
@@ -158,6 +158,11 @@ class Engine:
         for what, expected, got in checks:
             if expected != got:
                 raise ValueError(f"{loaded.description}: {what}: expected {expected}, got {got}")
+        if self.options.refresh == "predicted" and not config.trained_video:
+            raise ValueError(
+                f"{loaded.description}: refresh: predicted frames need weights that predict video, "
+                "got some that were trained without (predict_video=false)"
+            )
 
     def new_session(self, started_ns: int) -> Session:
         """An episode; its memory is made at its first call and goes when the session does.
@@ -211,9 +216,7 @@ class Engine:
 
         def evaluate(window: Window) -> None:
             window.prepare()
-            velocity = window.velocity(
-                states, self.options.guidance_scale, self.options.predicted_video
-            )
+            velocity = window.velocity(states, self._guidance, self.options.predicted_video)
             for last in marks:
                 velocity(video, actions, self._video_schedule.timesteps[0], 0, last)
 
@@ -426,9 +429,7 @@ class Engine:
         seed = self.options.seed + (session.sequence if self.options.fresh_noise else 0)
         video, actions = self._noise(seed)
         states = torch.from_numpy(state).to(device, dtype)[None, None]
-        velocity = session.window.velocity(
-            states, self.options.guidance_scale, self.options.predicted_video
-        )
+        velocity = session.window.velocity(states, self._guidance, self.options.predicted_video)
         return denoise_block(
             watched(velocity, stages, superseded),
             video,

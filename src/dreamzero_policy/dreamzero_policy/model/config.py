@@ -59,8 +59,8 @@ class ModelConfig:
         final_video_sigma: noise level at which the video stops being denoised by default, for
             weights that were trained with decoupled noise ("Flash"); None: none is left.
         trained_blocks: blocks in the windows that the weights were trained on; None: M_c.
-        trained_video: whether noisy frames were in the sequences of the training; without, the
-            weights are a beginning for another training and no policy.
+        trained_video: whether noisy frames were in the sequences of the training; without, none
+            are in a policy's either, and it predicts actions alone.
 
     Raises:
         ValueError: numbers that do not fit together; the message says which.

@@ -10,6 +10,7 @@
 * In the last block only those tokens go on that somebody reads: noisy video and actions, in the
   last evaluation perhaps the actions alone. Of all others, states included, the last block needs
   the keys and values, of clean ones in order to store them.
+* Weights that were trained without noisy frames have none in the sequence, and give no video.
 
 ``Literal`` is the slow twin. Neither decides when a forward is due: that is the window's.
 
@@ -240,6 +241,7 @@ class Forwards:
         dit: the network.
         attention: the kernel that it runs.
         tokens: how a forward's tokens are divided over processes; None: this one has them all.
+        video: False leaves the noisy frames out, for weights that were trained without them.
 
     Attributes:
         regions: how the parts of a block are run.
@@ -248,11 +250,17 @@ class Forwards:
     packs = True
 
     def __init__(
-        self, dit: CausalDiT, attention: Backend = "auto", tokens: Tokens | None = None
+        self,
+        dit: CausalDiT,
+        attention: Backend = "auto",
+        tokens: Tokens | None = None,
+        *,
+        video: bool = True,
     ) -> None:
         self.dit = dit
         self.regions = Regions()
         self._attention = attention
+        self._frames = dit.config.num_frame_per_block if video else 0
         self._tokens = Whole() if tokens is None else tokens
 
     @torch.no_grad()
@@ -273,7 +281,8 @@ class Forwards:
         """As ``Network.denoise``; without ``video`` the last block is the actions' alone."""
         dit, config = self.dit, self.dit.config
         sequence, grid = self._sequence(noisy, context, cache, clean)
-        frames, actions = config.num_frame_per_block, config.num_action_per_block
+        frames, actions = self._frames, config.num_action_per_block
+        video = video and frames > 0
         first = len(sequence.times[0]) - frames - actions - config.num_state_per_block
         block = frames * config.frame_seqlen
         wanted = _Wanted(
@@ -306,15 +315,16 @@ class Forwards:
     ) -> tuple[_Sequence, tuple[int, int]]:
         """The tokens of a noisy block, behind clean ones if there are any; and the patch grid."""
         dit, config = self.dit, self.dit.config
-        size, frames = config.frame_seqlen, config.num_frame_per_block
+        size, frames = config.frame_seqlen, self._frames
         actions, states = config.num_action_per_block, config.num_state_per_block
         start = cache.position // size
         grid = dit.check_call(noisy.latents, context, cache, start)
         dit.check_block(
             noisy.latents, noisy.video_tau, noisy.actions, noisy.action_tau, noisy.state
         )
-        latents, y, before = noisy.latents, noisy.y, 0
-        tau = dit.timesteps(noisy.video_tau, noisy.action_tau)
+        latents, before = noisy.latents[:, :, :frames], 0
+        y = None if noisy.y is None else noisy.y[:, :, :frames]
+        tau = dit.timesteps(noisy.video_tau[:, :frames], noisy.action_tau)
         runs = (Run(frames, size), Run(actions + states, 1))
         if clean is not None:
             before = clean.latents.shape[2]
@@ -323,8 +333,9 @@ class Forwards:
             tau = torch.cat([tau.new_zeros(tau.shape[0], before), tau], dim=1)
             runs = (Run(before, size), *runs)
         vectors = dit.embed_vectors(noisy.actions, noisy.action_tau, noisy.state)
-        x = torch.cat([dit.embed_video(latents, y), *vectors], dim=1)
-        block = (start + before - 1) // frames
+        video = [dit.embed_video(latents, y)] if before + frames else []
+        x = torch.cat([*video, *vectors], dim=1)
+        block = (start + before - 1) // config.num_frame_per_block
         table = dit.tables.sequence(
             start,
             (before + frames, *grid),

@@ -143,6 +143,8 @@ class _Similarity:
     def _tested(self, velocities: Velocities) -> Tensor:
         """What must be alike, [B, ...]."""
         video, actions = velocities
+        if video is None:
+            return actions
         if not self._rule.actions:
             return video
         return torch.cat([video.flatten(1), actions.flatten(1).to(video)], dim=1)

@@ -44,7 +44,7 @@ class TrainConfig:
         noise_alpha, noise_beta: of the Beta distribution where there is one.
         video_weight, action_weight: of the two losses.
         predict_video: whether the noisy frames are in the sequence. Without, a small network learns
-            where to go in a fraction of the time; it is no policy yet, as that sees them.
+            where to go in a fraction of the time, and is a policy that predicts no video.
         steps: optimizer steps.
         batch: windows per step, over all processes.
         micro_batch: windows per process in one forward; 0: all of its share.

@@ -300,6 +300,48 @@ def test_it_runs_in_bfloat16():
     assert difference(narrow.actions, wide.actions) < 0.2
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+@torch.inference_mode()
+def test_actions_alone_are_those_of_the_training_without_noisy_frames(variant):
+    """A window of two blocks in one pass, in which states see themselves, and block by block."""
+    config = replace(VARIANTS[variant], state_attends_all=False)
+    dit, frames = network(config), config.num_frame_per_block
+    actions, states = config.num_action_per_block, config.num_state_per_block
+    text, clip = random(1, config.text_len, 64, seed=1), random(1, 9, 64, seed=2)
+    clean = latents(config, 1 + 2 * frames, 3)
+    conditioned = config.condition_channels > 0
+    y = condition(config)(0, 1 + 2 * frames) if conditioned else None
+    vectors = random(1, 2 * actions, config.max_action_dim, seed=4)
+    state = random(1, 2 * states, config.max_state_dim, seed=5)
+    tau = torch.full((1, 2 * actions), 700.0)
+    whole = torch.zeros(1, 1 + 2 * frames)
+    _, expected = dit.forward_train(None, clean, whole, vectors, tau, state, y, text, clip)
+
+    def part(x, first, count):
+        return None if x is None else x[:, :, first : first + count]
+
+    forwards, context = Forwards(dit, video=False), dit.embed_context(text, clip)
+    cache = KVCache.for_model(config)
+    for block, (first, count) in enumerate(((0, 1), (1, frames))):
+        mine, his = slice(block * actions, (block + 1) * actions), block * states
+        start = first + count
+        noisy = Noisy(
+            random(1, config.out_dim, frames, *config.latent_size, seed=8),
+            torch.full((1, frames), 700.0),
+            vectors[:, mine],
+            tau[:, mine],
+            state[:, his : his + states],
+            part(y, start, frames),
+        )
+        entering = Clean(part(clean, first, count), part(y, first, count))
+        video, packed = forwards.denoise(noisy, context, cache, entering)
+        assert video is None
+        assert difference(packed, expected[:, mine]) < TOLERANCE
+        video, alone = forwards.denoise(noisy, context, cache)
+        assert video is None
+        assert difference(alone, expected[:, mine]) < TOLERANCE
+
+
 def test_a_wrong_call_is_refused_as_the_network_refuses_it():
     dit = network(SMALL)
     forwards, context = Forwards(dit), dit.embed_context(random(1, 5, 64), random(1, 9, 64))

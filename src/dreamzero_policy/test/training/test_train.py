@@ -162,10 +162,20 @@ def test_a_checkpoint_says_how_many_chunks_a_window_had(run_of, droid, chunks, t
 
 
 @pytest.mark.parametrize("predict", [True, False])
-def test_what_has_never_seen_a_noisy_frame_says_that_it_is_no_policy(run_of, droid, predict):
+def test_what_has_never_seen_a_noisy_frame_predicts_actions_alone(run_of, droid, predict):
     loaded = load(train(run_of(steps=1, predict_video=predict)).checkpoint, droid)
-    engine = Engine(loaded, loaded.embodiment, EngineOptions(guidance_scale=1.0, evaluations=1))
-    assert any("no policy" in notice for notice in engine.notices) is not predict
+    robot = loaded.embodiment
+    engine = Engine(loaded, robot, EngineOptions(evaluations="dynamic"))
+    assert any("no video is predicted" in notice for notice in engine.notices) is not predict
+    assert engine.branches == 1 + predict
+    session = engine.new_session(0)
+    inference = engine.infer(session, robot.example(frames=1))
+    assert np.isfinite(inference.chunk.rows).all()
+    assert (engine.predicted_frames(session, inference) is None) is not predict
+    refused = {"literal": {"literal": True}, "refresh": {"refresh": "predicted"}}
+    for named, options in refused.items() if not predict else ():
+        with pytest.raises(ValueError, match=f"{named}: .*predict"):
+            Engine(loaded, robot, EngineOptions(**options))
 
 
 def test_levels_weigh_as_the_run_says(run_of, log_of):
