@@ -1,9 +1,10 @@
 """Two YAM arms of I2RT with linear grippers on a table: kinematics, motors, cameras.
 
 Axes, ranges and masses are those of the maker's ``yam.xml`` and ``linear_4310.xml``, the arms'
-distance and the cameras' places those of its station (``yam_station_linear_4310_d405``); shapes are
-primitives of about the arms' size. An arm's base is at the origin of its frame. The maker gives no
-speeds; the motors here go as fast as the community driver's ``joint_limits.yaml`` has it.
+distance and the cameras' places those of its station (``yam_station_linear_4310_d405``), but for
+the camera above, which hangs nearer; shapes are primitives of about the arms' size. An arm's base
+is at the origin of its frame. The maker gives no speeds; the motors here go as fast as the
+community driver's ``joint_limits.yaml`` has it.
 
 The maker's package sends its last command again for ever and clips silently what is out of range.
 A driver of ours does neither: it holds the pose when commands stop, and refuses by name.
@@ -147,7 +148,9 @@ def _add_to(spec: mujoco.MjSpec) -> None:
     finish(spec, "pad", (0.16, 0.16, 0.17), shine=0.05)
     for side in _SIDES:
         _add_arm(spec, side)
-    eye, target = (-0.1665, 0.0, 0.9543), (0.3845, 0.0, 0.0)  # 60 degrees downwards
+    # Along the station camera's line of sight, 60 degrees downwards, but 0.61 m from the table, not
+    # 1.10 m: from there a block is four pixels wide on the canvas of a small model.
+    eye, target = (0.08, 0.0, 0.5274), (0.3845, 0.0, 0.0)
     quat = facing(eye, target, (0, 0, 1))
     spec.worldbody.add_camera(name="top", pos=eye, quat=quat, fovy=58)
 

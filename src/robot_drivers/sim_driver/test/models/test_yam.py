@@ -23,6 +23,7 @@ TCP = (0, 0, -0.14465)
 WRIST = ((-0.070435, 0, -0.077006), (0.15305076, 0.69034445, 0.69034502, 0.15304822))
 BASES = {"left": (0, 0.305, 0), "right": (0, -0.305, 0)}
 TOP = ((-0.166495, 0, 0.954321), (0.18301, -0.68301, 0.68301, -0.18301))
+NEARER = 0.493  # m, how far ours is along the line of sight
 
 
 def matrix(quaternion):
@@ -91,7 +92,8 @@ def test_cameras_are_where_the_station_has_them(model):
     mujoco.mj_kinematics(model, data)
     mujoco.mj_comPos(model, data)
     mujoco.mj_camlight(model, data)
-    frames = {"top": pose(TOP[0], matrix(TOP[1]))}
+    turn = matrix(TOP[1])
+    frames = {"top": pose(TOP[0] + NEARER * turn[:, 2], turn)}
     for side in BASES:
         frames[side] = flange(side, [0.0] * 6) @ pose(WRIST[0], matrix(WRIST[1]))
     for name, frame in frames.items():
