@@ -30,8 +30,9 @@ from dreamzero_policy.inference.engine import Engine, EngineOptions
 from dreamzero_policy.model.block import Run
 from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.presets import TINY
-from dreamzero_policy.sampling.forwards import Clean, Forwards, Literal, Noisy
+from dreamzero_policy.sampling.forwards import Forwards
 from dreamzero_policy.sampling.kv_cache import KVCache
+from dreamzero_policy.sampling.network import Clean, Literal, Noisy
 from dreamzero_policy.sampling.sampler import denoise_block
 from dreamzero_policy.sampling.schedule import flow_schedule
 from dreamzero_policy.sampling.step_cache import step_cache

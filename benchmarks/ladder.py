@@ -44,7 +44,8 @@ from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.presets import PRESETS, preset
 from dreamzero_policy.roofline import floor
 from dreamzero_policy.roofline.floor import Case, Rates
-from dreamzero_policy.sampling.forwards import Forwards, Literal, Network
+from dreamzero_policy.sampling.forwards import Forwards
+from dreamzero_policy.sampling.network import Literal, Network
 from episode import Episode, OneForward, Published, Sampling
 from literal import LiteralForward
 from networks import contexts, given, make

@@ -23,7 +23,8 @@ from dreamzero_policy.embodiments.embodiment import Embodiment, TimeBase
 from dreamzero_policy.model import attention
 from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.dreamzero import DreamZero
-from dreamzero_policy.sampling.forwards import Forwards, Literal, Network
+from dreamzero_policy.sampling.forwards import Forwards
+from dreamzero_policy.sampling.network import Literal, Network
 from dreamzero_policy.sampling.split import Tokens
 from dreamzero_policy.sampling.step_cache import step_cache
 

@@ -13,7 +13,7 @@ from dreamzero_policy.golden.report import FLOAT32, GUIDED_LOOP, LOOP, Case
 from dreamzero_policy.inference.reference import ReferenceCall, ReferenceProtocol
 from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.dreamzero import to_network_range
-from dreamzero_policy.sampling.forwards import Literal
+from dreamzero_policy.sampling.network import Literal
 from dreamzero_policy.sampling.sampler import Trace, denoise_block
 from dreamzero_policy.sampling.schedule import FlowSchedule, flow_schedule
 from dreamzero_policy.sampling.step_cache import SimilarSteps, StaticSteps, StepCache

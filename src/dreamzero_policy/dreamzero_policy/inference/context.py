@@ -22,7 +22,7 @@ from dreamzero_policy.model.config import TEMPORAL_STRIDE
 from dreamzero_policy.model.dit import Side
 from dreamzero_policy.model.dreamzero import DreamZero
 from dreamzero_policy.sampling.cancellation import CancelledError
-from dreamzero_policy.sampling.forwards import Network
+from dreamzero_policy.sampling.network import Network
 from dreamzero_policy.sampling.stages import Stages
 from dreamzero_policy.sampling.window import Window
 from dreamzero_policy.types import Image, Observation

@@ -12,7 +12,7 @@ from torch import Tensor
 from dreamzero_policy.acceleration.prompt import repeated, shortens
 from dreamzero_policy.model.dit import Side
 from dreamzero_policy.ranks.parallel import Command, Team
-from dreamzero_policy.sampling.forwards import Network
+from dreamzero_policy.sampling.network import Network
 from dreamzero_policy.sampling.sampler import PredictedVideo, Velocity
 from dreamzero_policy.sampling.window import Mark, Window
 

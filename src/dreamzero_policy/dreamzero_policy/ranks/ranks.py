@@ -35,7 +35,7 @@ from dreamzero_policy.embodiments.embodiment import TimeBase
 from dreamzero_policy.ranks.lead import Lead
 from dreamzero_policy.ranks.parallel import Command, Layout, Team
 from dreamzero_policy.sampling.cancellation import CancelledError
-from dreamzero_policy.sampling.forwards import Network
+from dreamzero_policy.sampling.network import Network
 from dreamzero_policy.sampling.split import Tokens
 
 LOOPBACK = "127.0.0.1"

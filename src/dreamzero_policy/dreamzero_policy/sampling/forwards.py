@@ -12,7 +12,7 @@
   the keys and values, of clean ones in order to store them.
 * Weights that were trained without noisy frames have none in the sequence, and give no video.
 
-``Literal`` is the slow twin. Neither decides when a forward is due: that is the window's.
+The slow twin is ``Literal`` (``network.py``).
 
 Shape legend: B batch, C latent channels, K latent frames per block, S tokens per frame, L tokens,
 h, w latent height and width, n_a actions and n_s states per block.
@@ -21,9 +21,8 @@ h, w latent height and width, n_a actions and n_s states per block.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,111 +31,8 @@ from dreamzero_policy.model.attention import Backend, attend, running
 from dreamzero_policy.model.block import Block, Keys, Run
 from dreamzero_policy.model.dit import CausalDiT, Context
 from dreamzero_policy.sampling.kv_cache import KVCache
+from dreamzero_policy.sampling.network import Clean, Noisy
 from dreamzero_policy.sampling.split import Tokens, Whole, cut, overlap
-
-
-@dataclass(frozen=True)
-class Clean:
-    """Observed latents [B, C, F, h, w], and their condition y, None where none is read."""
-
-    latents: Tensor
-    y: Tensor | None
-
-
-@dataclass(frozen=True)
-class Noisy:
-    """A block on its way from noise: arguments of ``CausalDiT.denoise``.
-
-    Attributes:
-        latents: [B, C, K, h, w].
-        video_tau: [B, K] timesteps.
-        actions: [B, n_a, action_dim].
-        action_tau: [B, n_a] timesteps.
-        state: [B, n_s, state_dim].
-        y: [B, 4 + C, K, h, w], as in ``Clean``.
-    """
-
-    latents: Tensor
-    video_tau: Tensor
-    actions: Tensor
-    action_tau: Tensor
-    state: Tensor
-    y: Tensor | None
-
-
-class Network(Protocol):
-    """What a window asks of a network.
-
-    Attributes:
-        dit: the weights.
-        packs: whether ``denoise`` takes clean latents along for less than a ``write`` costs.
-    """
-
-    dit: CausalDiT
-    packs: bool
-
-    def write(self, clean: Clean, context: Context, cache: KVCache) -> None:
-        """Stores the keys of clean latents behind what is stored."""
-
-    def denoise(
-        self,
-        noisy: Noisy,
-        context: Context,
-        cache: KVCache,
-        clean: Clean | None = None,
-        video: bool = True,
-    ) -> tuple[Tensor | None, Tensor]:
-        """Video and action velocity of a block, after ``clean`` is stored if there is any.
-
-        Args:
-            noisy: the block.
-            context: prompt and first image.
-            cache: all that comes before.
-            clean: comes between the two.
-            video: whether anybody reads the video velocity; where not it may be None.
-        """
-
-
-class Literal:
-    """The slow twin: a forward for each, and everything computed.
-
-    Args:
-        dit: the network.
-    """
-
-    packs = False
-
-    def __init__(self, dit: CausalDiT) -> None:
-        self.dit = dit
-
-    def write(self, clean: Clean, context: Context, cache: KVCache) -> None:
-        """As ``Network.write``."""
-        start = cache.position // self.dit.config.frame_seqlen
-        self.dit.write(clean.latents, clean.y, context, cache, start)
-
-    def denoise(
-        self,
-        noisy: Noisy,
-        context: Context,
-        cache: KVCache,
-        clean: Clean | None = None,
-        video: bool = True,
-    ) -> tuple[Tensor | None, Tensor]:
-        """As ``Network.denoise``."""
-        if clean is not None:
-            self.write(clean, context, cache)
-        start = cache.position // self.dit.config.frame_seqlen
-        return self.dit.denoise(
-            noisy.latents,
-            noisy.video_tau,
-            noisy.actions,
-            noisy.action_tau,
-            noisy.state,
-            noisy.y,
-            context,
-            cache,
-            start,
-        )
 
 
 class _Sequence(NamedTuple):

@@ -27,8 +27,8 @@ import torch
 from torch import Tensor
 
 from dreamzero_policy.model.dit import Context, Side
-from dreamzero_policy.sampling.forwards import Clean, Network, Noisy
 from dreamzero_policy.sampling.kv_cache import KVCache
+from dreamzero_policy.sampling.network import Clean, Network, Noisy
 from dreamzero_policy.sampling.sampler import PredictedVideo, Velocity, guided
 
 Condition = Callable[[int, int], Tensor]

@@ -13,7 +13,7 @@ from dreamzero_policy.acceleration.options import EngineOptions
 from dreamzero_policy.checkpoint.load import load
 from dreamzero_policy.embodiments import get
 from dreamzero_policy.inference.engine import Engine
-from dreamzero_policy.sampling.forwards import Literal
+from dreamzero_policy.sampling.network import Literal
 from dreamzero_policy.types import Observation
 
 CALLS = [0, 3, 8, 11, 16, 24, 27, 32]

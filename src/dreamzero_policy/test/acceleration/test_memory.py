@@ -14,8 +14,9 @@ from dreamzero_policy.checkpoint.load import build, load
 from dreamzero_policy.embodiments import get
 from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.presets import DROID_14B, TINY, WAN22_5B
-from dreamzero_policy.sampling.forwards import Clean, Forwards, Noisy
+from dreamzero_policy.sampling.forwards import Forwards
 from dreamzero_policy.sampling.kv_cache import KVCache
+from dreamzero_policy.sampling.network import Clean, Noisy
 
 GB = 1e9
 

@@ -12,8 +12,9 @@ from dreamzero_policy.acceleration import packed
 from dreamzero_policy.acceleration.packed import NARROWEST, pack_linears
 from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.presets import TINY
-from dreamzero_policy.sampling.forwards import Forwards, Noisy
+from dreamzero_policy.sampling.forwards import Forwards
 from dreamzero_policy.sampling.kv_cache import KVCache
+from dreamzero_policy.sampling.network import Noisy
 from dreamzero_policy.weights.random_weights import random_tensor
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="no oneDNN here")

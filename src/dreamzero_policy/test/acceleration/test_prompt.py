@@ -8,8 +8,9 @@ import torch
 from dreamzero_policy.acceleration.prompt import embed_prompt, shorten
 from dreamzero_policy.model.dit import CausalDiT, Context
 from dreamzero_policy.model.presets import TINY
-from dreamzero_policy.sampling.forwards import Forwards, Noisy
+from dreamzero_policy.sampling.forwards import Forwards
 from dreamzero_policy.sampling.kv_cache import KVCache
+from dreamzero_policy.sampling.network import Noisy
 from dreamzero_policy.weights.random_weights import random_tensor
 
 CONFIG = replace(TINY, num_layers=2, text_len=64)

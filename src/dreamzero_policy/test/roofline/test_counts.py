@@ -10,8 +10,9 @@ from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.presets import PRESETS
 from dreamzero_policy.roofline import counts
-from dreamzero_policy.sampling.forwards import Clean, Forwards, Noisy
+from dreamzero_policy.sampling.forwards import Forwards
 from dreamzero_policy.sampling.kv_cache import KVCache
+from dreamzero_policy.sampling.network import Clean, Noisy
 
 CASES = pytest.mark.parametrize("name", PRESETS)
 

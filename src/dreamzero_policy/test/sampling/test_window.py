@@ -5,7 +5,8 @@ import torch
 
 from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.presets import preset
-from dreamzero_policy.sampling.forwards import Forwards, Literal
+from dreamzero_policy.sampling.forwards import Forwards
+from dreamzero_policy.sampling.network import Literal
 from dreamzero_policy.sampling.window import Window
 
 TEXTS = (torch.ones(1, 1, 1), torch.zeros(1, 1, 1))
