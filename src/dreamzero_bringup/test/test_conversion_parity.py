@@ -53,7 +53,14 @@ def begun(recorder, request):
         time.sleep(1.0)
 
 
-@pytest.fixture(scope="module", params=embodiments.names())
+# One arm, and two arms with wheels: what is between them takes its time in `make test-long`.
+ROBOTS = [
+    pytest.param(name, marks=pytest.mark.long) if name == "yam" else name
+    for name in embodiments.names()
+]
+
+
+@pytest.fixture(scope="module", params=ROBOTS)
 def run(request, tmp_path_factory):
     """A robot, and the folder of its bag."""
     from dreamzero_msgs.msg import PolicyStatus
