@@ -96,7 +96,7 @@ def _data(asked: Recordings, work: Work, rates: Rates) -> Piece:
 
 
 def _training_hours(training: Training, rates: Rates) -> float:
-    rate = rates.alone if training.start else rates.chunks
+    rate = rates.chunks if training.video and not training.start else rates.alone
     return training.steps * training.batch * training.chunks / rate / 3600
 
 

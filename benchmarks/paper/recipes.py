@@ -71,9 +71,9 @@ class Training:
         chunks: in a window at most.
         stride: every how many rows a window may begin.
         noise: how levels are drawn (``dreamzero_policy.training``).
-        video: whether its video is learned.
+        video: whether it predicts video; without, no noisy frames are in its sequence.
         start: whether it is one that all seeds begin with, which learns where to go from actions
-            alone, without frames in its sequence.
+            alone, without video.
         after: what it begins from; None: random weights.
     """
 

@@ -51,7 +51,7 @@ def test_what_is_alike_is_made_once():
 
 def test_arms_differ_in_one_thing():
     one, other = (arm.trial.training for arm in named("joint").arms)
-    assert replace(other, noise=one.noise, video=True) == one
+    assert replace(other, video=True) == one
     one, other = (arm.trial.training for arm in named("diversity").arms)
     few = other.parts[0].recordings
     assert replace(few, distinct=0) == one.parts[0].recordings
@@ -145,11 +145,8 @@ def test_trainings_say_what_they_begin_with(tmp_path):
     work = Work(tmp_path, WORLD)
     base = WORLD.base
     joint, alone = work.config(base, 0), work.config(trials("joint")["action only"].training, 0)
-    assert (joint.noise, joint.video_weight, joint.statistics) == ("standard", 0.1, "checkpoint")
-    assert (alone.noise, alone.video_weight, alone.action_weight) == (
-        *("no_video", 0.0),
-        joint.action_weight,
-    )
+    assert (joint.predict_video, joint.video_weight, joint.statistics) == (True, 0.1, "checkpoint")
+    assert alone == replace(joint, predict_video=False)
     start = base.after
     assert joint.init == str(work.checkpoint_folder(start, 0))
     assert work.config(start, 0) == work.config(start, 2)  # one for all seeds
