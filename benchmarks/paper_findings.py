@@ -30,6 +30,7 @@ EXAMPLES = """examples:
   python benchmarks/paper_findings.py refresh seams --cells /0$    the first seed of two
   python benchmarks/paper_findings.py steps --set steps=2000 --set model=dim=96 --hours 8
   python benchmarks/paper_findings.py seams --policy config/checkpoints/tiny_droid   no training
+  python benchmarks/paper_findings.py joint --data out/kitchen --encoders out/vae/checkpoint
   python benchmarks/paper_findings.py joint --report               the page of what is there
 """
 
@@ -50,6 +51,14 @@ def main() -> int:
     parser.add_argument(
         "--policy", type=Path, help="a checkpoint to try as the base of every seed: no training"
     )
+    parser.add_argument(
+        "--data", nargs="+", type=Path, default=[], metavar="FOLDER",
+        help="datasets of the robot that are there, in place of its recordings",
+    )  # fmt: skip
+    parser.add_argument(
+        "--encoders", type=Path, metavar="FOLDER",
+        help="a checkpoint of `dreamzero train-vae` to begin from, in place of training a VAE",
+    )  # fmt: skip
     parser.add_argument("--seeds", type=int, help="trainings per arm (3)")
     parser.add_argument("--rollouts", type=int, help="per cell and kind of instruction (40)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="size")
@@ -78,7 +87,8 @@ def _run(args: argparse.Namespace, world: World) -> int:
     if not asked:
         raise ValueError(f"--cells {args.cells!r}: no cell has such a name")
     with progress() as tell:
-        work = Work(args.work, world, args.workers, print, tell, args.policy)
+        here = args.policy, tuple(args.data), args.encoders
+        work = Work(args.work, world, args.workers, print, tell, *here)
         if args.dry_run:
             _tell_plan(asked, work)
             return 0
@@ -128,6 +138,8 @@ def _write(study: Study, work: Work, out: Path) -> None:
     setup = {name: getattr(world, name) for name in ("tasks", "robot", "other")}
     if work.policy is not None:
         setup["policy"] = f"{short(work.policy)}: seeds of the base differ in their scenes alone"
+    if work.given:
+        setup["data"] = ", ".join(path.name for path in work.given)
     trained = any(work.chain(arm.trial.training) for arm in study.arms)
     found = report.result(study, rollouts, {**setup, "size": size.plain(trained=trained)})
     table = markdown(report.COLUMNS, [report.cells(row) for row in found["rows"]])

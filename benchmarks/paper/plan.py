@@ -68,7 +68,7 @@ def pieces(cells: Iterable[Cell], work: Work, rates: Rates, rollouts: int) -> li
 def _pieces(cell: Cell, work: Work, rates: Rates, rollouts: int) -> Iterator[Piece]:
     size, trial, seed = work.world.size, cell.arm.trial, cell.seed
     chain = work.chain(trial.training)
-    if any(one.after is None for one in chain):
+    if any(one.after is None for one in chain) and work.encoders is None:
         for asked in (work.world.own, work.world.new):
             yield _data(asked, work, rates)
         hours = size.vae_steps / rates.vae / 3600
@@ -91,7 +91,7 @@ def _data(asked: Recordings, work: Work, rates: Rates) -> Piece:
     hours = asked.minutes / 60 * (1 / rates.recorded + 1 / rates.converted)
     rows = 60 * asked.minutes * 15  # of a robot of 15 rows a second
     hours += rows / CHUNK_ROWS * 4 / rates.encoded / 3600
-    there = (work.data_folder(asked) / "dataset").is_dir()
+    there = work.is_given(asked) or (work.data_folder(asked) / "dataset").is_dir()
     return Piece("data", asked.name, 0.0 if there else hours)
 
 

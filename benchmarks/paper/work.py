@@ -23,6 +23,7 @@ from dreamzero_bringup.evaluation.run import evaluate
 from dreamzero_bringup.evaluation.specs import Spec, parse
 from dreamzero_policy.miniature.train_vae import VaeRun, train_vae
 from dreamzero_policy.mixture.dataset_spec import DatasetSpec
+from dreamzero_policy.runs.start import start_of
 from dreamzero_policy.training.config import TINY, TrainConfig
 from dreamzero_policy.training.train import Run, train
 from paper.recipes import Recordings, Training, Trial
@@ -64,9 +65,13 @@ class Work:
         say, tell: hear lines for people, and of the progress.
         policy: a checkpoint that stands for the base network of every seed: then seeds of what it
             does differ in their scenes alone. None: the base is trained, too.
+        given: datasets of the robot that stand for what would be recorded of it, where scenes are
+            new every time. None: it is recorded.
+        encoders: a checkpoint of ``dreamzero train-vae`` from which all networks begin. None: the
+            VAE is trained, too.
 
     Raises:
-        ValueError: there is no such checkpoint.
+        ValueError: there is no such checkpoint or dataset.
     """
 
     top: Path
@@ -75,11 +80,21 @@ class Work:
     say: Say = print
     tell: Tell = lambda *_: None
     policy: Path | None = None
+    given: tuple[Path, ...] = ()
+    encoders: Path | None = None
 
     def __post_init__(self) -> None:
-        """Looks for the policy."""
-        if self.policy is not None and not (self.policy / "config.json").is_file():
-            raise ValueError(f"policy: expected a checkpoint's folder, got {self.policy}")
+        """Looks for what is given."""
+        for name, folder in (("policy", self.policy), ("encoders", self.encoders)):
+            if folder is not None and not (folder / "config.json").is_file():
+                raise ValueError(f"{name}: expected a checkpoint's folder, got {folder}")
+        if self.encoders is not None and not start_of(str(self.encoders)).untrained:
+            raise ValueError(
+                f"encoders: expected an untrained network beside them, got {self.encoders}"
+            )
+        for folder in self.given:
+            if not (folder / "meta" / "info.json").is_file():
+                raise ValueError(f"data: expected a dataset's folder, got {folder}")
 
     @cached_property
     def folder(self) -> Path:
@@ -90,6 +105,8 @@ class Work:
             "tasks": self.world.tasks,
             "minutes": [size.own_minutes, size.new_minutes],
             **({"policy": parse(str(self.policy)).identity} if self.policy else {}),
+            **({"data": [str(path.resolve()) for path in self.given]} if self.given else {}),
+            **({"encoders": parse(str(self.encoders)).identity} if self.encoders else {}),
             **{name: size.plain()[name] for name in _SHARED},
         }
         digest = sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
@@ -111,19 +128,27 @@ class Work:
     @property
     def vae_checkpoint(self) -> Path:
         """The trained VAE beside an untrained network."""
-        return self.folder / "vae" / "checkpoint"
+        return self.encoders or self.folder / "vae" / "checkpoint"
 
-    def data(self, asked: Recordings) -> Path:
-        """A dataset, made where it is not there."""
+    def data(self, asked: Recordings) -> tuple[Path, ...]:
+        """Datasets, made where they are not there."""
+        if self.is_given(asked):
+            return self.given
         folder, size = self.data_folder(asked), self.world.size
-        return dataset(asked, size, folder, self.workers, self.tell)
+        return (dataset(asked, size, folder, self.workers, self.tell),)
+
+    def is_given(self, asked: Recordings) -> bool:
+        """Whether datasets of the user's stand for these recordings."""
+        return bool(self.given) and asked == self.world.own
 
     def vae(self) -> Path:
         """What every network begins from."""
         if self.vae_checkpoint.is_dir():
             return self.vae_checkpoint
         world = self.world
-        specs = tuple(DatasetSpec(self.data(asked)) for asked in (world.own, world.new))
+        specs = tuple(
+            DatasetSpec(path) for asked in (world.own, world.new) for path in self.data(asked)
+        )
         self.say("video VAE")
         run = VaeRun(
             self.folder / "vae",
@@ -227,8 +252,11 @@ class Work:
         return self.folder / "latents"
 
     def _specs(self, training: Training) -> tuple[DatasetSpec, ...]:
+        parts = ((self.data(part.recordings), part.actions) for part in training.parts)
         return tuple(
-            DatasetSpec(self.data(part.recordings), actions=part.actions) for part in training.parts
+            DatasetSpec(path, weight=1 / len(paths), actions=actions)
+            for paths, actions in parts
+            for path in paths
         )
 
     def _knows(self, training: Training) -> bool:

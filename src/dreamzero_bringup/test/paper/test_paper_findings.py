@@ -54,6 +54,8 @@ def test_what_is_wrong_is_said_before_anything_is_made(monkeypatch, capsys, tmp_
         (["joint", "--cells", "nobody"], "no cell has such a name"),
         (["joint", "--rollouts", "0"], "rollouts: expected above 0"),
         (["seams", "--policy", str(tmp_path)], "policy: expected a checkpoint's folder"),
+        (["joint", "--encoders", str(tmp_path)], "encoders: expected a checkpoint's folder"),
+        (["joint", "--data", str(tmp_path)], "data: expected a dataset's folder"),
     ):
         monkeypatch.setattr("sys.argv", [*command(folder=tmp_path), *arguments])
         assert paper_findings.main() == 2

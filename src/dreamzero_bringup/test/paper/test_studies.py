@@ -6,6 +6,8 @@ import pytest
 
 pytest.importorskip("mujoco")
 
+from dreamzero_policy import embodiments
+from dreamzero_policy.checkpoint.random_checkpoint import make_random
 from paper import plan
 from paper.recipes import Part, Recordings, Training, key
 from paper.sizes import Size
@@ -129,6 +131,30 @@ def test_sizes_of_cells_that_share_nothing_have_folders_of_their_own(tmp_path):
     assert Work(tmp_path, replace(WORLD, size=Size(steps=9))).folder == folder
     assert Work(tmp_path, replace(WORLD, size=Size(vae_steps=9))).folder != folder
     assert Work(tmp_path, replace(WORLD, tasks=("push",))).folder != folder
+
+
+def test_datasets_and_encoders_that_are_there_are_not_made(tmp_path, monkeypatch):
+    datasets = [tmp_path / name for name in "ab"]
+    for folder in datasets:
+        (folder / "meta").mkdir(parents=True)
+        (folder / "meta" / "info.json").write_text("{}")
+    encoders = tmp_path / "encoders"
+    make_random("tiny", encoders, embodiments.get("droid"))
+    top = tmp_path / "work"
+    work = Work(top, WORLD, given=tuple(datasets), encoders=encoders)
+    assert work.folder not in (Work(top, WORLD).folder, Work(top, WORLD, encoders=encoders).folder)
+    asked = [cell for cell in cells(EVERY, 3) if cell.study.name in ("joint", "transfer")]
+    found = plan.pieces(asked, work, plan.Rates(), 40)
+    assert {piece.kind for piece in found} == {"data", "training", "trial"}
+    made = [piece.name for piece in found if piece.kind == "data" and piece.hours]
+    assert len(made) == 1  # the other robot's videos
+    begins = WORLD.base.after.after
+    assert work.config(begins, 0).init == str(encoders)
+    assert [spec.path for spec in work._specs(begins)] == datasets
+    monkeypatch.setattr("paper.work.dataset", lambda *_: tmp_path / "videos")
+    mixed = work._specs(trials("transfer")["with videos"].training)
+    shares = {spec.path: spec.weight for spec in mixed}  # as much of each part, whatever it is in
+    assert shares == {datasets[0]: 0.5, datasets[1]: 0.5, tmp_path / "videos": 1.0}
 
 
 def test_where_nothing_is_trained_only_the_numbers_of_trials_count(tmp_path):
