@@ -271,6 +271,8 @@ def _export(run: Run, start: Start, material: Material, learner: Learner, world:
         final_video_sigma=VIDEO_LEFT.get(run.config.noise),
         trained_blocks=chunks if 0 < chunks < start.config.max_chunk_size else None,
         trained_video=run.config.predict_video,
+        # States see themselves alone in training; published weights are run otherwise all the same.
+        state_attends_all=start.config.state_attends_all and not start.untrained,
     )
     start = dataclasses.replace(start, config=config)
     path, dtype = run.folder / "checkpoint", torch.bfloat16

@@ -167,6 +167,7 @@ def test_what_has_never_seen_a_noisy_frame_predicts_actions_alone(run_of, droid,
     robot = loaded.embodiment
     engine = Engine(loaded, robot, EngineOptions(evaluations="dynamic"))
     assert any("no video is predicted" in notice for notice in engine.notices) is not predict
+    assert not loaded.config.state_attends_all  # as in its training, which began from nothing
     assert engine.branches == 1 + predict
     session = engine.new_session(0)
     inference = engine.infer(session, robot.example(frames=1))
