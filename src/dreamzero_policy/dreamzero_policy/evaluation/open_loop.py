@@ -26,7 +26,6 @@ from dreamzero_policy.observation.views import Tiler
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Float, Image
 
 BASELINES = ("hold", "previous")
-_START_NS = NS_PER_S  # a whole second: rows and frames lie on the live grids
 _BEST_DB = 100.0  # of two pictures that are the same
 
 Watch = Callable[[int, Image, Image | None], None]
@@ -157,9 +156,10 @@ def score(
     base, per_frame = robot.time_base, policy.canvases_per_frame
     rows_grid, canvas_grid = Grid(base.control_hz), Grid(Grid.of_frames(base).hz * per_frame)
     window = ObservationWindow(robot, base, per_frame=per_frame)
-    attempt = policy.begin(_START_NS + index)
+    start_ns = canvas_grid.instant(canvas_grid.index_at(NS_PER_S))  # of a row, too
+    attempt = policy.begin(start_ns + index)
     found, pictures = Scores.empty(robot), _Pictures(base.frames_per_chunk)
-    first, before = rows_grid.index_at(_START_NS), None
+    first, before = rows_grid.index_at(start_ns), None
     tiler = Tiler(robot)
     for row, images in _images(episode, base.frame_stride // per_frame):
         now_ns, canvas = rows_grid.instant(first + row), tiler.canvas(images)

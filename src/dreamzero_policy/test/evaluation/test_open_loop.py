@@ -75,10 +75,12 @@ def test_it_is_asked_at_every_boundary_with_the_true_frames(dataset):
     np.testing.assert_array_equal(found.counts["policy"][0], counts)
 
 
-def test_hold_scores_as_the_baseline_and_the_baseline_as_arithmetic(dataset):
-    found = score(Hold(ROBOT), dataset, 0)
+@pytest.mark.parametrize("rows", [24, 48])  # canvases of 5 Hz, and of 2.5 Hz, which no second has
+def test_hold_scores_as_the_baseline_and_the_baseline_as_arithmetic(dataset, rows):
+    robot = replace(ROBOT, time_base=ROBOT.time_base.of_rows(rows))
+    found = score(Hold(robot), dataset, 0)
     np.testing.assert_allclose(found.rmse("policy"), found.rmse("hold"))
-    episode, horizon = open_episode(dataset, ROBOT, 0), ROBOT.time_base.rows_per_chunk
+    episode, horizon = open_episode(dataset, ROBOT, 0), rows
     squares = []
     for row in range(0, len(episode), horizon):
         did = episode.actions[row : row + horizon, :7]
