@@ -157,7 +157,10 @@ def network(
         return made
     folder = Path(options.compile_cache) if options.compile_cache else None
     compile_forwards(made, cache=folder, say=say)
-    if device.type != "cuda" or not video:
+    if device.type != "cuda":
+        return made
+    if not video:
+        say("weights that predict no video launch their forwards kernel by kernel, which is slower")
         return made
     if tokens is not None and tokens.exchanges:
         say("ranks that divide tokens launch their forwards kernel by kernel, which is slower")
