@@ -140,6 +140,8 @@ def _write(study: Study, work: Work, out: Path) -> None:
         setup["policy"] = f"{short(work.policy)}: seeds of the base differ in their scenes alone"
     if work.given:
         setup["data"] = ", ".join(path.name for path in work.given)
+    if work.encoders is not None:
+        setup["encoders"] = work.encoders.name
     trained = any(work.chain(arm.trial.training) for arm in study.arms)
     found = report.result(study, rollouts, {**setup, "size": size.plain(trained=trained)})
     table = markdown(report.COLUMNS, [report.cells(row) for row in found["rows"]])

@@ -66,7 +66,7 @@ class Work:
         policy: a checkpoint that stands for the base network of every seed: then seeds of what it
             does differ in their scenes alone. None: the base is trained, too.
         given: datasets of the robot that stand for what would be recorded of it, where scenes are
-            new every time. None: it is recorded.
+            new every time; in a mixture all of them together count as one. Empty: it is recorded.
         encoders: a checkpoint of ``dreamzero train-vae`` from which all networks begin. None: the
             VAE is trained, too.
 

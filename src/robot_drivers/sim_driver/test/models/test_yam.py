@@ -86,7 +86,7 @@ def test_grippers_open_to_the_stroke(model):
             assert np.linalg.norm(one - other) == pytest.approx(apart, abs=1e-9)
 
 
-def test_cameras_are_where_the_station_has_them(model):
+def test_cameras_look_as_those_of_the_station_and_the_one_above_is_nearer(model):
     """But for the few millimetres and the half degree by which a seed moves them."""
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
