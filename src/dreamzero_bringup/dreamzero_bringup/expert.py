@@ -44,7 +44,7 @@ class Result:
 
 
 class ExpertTeleop:
-    """Publishes targets: home until ``begin``, then what the expert says.
+    """Publishes targets: home, where a task begins once it is prepared, then what its expert says.
 
     Args:
         node: spun elsewhere.
@@ -59,7 +59,7 @@ class ExpertTeleop:
         self._node, self._embodiment = node, embodiment
         self._lock = threading.Lock()
         self._expert = None
-        self._began_ns = 0
+        self._acts, self._began_ns = False, 0
         self.task: dz.TaskStatus | None = None
         self.driver: dz.DriverStatus | None = None
         self._targets = node.create_publisher(JointState, "teleop/joint_commands", qos.TARGETS)
@@ -67,8 +67,11 @@ class ExpertTeleop:
         node.create_subscription(dz.DriverStatus, "driver_status", self._on_driver, qos.STATUS)
         node.create_timer(1.0 / RATE_HZ, self._move)
 
-    def begin(self, seed: int) -> None:
-        """Does the present task from now on.
+    def prepare(self, seed: int) -> None:
+        """Stands where the present task begins.
+
+        Args:
+            seed: of the expert's habits.
 
         Raises:
             ValueError: the scene has no task, or is not one of this version's.
@@ -90,12 +93,12 @@ class ExpertTeleop:
         judge = Judge(task, robot, layout, status.seed, status.choice)
         expert = Expert(model, robot, judge, seed, lag_s=_LAG_S)
         with self._lock:
-            self._expert, self._began_ns = expert, 0
+            self._expert, self._acts, self._began_ns = expert, False, 0
 
-    def stand(self) -> None:
-        """Stands at home again."""
+    def begin(self) -> None:
+        """Does the task that was prepared, from now on."""
         with self._lock:
-            self._expert = None
+            self._acts = True
 
     @property
     def finished(self) -> bool:
@@ -119,10 +122,12 @@ class ExpertTeleop:
         now_ns = self._node.get_clock().now().nanoseconds
         with self._lock:
             target = np.array(self._embodiment.home)
-            if self._expert is not None:
+            if self._expert is not None and self._acts:
                 self._began_ns = self._began_ns or now_ns
                 seconds = (now_ns - self._began_ns) / NS_PER_S
                 target = self._expert.act(np.asarray(self.task.scene_state), seconds)
+            elif self._expert is not None:
+                target = self._expert.ahead(0.0)
         self._targets.publish(command_message(self._embodiment, now_ns, target))
 
 
@@ -203,7 +208,7 @@ def _attempt(
     teleop: ExpertTeleop, client: OperatorClient, seed: int, enable: bool, say: Say
 ) -> Result:
     """One attempt at the present scene, from enable to disable."""
-    teleop.stand()
+    teleop.prepare(seed)
     time.sleep(0.3)  # the stream is to be fresh before motion begins
     if enable:
         answer = client.motion("enable")
@@ -214,7 +219,7 @@ def _attempt(
     following = dz.DriverStatus.FOLLOWING
     _wait(lambda: teleop.driver.mode == following, "motion", _ANSWER_S if enable else None)
     time.sleep(_JOIN_S)
-    teleop.begin(seed)
+    teleop.begin()
     while not teleop.finished and teleop.task.elapsed < teleop.task.time_limit:
         if teleop.driver.mode != following:
             break

@@ -52,7 +52,7 @@ def status(robot, **changes):
 
 
 @pytest.mark.parametrize(("name", "task"), [("droid", "push"), ("agibot_g1", "stack")])
-def test_it_stands_at_home_and_then_does_the_task(name, task):
+def test_it_stands_where_the_task_begins_and_then_does_it(name, task):
     robot, node = VirtualRobot(name, task, 1), FakeNode()
     teleop = ExpertTeleop(node, robot.embodiment)
     assert node.topics == ["teleop/joint_commands"]
@@ -64,7 +64,10 @@ def test_it_stands_at_home_and_then_does_the_task(name, task):
     home = dict(zip(robot.embodiment.action_joints, robot.embodiment.home, strict=True))
     np.testing.assert_allclose(at_home.positions, [home[n] for n in at_home.names], atol=1e-9)
 
-    teleop.begin(seed=0)
+    teleop.prepare(seed=0)
+    node.tick()
+    np.testing.assert_allclose(node.sent[-1].position, node.sent[0].position, atol=1e-9)
+    teleop.begin()
     if name == "agibot_g1":  # the long way through is the other robot's
         for _ in range(60):
             node.now_ns += round(NS_PER_S / RATE_HZ)
@@ -79,9 +82,24 @@ def test_it_stands_at_home_and_then_does_the_task(name, task):
         node.now_ns += round(NS_PER_S / RATE_HZ)
     assert teleop.trouble == ""
     assert robot.verdict.success
-    teleop.stand()
+    teleop.prepare(seed=1)
     node.tick()
     np.testing.assert_allclose(node.sent[-1].position, node.sent[0].position)
+
+
+@pytest.mark.parametrize("name", ["agibot_g1", "yam"])
+def test_where_an_arm_begins_ready_it_stands_so(name):
+    robot, node = VirtualRobot(name, "reach", 1), FakeNode()
+    teleop = ExpertTeleop(node, robot.embodiment)
+    node.heard["task_status"](status(robot))
+    node.tick()
+    teleop.prepare(seed=0)
+    node.tick()
+    targets = targets_from_message(robot.embodiment, node.sent[-1])
+    states = dict(zip(robot.embodiment.state_joints, robot.state, strict=True))
+    measured = [states[name] for name in targets.names]
+    np.testing.assert_allclose(targets.positions, measured, atol=0.02)
+    assert not np.allclose(node.sent[-1].position, node.sent[0].position, atol=0.5)
 
 
 def test_a_scene_of_another_version_is_refused():
@@ -89,7 +107,7 @@ def test_a_scene_of_another_version_is_refused():
     teleop = ExpertTeleop(node, robot.embodiment)
     node.heard["task_status"](status(robot, scene_state=[0.0] * 5))
     with pytest.raises(ValueError, match="the scene has 5 positions, but push with seed 1 has 23"):
-        teleop.begin(0)
+        teleop.prepare(0)
     node.heard["task_status"](status(robot, task="fold"))
     with pytest.raises(ValueError, match="no task 'fold' for droid"):
-        teleop.begin(0)
+        teleop.prepare(0)

@@ -151,14 +151,10 @@ class Corpus:
         vectors = self.vectors[item.source.robot.tag]
         states, actions = [], []
         part = base.rows_per_chunk // self.states_per_chunk
-        for anchor in window.anchors(base).tolist():
-            raw = item.episode.states[anchor]
-            rows = item.episode.actions[anchor : anchor + base.rows_per_chunk]
-            states += [
-                vectors.state(item.episode.states[row])
-                for row in range(anchor, anchor + base.rows_per_chunk, part)
-            ]
-            actions.append(vectors.normalised_actions(rows, raw))
+        for rows in window.rows(base):
+            raw = item.episode.states[rows[0]]
+            states += [vectors.state(item.episode.states[row]) for row in rows[::part]]
+            actions.append(vectors.normalised_actions(item.episode.actions[rows], raw))
         mask = torch.from_numpy(vectors.action_mask).expand(count, narrow)
         to_tensor = (torch.from_numpy(np.stack(states)), torch.from_numpy(np.concatenate(actions)))
         return *(x.float() for x in to_tensor), mask

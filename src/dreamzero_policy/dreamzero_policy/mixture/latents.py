@@ -172,6 +172,7 @@ class LatentCache:
             *(base.frames_per_chunk, robot.native_size, robot.view_size),
             *([asdict(view) for view in robot.views], how.corner, how.changes),
         ]
+        about += [] if window.last is None else [window.last]
         return _place(self._windows, json.dumps(about))
 
     def _prompt_path(self, prompt: str) -> Path:

@@ -69,12 +69,14 @@ class Cutting:
         stride: rows from one base to the next.
         held_out: share of the episodes that are for validation.
         most_idle: share of idle rows above which a window is left out.
+        rest: rows by which a window may go on behind the end of its instruction.
     """
 
     most_chunks: int = 4
     stride: int = 1
     held_out: float = 0.0
     most_idle: float = 1.0
+    rest: int = 0
 
 
 @dataclass
@@ -217,6 +219,7 @@ def _episode(source: Source, index: int, cutting: Cutting, idle: list[int]) -> T
         robot.time_base,
         cutting.most_chunks,
         stride=cutting.stride,
+        rest=cutting.rest,
         excluded=idle,
         idle=idle,
         most_idle=cutting.most_idle,

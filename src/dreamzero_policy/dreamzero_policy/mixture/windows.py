@@ -9,6 +9,10 @@ found from several bases is kept once, with its count as weight.
 With a stride between bases every base begins a window, and chunks are collected forwards only. A
 policy whose context is full begins anew wherever the robot is by then: collected backwards, short
 instructions would have windows from their beginnings only, and it would never have seen that.
+
+Nor has it seen the end of a way that is shorter than two chunks, unless windows may go on beyond
+the end: a demonstration that ends at rest is taken to have rested for longer, and its last row is
+repeated, as datasets of single actions are padded.
 """
 
 from __future__ import annotations
@@ -30,23 +34,31 @@ class Window(NamedTuple):
         start: row of the first frame, which is the first chunk's anchor.
         chunks: how many.
         bases: from how many base rows it was found; its weight in sampling.
+        last: row that stands for all behind it; None where the window ends before that.
     """
 
     start: int
     chunks: int
     bases: int
+    last: int | None = None
 
     def anchors(self, base: TimeBase) -> Int:
         """[chunks] rows at which the chunks begin: the rows of the states."""
-        return self.start + base.rows_per_chunk * np.arange(self.chunks)
+        return self._there(base.rows_per_chunk * np.arange(self.chunks))
 
     def frame_rows(self, base: TimeBase) -> Int:
         """[8 chunks + 1] rows of the frames, the closing one last."""
-        return self.start + base.frame_stride * np.arange(self.chunks * base.frames_per_chunk + 1)
+        return self._there(base.frame_stride * np.arange(self.chunks * base.frames_per_chunk + 1))
 
-    def rows(self, base: TimeBase) -> slice:
-        """Rows of the actions."""
-        return slice(self.start, self.start + self.chunks * base.rows_per_chunk)
+    def rows(self, base: TimeBase) -> Int:
+        """[chunks, H] rows of the actions."""
+        count = self.chunks * base.rows_per_chunk
+        return self._there(np.arange(count).reshape(self.chunks, -1))
+
+    def _there(self, ahead: Int) -> Int:
+        """Rows that are so far ahead of the first."""
+        rows = self.start + ahead
+        return rows if self.last is None else np.minimum(rows, self.last)
 
 
 def windows(
@@ -55,6 +67,7 @@ def windows(
     most: int,
     *,
     stride: int = 1,
+    rest: int = 0,
     excluded: Collection[int] = (),
     idle: Collection[int] = (),
     most_idle: float = 1.0,
@@ -68,6 +81,8 @@ def windows(
         stride: every how many rows there is a base, 1 as the reference has it. A larger one counts
             from the first row of each instruction, which is a base even if it is excluded: a robot
             that stands still there is told where to go. Each of them begins a window.
+        rest: rows by which a window may go on behind the end of its instruction, where the robot is
+            taken to rest.
         excluded: rows that are no base (``step_filter.jsonl``); a window may contain them.
         idle: rows in which nothing moves.
         most_idle: share of idle rows above which a window is left out.
@@ -75,16 +90,24 @@ def windows(
     bounds = np.flatnonzero(np.diff(labels)) + 1
     starts, ends = np.r_[0, bounds], np.r_[bounds, len(labels)]
     left_out, still = frozenset(excluded), np.isin(np.arange(len(labels)), list(idle))
-    found: Counter[tuple[int, int]] = Counter()
+    found: Counter[tuple[int, int, int | None]] = Counter()
     for first, end in zip(starts.tolist(), ends.tolist(), strict=True):
         for row in range(first, end):
             heard = stride > 1 and row == first
             if (row - first) % stride == 0 and (heard or row not in left_out):
-                window = _around(row, first if stride == 1 else row, end, len(labels), base, most)
+                first_there = first if stride == 1 else row
+                window = _around(row, first_there, end + rest, len(labels) + rest, base, most)
                 if window is not None:
-                    found[window] += 1
-    whole = (Window(start, chunks, bases) for (start, chunks), bases in sorted(found.items()))
-    return [one for one in whole if still[one.rows(base)].mean() <= most_idle]
+                    found[(*window, _last(window, end, len(labels), base))] += 1
+    whole = (Window(start, chunks, bases, last) for (start, chunks, last), bases in found.items())
+    return [one for one in sorted(whole) if still[one.rows(base)].mean() <= most_idle]
+
+
+def _last(window: tuple[int, int], end: int, length: int, base: TimeBase) -> int | None:
+    """The row that a window repeats, if it goes on behind the end of its instruction."""
+    start, chunks = window
+    closing = start + chunks * base.rows_per_chunk
+    return end - 1 if closing > end or closing >= length else None
 
 
 def _around(

@@ -31,6 +31,8 @@ class TrainConfig:
         chunks: chunks in a window; 0: as many as the model takes.
         base_stride: every how many rows a window may begin; 1 as the reference.
         most_idle: share of rows without motion above which a window is left out.
+        rest_rows: rows by which a window may go on behind the end of its instruction, its last row
+            repeated: for demonstrations that end at rest. 0 as the reference.
         variants: sets of pictures per window: the plain one, and augmented ones
             (``mixture/augment.py``).
         prompt_dropout: how often a window is shown under the negative prompt, which guidance then
@@ -71,6 +73,7 @@ class TrainConfig:
     chunks: int = 0
     base_stride: int = 1
     most_idle: float = 1.0
+    rest_rows: int = 0
     variants: int = 1
     prompt_dropout: float = 0.0
     balanced: bool = False
@@ -159,7 +162,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("lora_rank", "variants", "steps", "batch", "save_every"), (1, _MANY)),
     **dict.fromkeys(("base_stride", "log_every", "panel_steps", "keep"), (1, _MANY)),
     **dict.fromkeys(("chunk_rows", "chunks", "micro_batch", "smoke_steps", "seed"), (0, _MANY)),
-    **dict.fromkeys(("validate_every", "panels_every"), (0, _MANY)),
+    **dict.fromkeys(("rest_rows", "validate_every", "panels_every"), (0, _MANY)),
     **dict.fromkeys(("most_idle", "prompt_dropout", "warmup", "last_rate", "ema"), (0, 1)),
     **dict.fromkeys(("video_weight", "action_weight", "weight_decay"), (0, _MANY)),
     **dict.fromkeys(("lora_alpha", "noise_alpha", "noise_beta", "clip"), (1e-9, _MANY)),

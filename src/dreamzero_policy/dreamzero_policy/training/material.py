@@ -120,7 +120,7 @@ def look_through(
         raise TrainingError(
             f"chunks: expected at most {start.config.max_chunk_size} as the model takes, got {most}"
         )
-    cutting = Cutting(most, config.base_stride, config.held_out, config.most_idle)
+    cutting = Cutting(most, config.base_stride, config.held_out, config.most_idle, config.rest_rows)
     sources, wrong = [], []
     for spec, robot in zip(specs, robots, strict=True):
         try:

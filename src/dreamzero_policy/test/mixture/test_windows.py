@@ -30,7 +30,8 @@ def test_rows_of_an_interior_base():
     frames = window.frame_rows(BASE)
     assert len(frames) == 33
     assert (frames[0], frames[1], frames[-1]) == (52, 55, 148)
-    assert window.rows(BASE) == slice(52, 148)
+    assert window.rows(BASE).ravel().tolist() == list(range(52, 148))
+    assert window.rows(BASE).shape == (4, 24)
 
 
 @pytest.mark.parametrize(("rows", "count"), [(0, 0), (23, 0), (24, 0), (25, 1), (47, 23)])
@@ -43,7 +44,7 @@ def test_short_episodes_have_few_windows_or_none(rows, count):
 def test_no_chunk_crosses_a_change_of_instruction():
     labels = np.repeat([0, 1], 60)
     for window in windows(labels, BASE, 4):
-        assert len(set(labels[window.rows(BASE)])) == 1
+        assert len(set(labels[window.rows(BASE)].flat)) == 1
 
 
 def test_stride_and_rows_that_are_left_out():
@@ -66,6 +67,26 @@ def test_with_a_stride_windows_begin_everywhere():
     found = [(w.start, w.chunks) for w in windows(np.zeros(61, int), BASE, 2, stride=12)]
     assert found == [(0, 2), (12, 2), (24, 1), (36, 1)]
     assert max(w.start for w in windows(np.zeros(61, int), BASE, 2)) == 23  # as the reference
+
+
+def test_a_window_may_go_on_behind_the_end_of_an_instruction_where_the_robot_rests():
+    labels = np.repeat([0, 1], [61, 30])
+    found = windows(labels, BASE, 1, stride=24, rest=20)
+    starts = [(0, None), (24, None), (48, 60), (61, None), (85, 90)]
+    assert [(w.start, w.last) for w in found] == starts
+    over = found[2]
+    assert over.rows(BASE)[0].tolist() == [*range(48, 61), *[60] * 11]
+    assert over.frame_rows(BASE).tolist() == [48, 51, 54, 57, 60, 60, 60, 60, 60]
+    assert {labels[w.rows(BASE)].max() - labels[w.rows(BASE)].min() for w in found} == {0}
+    none = windows(labels, BASE, 1, stride=24)
+    assert [w for w in found if w.last is None] == none
+
+
+@pytest.mark.parametrize(("rows", "last"), [(24, 23), (25, None), (12, 11), (5, 4)])
+def test_what_is_shorter_than_a_chunk_has_a_window_if_it_may_rest(rows, last):
+    (window,) = windows(np.zeros(rows, int), BASE, 1, stride=60, rest=20)
+    assert (window.start, window.last) == (0, last)
+    assert window.frame_rows(BASE).max() < rows or last is None
 
 
 def test_the_same_window_from_several_bases_stands_once():

@@ -1,8 +1,8 @@
 """The simulated robot as a ROS node: what ``driver_base`` says of every driver, cameras and scenes.
 
 Publishes ``<view>/image_raw`` (rgb8) besides. A scene with a task says on ``task_status`` how the
-attempt goes; ``driver/reset_task`` sets up another scene, with the robot at home and in a session
-of its own.
+attempt goes; ``driver/reset_task`` sets up another scene, with the robot where its task begins
+and in a session of its own.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class SimDriverNode(DriverNode[SimDriverParameters]):
     def _reset_task(
         self, request: ResetTask.Request, response: ResetTask.Response
     ) -> ResetTask.Response:
-        """Puts the robot, at home, into a new scene; whoever led it has to begin anew."""
+        """Puts the robot, where a task begins, into a new scene; who led it has to begin anew."""
         try:
             robot = self._simulated(request.task, request.seed, request.choice)
         except ValueError as error:

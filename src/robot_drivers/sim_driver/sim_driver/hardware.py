@@ -47,9 +47,10 @@ class Reading:
 class SimulatedRobot:
     """A robot in its scene, stepped to wall-clock instants.
 
-    It starts at its home pose and holds it until a command comes. ``COMMAND_TIMEOUT_S`` after the
-    last good command it holds the pose it then measures. Released, its arm is limp and carries no
-    more than its own weight; it can be moved by hand, and its grippers keep what they hold.
+    It starts at its home pose, or where its task says, and stays there until a command comes.
+    ``COMMAND_TIMEOUT_S`` after the last good command it holds the pose it then measures. Released,
+    its arm is limp and carries no more than its own weight; it can be moved by hand, and its
+    grippers keep what they hold.
 
     Attributes:
         robot: what is simulated.
@@ -91,7 +92,9 @@ class SimulatedRobot:
         self.judge: Judge | None = layout and Judge(task, robot, layout, seed, choice)
         self.model = scene.build(robot, seed, layout and layout.items)
         self._data = mujoco.MjData(self.model)
-        self._servo = Servo(robot.joints)
+        home = np.array([joint.home for joint in robot.joints])
+        start = home if task is None or layout is None else task.start(robot, layout)
+        self._servo = Servo(robot.joints, start)
         self._timeout_ns = round(command_timeout_s * NS_PER_S)
         self._step_ns = round(self.model.opt.timestep * NS_PER_S)
         self._steps, self._look_steps = 0, round(1.0 / self.model.opt.timestep / RATE_HZ)
@@ -112,7 +115,7 @@ class SimulatedRobot:
         # What makes the arm's servos stiff: gain and bias of their actuators. Grippers stay so.
         self._arm = self._inputs[[not joint.grips for joint in robot.joints]]
         self._stiff = (self.model.actuator_gainprm.copy(), self.model.actuator_biasprm.copy())
-        self._data.qpos[self._positions] = [joint.home for joint in robot.joints]
+        self._data.qpos[self._positions] = start
         self._settle()
         self._reached_ns = now_ns
 

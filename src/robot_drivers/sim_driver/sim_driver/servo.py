@@ -29,8 +29,8 @@ class Servo:
     later where a joint's speed limit asks for it.
     """
 
-    def __init__(self, joints: Sequence[SimJoint]) -> None:
-        """Starts at the joints' home."""
+    def __init__(self, joints: Sequence[SimJoint], start: Float) -> None:
+        """Starts at ``start`` [J]."""
         self._index = {joint.name: index for index, joint in enumerate(joints)}
         commanded = np.array([(joint.commanded.zero, joint.commanded.one) for joint in joints])
         self._wire_zero, self._wire_span = commanded[:, 0], commanded[:, 1] - commanded[:, 0]
@@ -41,7 +41,7 @@ class Servo:
         self._fastest = np.array([joint.velocity for joint in joints])
         self._grips = np.array([joint.grips for joint in joints])
         self._lead = np.array([joint.lead_s for joint in joints])
-        self._setpoint = np.array([joint.home for joint in joints])
+        self._setpoint = np.array(start, dtype=np.float64)
         self._target = self._setpoint.copy()
         self._speed = self._fastest.copy()
 

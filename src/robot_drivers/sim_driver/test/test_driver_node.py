@@ -333,7 +333,7 @@ def test_a_bad_start_is_one_clear_line(domain, arguments, code, message):
 
 
 def test_a_scene_is_reset_while_it_runs(bench):
-    """Another task and seed: robot at home, other objects and pictures, and nothing is armed."""
+    """Another task and seed: robot where that begins, other objects, and nothing is armed."""
     tasks_seen = []
     bench.node.create_subscription(TaskStatus, "task_status", tasks_seen.append, qos.STATUS)
     resetting = bench.node.create_client(ResetTask, "driver/reset_task")

@@ -17,7 +17,7 @@ STEP_S = 0.002
 def test_order_is_by_name():
     order = list(range(8))[::-1]
     command = HOME - 0.01
-    got = Servo(JOINTS).check([NAMES[i] for i in order], [command[i] for i in order])
+    got = Servo(JOINTS, HOME).check([NAMES[i] for i in order], [command[i] for i in order])
     np.testing.assert_array_equal(got, command)
 
 
@@ -38,16 +38,16 @@ def test_order_is_by_name():
 )
 def test_bad_commands_are_named(names, positions, message):
     with pytest.raises(ValueError, match=message):
-        Servo(JOINTS).check(names, positions)
+        Servo(JOINTS, HOME).check(names, positions)
 
 
 def test_rounding_at_a_limit_is_accepted_and_removed():
     ends = np.array([joint.upper for joint in JOINTS])
-    np.testing.assert_array_equal(Servo(JOINTS).check(NAMES, ends + 5e-7), ends)
+    np.testing.assert_array_equal(Servo(JOINTS, HOME).check(NAMES, ends + 5e-7), ends)
 
 
 def test_reaches_a_near_target_after_the_ramp():
-    servo = Servo(JOINTS)
+    servo = Servo(JOINTS, HOME)
     servo.follow(HOME - 0.002)
     for _ in range(round(RAMP_S / STEP_S)):
         inputs = servo.step(STEP_S)
@@ -59,7 +59,7 @@ def test_reaches_a_near_target_after_the_ramp():
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 2**31), min_size=1, max_size=6))
 def test_setpoint_keeps_speed_and_range(seeds):
-    servo = Servo(JOINTS)
+    servo = Servo(JOINTS, HOME)
     lower = np.array([joint.lower for joint in JOINTS])
     upper = np.array([joint.upper for joint in JOINTS])
     fastest = np.array([joint.velocity for joint in JOINTS])
@@ -78,7 +78,7 @@ def test_setpoint_keeps_speed_and_range(seeds):
 
 
 def test_hold_takes_the_measured_pose_and_keeps_the_grip():
-    servo = Servo(JOINTS)
+    servo = Servo(JOINTS, HOME)
     servo.follow(np.array([*(HOME[:7] + 0.1), 0.0]))
     measured = np.array([*(HOME[:7] + 0.05), 0.021])
     servo.hold(measured)
@@ -86,7 +86,7 @@ def test_hold_takes_the_measured_pose_and_keeps_the_grip():
 
 
 def test_a_pose_taken_up_is_where_set_points_start():
-    servo = Servo(JOINTS)
+    servo = Servo(JOINTS, HOME)
     servo.follow(np.array([*(HOME[:7] + 0.1), 0.0]))
     for _ in range(100):
         servo.step(STEP_S)

@@ -28,6 +28,7 @@ class Hands:
         model: of the scene.
         robot: whose hands they are.
         embodiment: of the robot: its ranges and rates are kept.
+        start: [J] where its joints are.
         rng: draws how fast.
         lag_s: added to the rest after every motion [s].
 
@@ -40,6 +41,7 @@ class Hands:
         model: mujoco.MjModel,
         robot: SimRobot,
         embodiment: Embodiment,
+        start: Float,
         rng: np.random.Generator,
         lag_s: float,
     ) -> None:
@@ -48,7 +50,7 @@ class Hands:
         self._index = {joint.name: index for index, joint in enumerate(robot.joints)}
         self._measured = np.array([model.joint(j.measured).qposadr[0] for j in robot.joints])
         self._home = np.array([joint.home for joint in robot.joints])
-        self.target = self._home.copy()
+        self.target = np.array(start, dtype=np.float64)
         lower, upper, self._rates = _limits(robot, embodiment, float(rng.uniform(*_PACE)))
         self._open = upper
         self._columns = [[self._index[name] for name in arm.joints] for arm in robot.arms]
@@ -93,7 +95,7 @@ class Hands:
         return self._straight(goal, 0.0)
 
     def home(self, arms: Sequence[int]) -> Motion:
-        """Back to where the robot started."""
+        """To the robot's home."""
         goal = self.target.copy()
         for arm in arms:
             goal[self._columns[arm]] = self._home[self._columns[arm]]

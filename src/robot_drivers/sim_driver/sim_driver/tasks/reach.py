@@ -37,6 +37,7 @@ class Reach(Task):
     verb = "reach for"
     seconds = 15.0
     leaves_scene = True
+    starts_ready = True
 
     def draw(
         self, arms: Sequence[SimArm], rng: np.random.Generator

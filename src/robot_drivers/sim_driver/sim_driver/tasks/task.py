@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from dreamzero_policy.types import Float
 from sim_driver.models.description import SimArm, SimRobot
 from sim_driver.tasks.look import Look
 
@@ -117,12 +118,15 @@ class Task(ABC):
         hands: arms that it takes.
         seconds: time limit on a robot with quick arms [s].
         leaves_scene: whether all is as before once it is done, so that more can be asked for.
+        starts_ready: whether its arms begin where they work with ease, and not at home. On the way
+            there nothing tells one instruction from another.
     """
 
     name: str
     hands: int = 1
     seconds: float = 40.0
     leaves_scene: bool = False
+    starts_ready: bool = False
 
     def lay(self, robot: SimRobot, seed: int) -> Layout:
         """Draws the objects; the same robot and seed give the same layout.
@@ -137,6 +141,14 @@ class Task(ABC):
         things, places = self.draw([robot.arms[index] for index in arms], rng)
         count = len(Layout(things, places, arms, 0).choices)
         return Layout(things, places, arms, int(rng.integers(count)))
+
+    def start(self, robot: SimRobot, layout: Layout) -> Float:
+        """[J] where the robot's joints are when an attempt begins, in MuJoCo's units."""
+        start = {joint.name: joint.home for joint in robot.joints}
+        if self.starts_ready:
+            for arm in (robot.arms[index] for index in layout.arms):
+                start.update(zip(arm.joints, arm.ready, strict=True))
+        return np.array(list(start.values()))
 
     def time_limit_s(self, robot: SimRobot) -> float:
         """How long an attempt may take [s]."""

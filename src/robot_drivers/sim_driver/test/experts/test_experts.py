@@ -45,8 +45,27 @@ def test_the_expert_does_it_within_the_embodiments_limits(name, task):
     upper = np.array([joint.upper for joint in joints])
     assert (commands >= lower - 1e-6).all()
     assert (commands <= upper + 1e-6).all()
-    start = dict(zip(robot.embodiment.action_joints, robot.embodiment.home, strict=True))
-    np.testing.assert_allclose(commands[0], list(start.values()), atol=1e-9)
+    begins = VirtualRobot(name, task, 1)
+    measured = dict(zip(robot.embodiment.state_joints, begins.state, strict=True))
+    for joint, first in zip(robot.embodiment.action_joints, commands[0], strict=True):
+        assert first == pytest.approx(measured.get(joint, 0.0), abs=0.02), joint
+
+
+@pytest.mark.parametrize("name", robots.names())
+def test_who_reaches_begins_with_one_arm_ready_and_all_else_at_home(name):
+    robot, described = VirtualRobot(name, "reach", 1), robots.get(name)
+    layout = robot.judge.layout
+    start = robot.judge.task.start(described, layout)
+    (arm,) = (described.arms[index] for index in layout.arms)
+    ready = dict(zip(arm.joints, arm.ready, strict=True))
+    for joint, at in zip(described.joints, start, strict=True):
+        assert at == ready.get(joint.name, joint.home), joint.name
+    home = dict(zip(robot.embodiment.action_joints, robot.embodiment.home, strict=True))
+    at_home = [home[joint] for joint in robot.embodiment.state_joints]
+    pushing = VirtualRobot(name, "push", 1)
+    np.testing.assert_allclose(pushing.state, at_home, atol=0.02)
+    far = np.abs(robot.state - at_home).max()
+    assert far < 0.02 if name == "droid" else far > 0.5, "droid is ready at home"
 
 
 def test_it_does_what_the_instruction_says_and_not_what_the_picture_suggests():
