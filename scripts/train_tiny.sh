@@ -12,10 +12,11 @@ folder=${2:-out/tiny_$robot}
 dreamzero() { .venv/bin/dreamzero "$@"; }
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
 
-case $robot in # pictures a second: as many as the network sees; rows of a chunk; rows in 0.8 s
-droid) hz=5 rows=24 stride=12 ;;
-yam) hz=10 rows=24 stride=24 ;;
-agibot_g1) hz=5 rows=48 stride=24 ;;
+case $robot in # pictures a second: as many as the network sees; rows of a chunk, which is to hold most of a way; from window
+# to window; by which a window may go on at rest, so that the end of a way that takes one chunk is seen from close by
+droid) hz=5 rows=24 stride=12 rest=0 ;;
+yam) hz=5 rows=48 stride=24 rest=24 ;;
+agibot_g1) hz=5 rows=96 stride=64 rest=96 ;;
 *) echo "robot: expected droid, yam or agibot_g1, got $robot" >&2 && exit 2 ;;
 esac
 
@@ -39,7 +40,7 @@ learn() {
   shift 2
   [ -d "$folder/$name/checkpoint" ] || dreamzero train "$folder/$name" --preset tiny --data "$folder/data" \
     --cache "$folder/latents" --init "$init/checkpoint" --set chunks=1 --set action_weight=16 --set weighting=even \
-    --set prompt_dropout=0 --set smoke_steps=0 "$@"
+    --set rest_rows="$rest" --set prompt_dropout=0 --set smoke_steps=0 "$@"
 }
 learn decide encoders --set predict_video=false --set base_stride=$((4 * stride)) --set batch=8 --set steps=8000 \
   --set ema=0.998
