@@ -35,8 +35,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--split",
         default="taught",
-        help="which instructions: seen, unseen, all, or taught (default): the seen ones, and "
-        "things with an unseen name by other words",
+        help="which instructions: seen or unseen, each by name alone; all, or taught (default): "
+        "by other words, too, and things with an unseen name by those only",
     )
     parser.add_argument(
         "--picture-width", type=int, default=0, help="pixels (default: as the cameras have)"

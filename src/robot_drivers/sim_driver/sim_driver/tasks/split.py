@@ -25,8 +25,9 @@ from sim_driver.models.description import SimRobot
 from sim_driver.tasks.task import COLOURS, Choice, Layout, Task
 
 Split = Literal["seen", "unseen", "all", "taught"]
-"""Instructions by their sentence, seen or held out; ``taught``: also things whose sentence is held
-out, where other words say the same. Demonstrations are of these."""
+"""Instructions by their sentence, seen or held out; ``taught``: the seen ones in other words, too,
+and things whose sentence is held out, where other words say the same. Demonstrations are of these,
+or of sentences alone."""
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 _APART = 2  # places of the circle of colours from a held-out place's to its thing's
@@ -70,12 +71,15 @@ def said(task: Task, layout: Layout, choice: Choice, split: Split) -> tuple[str,
         task: the task.
         layout: where the things stand.
         choice: what is meant.
-        split: whose words; the unseen split has held-out sentences, the taught one none.
+        split: whose words. The seen and the unseen one have sentences alone, as they are tried in
+            evaluation; all and the taught one have other words, too, the taught one without the
+            held-out sentences.
     """
     sentence, *others = task.wordings(layout, choice)
-    if split == "all" or not held_out(task, choice):
-        return () if split == "unseen" else (sentence, *others)
-    return {"unseen": (sentence,), "taught": tuple(others)}.get(split, ())
+    held = held_out(task, choice)
+    if split in ("seen", "unseen"):
+        return (sentence,) if held == (split == "unseen") else ()
+    return tuple(others) if held and split == "taught" else (sentence, *others)
 
 
 def scenes(robot: SimRobot, task: Task, split: Split, first_seed: int) -> Iterator[Scene]:
