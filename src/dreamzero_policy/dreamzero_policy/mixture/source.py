@@ -23,10 +23,13 @@ from dreamzero_policy.datasets.video import frame_count
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.mixture.dataset_spec import DatasetSpec
 from dreamzero_policy.mixture.windows import Window, windows
-from dreamzero_policy.types import Int
+from dreamzero_policy.types import Float, Int
 
 DEFAULT_INSTRUCTION = "Perform the default behavior."
 """What the reference says where a dataset says nothing."""
+
+_REST_S, _STILL = 0.2, 0.02
+"""A robot rests whose joints moved by less than that share of their top speeds for so long."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class Cutting:
         stride: rows from one base to the next.
         held_out: share of the episodes that are for validation.
         most_idle: share of idle rows above which a window is left out.
-        rest: rows by which a window may go on behind the end of its instruction.
+        rest: rows by which a window may go on behind the end of its instruction, if the robot rests
+            there.
     """
 
     most_chunks: int = 4
@@ -214,17 +218,34 @@ def _episode(source: Source, index: int, cutting: Cutting, idle: list[int]) -> T
         if data.version == 2:
             _check_video(path, view, table.num_rows)
     held_out = np.random.default_rng((8128, index)).random() < cutting.held_out
+    rest = 0 if states is None or actions is None else cutting.rest
     found = windows(
         labels,
         robot.time_base,
         cutting.most_chunks,
         stride=cutting.stride,
-        rest=cutting.rest,
+        rest=rest,
         excluded=idle,
         idle=idle,
         most_idle=cutting.most_idle,
     )
+    if rest:
+        ends = {one.last for one in found if one.last is not None}
+        rested = {row for row in ends if _rests(robot, states[: row + 1], actions[row])}
+        found = [one for one in found if one.last is None or one.last in rested]
     return TrainingEpisode(index, states, actions, labels, sentences, tuple(found), bool(held_out))
+
+
+def _rests(robot: Embodiment, states: Float, action: Float) -> bool:
+    """Whether a robot moved no joint in its last rows [L, S] and was not told to roll."""
+    rows = 1 + round(_REST_S * robot.time_base.control_hz)
+    most = [_STILL * _REST_S * robot.joint(name).velocity for name in robot.state_joints]
+    rolls = [
+        abs(speed) > _STILL * joint.upper
+        for joint, speed in zip(robot.joints, action, strict=True)
+        if joint.kind == "base"
+    ]
+    return not any(rolls) and bool((np.ptp(states[-rows:], axis=0) <= most).all())
 
 
 def _check_video(path: Path, view: str, rows: int) -> None:

@@ -32,7 +32,7 @@ class TrainConfig:
         base_stride: every how many rows a window may begin; 1 as the reference.
         most_idle: share of rows without motion above which a window is left out.
         rest_rows: rows by which a window may go on behind the end of its instruction, its last row
-            repeated: for demonstrations that end at rest. 0 as the reference.
+            repeated, if the robot rests there. 0 as the reference.
         variants: sets of pictures per window: the plain one, and augmented ones
             (``mixture/augment.py``).
         prompt_dropout: how often a window is shown under the negative prompt, which guidance then

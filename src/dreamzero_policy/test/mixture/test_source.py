@@ -44,6 +44,28 @@ def test_a_whole_dataset(dataset, droid):
     assert max(window.chunks for window in first.windows) == 2
 
 
+def test_windows_go_on_behind_the_end_where_the_robot_rests_and_nowhere_else(spoiled, droid):
+    def late(cutting):
+        source = open_source(DatasetSpec(spoiled), droid, cutting)
+        assert not source.errors
+        return {
+            e.index: [w.start for w in e.windows if w.last is not None] for e in source.episodes
+        }
+
+    cutting = Cutting(most_chunks=1, stride=12, rest=24)
+    assert not any(late(cutting).values()), "it moves until the end"
+    for name in ("observation.state", "action"):
+
+        def stop(values):
+            values[-4:] = values[-4]
+
+        rewrite(spoiled / "data/chunk-000/episode_000000.parquet", name, stop)
+    found = late(cutting)
+    assert found[0]
+    assert not found[1]
+    assert not any(late(Cutting(most_chunks=1, stride=12)).values())
+
+
 def test_statistics_are_the_dataset_s_own_or_the_same_worked_out(dataset, spoiled, droid):
     stored = statistics_of(looked(dataset, droid))
     for name in ("stats.json", "relative_stats_dreamzero.json"):
