@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dreamzero_policy.conversion.idle import idle_rows
 from dreamzero_policy.conversion.rows import Cut, Rows, cuts
 from dreamzero_policy.conversion.settings import ConversionSettings
 from dreamzero_policy.embodiments.embodiment import Embodiment
+from dreamzero_policy.embodiments.idle import idle_rows
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from dreamzero_policy.conversion.idle import idle_rows
 from dreamzero_policy.conversion.resample import resample
 from dreamzero_policy.conversion.settings import ConversionSettings
 from dreamzero_policy.data.bag_reader import Episode
@@ -26,6 +25,7 @@ from dreamzero_policy.data.episode_store import EpisodeStore
 from dreamzero_policy.data.errors import BagError, DamagedBagError
 from dreamzero_policy.data.mapped_file import BagMessage
 from dreamzero_policy.data.rosbag2_layout import annotate, sync_folder
+from dreamzero_policy.embodiments.idle import idle_rows
 from dreamzero_policy.recording.recorded_streams import streams_of
 from dreamzero_policy.types import NS_PER_S
 

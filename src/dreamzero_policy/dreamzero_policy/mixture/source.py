@@ -21,6 +21,7 @@ from dreamzero_policy.datasets.lerobot_reader import LeRobotDataset
 from dreamzero_policy.datasets.replay_source import camera_columns, vectors
 from dreamzero_policy.datasets.video import frame_count
 from dreamzero_policy.embodiments.embodiment import Embodiment
+from dreamzero_policy.embodiments.idle import idle_rows
 from dreamzero_policy.mixture.dataset_spec import DatasetSpec
 from dreamzero_policy.mixture.windows import Window, windows
 from dreamzero_policy.types import Float, Int
@@ -28,8 +29,8 @@ from dreamzero_policy.types import Float, Int
 DEFAULT_INSTRUCTION = "Perform the default behavior."
 """What the reference says where a dataset says nothing."""
 
-_REST_S, _STILL = 0.2, 0.02
-"""A robot rests whose joints moved by less than that share of their top speeds for so long."""
+_STILL = 0.02
+"""Share of its top speed below which a joint rests."""
 
 
 @dataclass(frozen=True)
@@ -231,21 +232,15 @@ def _episode(source: Source, index: int, cutting: Cutting, idle: list[int]) -> T
     )
     if rest:
         ends = {one.last for one in found if one.last is not None}
-        rested = {row for row in ends if _rests(robot, states[: row + 1], actions[row])}
-        found = [one for one in found if one.last is None or one.last in rested]
+        moving = {row for row in ends if not _rests(robot, states[: row + 1], actions[: row + 1])}
+        found = [one for one in found if one.last not in moving]
     return TrainingEpisode(index, states, actions, labels, sentences, tuple(found), bool(held_out))
 
 
-def _rests(robot: Embodiment, states: Float, action: Float) -> bool:
-    """Whether a robot moved no joint in its last rows [L, S] and was not told to roll."""
-    rows = 1 + round(_REST_S * robot.time_base.control_hz)
-    most = [_STILL * _REST_S * robot.joint(name).velocity for name in robot.state_joints]
-    rolls = [
-        abs(speed) > _STILL * joint.upper
-        for joint, speed in zip(robot.joints, action, strict=True)
-        if joint.kind == "base"
-    ]
-    return not any(rolls) and bool((np.ptp(states[-rows:], axis=0) <= most).all())
+def _rests(robot: Embodiment, states: Float, actions: Float) -> bool:
+    """Whether a robot stands still at the end of rows [L, S] and [L, A]."""
+    last = slice(-robot.time_base.control_hz, None)
+    return bool(idle_rows(robot, states[last], actions[last], fraction=_STILL, least_s=0.0)[-1])
 
 
 def _check_video(path: Path, view: str, rows: int) -> None:

@@ -42,16 +42,12 @@ class Window(NamedTuple):
     bases: int
     last: int | None = None
 
-    def anchors(self, base: TimeBase) -> Int:
-        """[chunks] rows at which the chunks begin: the rows of the states."""
-        return self._there(base.rows_per_chunk * np.arange(self.chunks))
-
     def frame_rows(self, base: TimeBase) -> Int:
         """[8 chunks + 1] rows of the frames, the closing one last."""
         return self._there(base.frame_stride * np.arange(self.chunks * base.frames_per_chunk + 1))
 
     def rows(self, base: TimeBase) -> Int:
-        """[chunks, H] rows of the actions."""
+        """[chunks, H] rows of the actions; the first of each is its chunk's anchor."""
         count = self.chunks * base.rows_per_chunk
         return self._there(np.arange(count).reshape(self.chunks, -1))
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreamzero_policy.conversion.idle import idle_rows
 from dreamzero_policy.conversion.pieces import pieces
 from dreamzero_policy.conversion.rows import Rows
 from dreamzero_policy.conversion.settings import ConversionSettings
+from dreamzero_policy.embodiments.idle import idle_rows
 
 CHOICE = {"fraction": 0.01, "least_s": 1.0}
 

@@ -48,7 +48,7 @@ def test_a_window_s_vectors_are_those_of_the_robot(dataset, droid):
     number = next(n for n, item in enumerate(corpus.items) if item.window.chunks == 2)
     batch, item = corpus.window(number, 0, "open it"), corpus.items[number]
     vectors = corpus.vectors[droid.tag]
-    for chunk, anchor in enumerate(item.window.anchors(droid.time_base)):
+    for chunk, anchor in enumerate(item.window.rows(droid.time_base)[:, 0]):
         raw = item.episode.states[anchor].astype(np.float64)
         np.testing.assert_allclose(batch.states[0, chunk], vectors.state(raw), atol=1e-6)
         rows = batch.actions[0, 24 * chunk : 24 * chunk + 24].double().numpy()

@@ -57,7 +57,7 @@ def test_windows_go_on_behind_the_end_where_the_robot_rests_and_nowhere_else(spo
     for name in ("observation.state", "action"):
 
         def stop(values):
-            values[-4:] = values[-4]
+            values[-6:] = values[-6]
 
         rewrite(spoiled / "data/chunk-000/episode_000000.parquet", name, stop)
     found = late(cutting)

@@ -26,7 +26,7 @@ def test_bases_and_lengths_are_the_reference_s(rows, bases, three):
 
 def test_rows_of_an_interior_base():
     (window,) = (one for one in of_length(300) if one.start == 52)
-    assert window.anchors(BASE).tolist() == [52, 76, 100, 124]
+    assert window.rows(BASE)[:, 0].tolist() == [52, 76, 100, 124]
     frames = window.frame_rows(BASE)
     assert len(frames) == 33
     assert (frames[0], frames[1], frames[-1]) == (52, 55, 148)
