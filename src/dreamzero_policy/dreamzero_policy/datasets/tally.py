@@ -8,10 +8,8 @@ those of all values, not estimates.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 
@@ -68,24 +66,32 @@ class Tally:
             tuple(np.unique(column, return_counts=True) for column in numbers.T),
         )
 
-    def __add__(self, other: Tally) -> Tally:
-        """Of both parts."""
-        count = self.count + other.count
-        shift = other.mean - self.mean
-        return Tally(
+    @classmethod
+    def total(cls, parts: Sequence[Tally]) -> Tally:
+        """Of all parts, at least one, added up in their order."""
+        first, *others = parts
+        count, mean, squares = first.count, first.mean, first.squares
+        for other in others:
+            together = count + other.count
+            shift = other.mean - mean
+            mean = mean + shift * (other.count / together)
+            squares = squares + other.squares
+            squares = squares + np.square(shift) * (count * other.count / together)
+            count = together
+        return cls(
             count,
-            self.mean + shift * (other.count / count),
-            self.squares + other.squares + np.square(shift) * (self.count * other.count / count),
-            np.minimum(self.low, other.low),
-            np.maximum(self.high, other.high),
-            tuple(add(one, two) for one, two in zip(self.bins, other.bins, strict=True)),
+            mean,
+            squares,
+            np.min([part.low for part in parts], axis=0),
+            np.max([part.high for part in parts], axis=0),
+            total_counts([part.bins for part in parts]),
         )
 
     def pooled(self, groups: int) -> Tally:
         """With [groups * D] columns pooled to D: every group is a part of its own."""
         width = len(self.mean) // groups
         parts = [self.columns(slice(g * width, (g + 1) * width)) for g in range(groups)]
-        return reduce(operator.add, parts)
+        return Tally.total(parts)
 
     def columns(self, chosen: slice) -> Tally:
         """Of some columns."""
@@ -149,18 +155,23 @@ def keep(values: Float, wanted: Sequence[Int]) -> tuple[Counts, ...]:
     )
 
 
-def add(one: Counts, two: Counts) -> Counts:
-    """The values of both."""
-    values, places = np.unique(np.concatenate((one[0], two[0])), return_inverse=True)
-    counts = np.zeros(len(values), dtype=np.int64)
-    np.add.at(counts, places, np.concatenate((one[1], two[1])))
-    return values, counts
+def total_counts(parts: Sequence[Sequence[Counts]]) -> tuple[Counts, ...]:
+    """Of every column the values of all parts."""
+    return tuple(_together(column) for column in zip(*parts, strict=True))
 
 
 def pooled(kept: Sequence[Counts], groups: int) -> tuple[Counts, ...]:
     """[groups * D] columns of kept values as D."""
     width = len(kept) // groups
-    return tuple(reduce(add, kept[column::width]) for column in range(width))
+    return tuple(_together(kept[column::width]) for column in range(width))
+
+
+def _together(parts: Sequence[Counts]) -> Counts:
+    """The values of one column's parts."""
+    values, places = np.unique(np.concatenate([part[0] for part in parts]), return_inverse=True)
+    counts = np.zeros(len(values), dtype=np.int64)
+    np.add.at(counts, places, np.concatenate([part[1] for part in parts]))
+    return values, counts
 
 
 def relative_rows(actions: Float, states: Float, horizon: int) -> Float:

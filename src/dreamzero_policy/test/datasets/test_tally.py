@@ -1,7 +1,5 @@
 """Statistics in two passes over parts equal those of everything at once."""
 
-from functools import reduce
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -89,13 +87,23 @@ def test_pooling_a_tally_is_pooling_its_values():
     rng = np.random.default_rng(3)
     values = rng.normal(size=(200, 4 * 3))
     parts = [Tally.of(part) for part in np.split(values, [50, 120])]
-    whole = reduce(lambda one, two: one + two, parts).pooled(4)
+    whole = Tally.total(parts).pooled(4)
     direct = Tally.of(values.reshape(-1, 3))
     assert whole.count == direct.count
     np.testing.assert_allclose(whole.mean, direct.mean, atol=1e-12)
     np.testing.assert_allclose(whole.squares, direct.squares, rtol=1e-12)
     for one, two in zip(whole.bins, direct.bins, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_added_up_in_groups_is_added_up_one_by_one_to_the_last_bit():
+    rng = np.random.default_rng(5)
+    parts = [Tally.of(rng.normal(size=(n, 3))) for n in (5, 90, 1, 33, 60)]
+    at_once, one_by_one = Tally.total(parts), parts[0]
+    for part in parts[1:]:
+        one_by_one = Tally.total([one_by_one, part])
+    for one, two in zip(vars(at_once).values(), vars(one_by_one).values(), strict=True):
+        np.testing.assert_equal(one, two)
 
 
 def test_short_episodes_have_no_chunk():
