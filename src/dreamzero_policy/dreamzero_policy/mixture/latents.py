@@ -185,10 +185,12 @@ def encode(model: DreamZero, frames: Image) -> EncodedWindow:
     weight = next(model.vae.parameters())
     canvases = torch.from_numpy(frames).to(weight.device)
     video = to_network_range(canvases, model.config.target_size, weight.dtype)
-    latents = model.vae.encode(video)
     condition = None
-    if model.config.condition_channels:
-        condition = model.vae.condition(video[:, :, 0], len(frames)).whole()[0].cpu()
+    if model.config.condition_channels:  # both at once: on a CPU in half the time
+        latents, known = model.vae.encode_conditioned(video)
+        condition = known[0].cpu()
+    else:
+        latents = model.vae.encode(video)
     clip = model.image_encoder.encode(video[:, :, 0])
     return EncodedWindow(latents[0].cpu(), condition, clip[0].cpu())
 

@@ -65,6 +65,20 @@ class VideoVAE(nn.Module):
         """
         return self.stream().push(video)
 
+    def encode_conditioned(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents of a whole clip, and what ``condition`` gives of its first frame, in one batch.
+
+        Args:
+            video: as of ``encode``.
+
+        Returns:
+            [B, C, F, h, w] normalised latents, and the condition [B, 4 + C, F, h, w].
+        """
+        still = torch.zeros_like(video)
+        still[:, :, 0] = video[:, :, 0]
+        latents, known = self.encode(torch.cat([video, still])).chunk(2)
+        return latents, _condition(known, 0)
+
     def stream(self) -> EncoderStream:
         """A new clip whose frames come one by one or in groups."""
         return EncoderStream(self)
@@ -195,12 +209,16 @@ class FirstFrameCondition:
         start = min(start, self._frames - count)
         while self._latents.shape[2] < start + count:
             self._latents = torch.cat([self._latents, self._stream.push(self._grey)], dim=2)
-        latents = self._latents[:, :, start : start + count]
-        mask = latents.new_zeros(latents.shape[0], MASK_CHANNELS, *latents.shape[2:])
-        if start == 0:
-            mask[:, :, 0] = 1.0
-        return torch.cat([mask, latents], dim=1)
+        return _condition(self._latents[:, :, start : start + count], start)
 
     def whole(self) -> Tensor:
         """[B, 4 + C, F, h, w], every frame of the clip."""
         return self(0, self._frames)
+
+
+def _condition(latents: Tensor, start: int) -> Tensor:
+    """Mask channels before latents [B, C, F, h, w] of a first frame and grey from ``start`` on."""
+    mask = latents.new_zeros(latents.shape[0], MASK_CHANNELS, *latents.shape[2:])
+    if start == 0:
+        mask[:, :, 0] = 1.0
+    return torch.cat([mask, latents], dim=1)

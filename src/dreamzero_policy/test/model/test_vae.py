@@ -134,6 +134,14 @@ def test_the_condition_has_its_mask_first_and_grey_behind_the_first_frame(tiny):
 
 
 @torch.no_grad()
+def test_a_clip_and_its_condition_in_one_batch_are_what_they_are_alone(tiny):
+    video = torch.rand(2, 3, 9, 32, 48) * 2 - 1
+    latents, condition = tiny.encode_conditioned(video)
+    torch.testing.assert_close(latents, tiny.encode(video))
+    torch.testing.assert_close(condition, tiny.condition(video[:, :, 0], 9).whole())
+
+
+@torch.no_grad()
 def test_the_condition_is_encoded_only_as_far_as_asked(tiny, monkeypatch):
     frame = torch.rand(1, 3, 32, 48) * 2 - 1
     whole = tiny.condition(frame, 33).whole()
