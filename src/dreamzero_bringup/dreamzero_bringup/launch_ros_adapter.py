@@ -18,7 +18,7 @@ from launch.actions import (
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from dreamzero_bringup import leftovers, middleware
+from dreamzero_bringup import middleware
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_bringup.graph import other_host
 from dreamzero_bringup.graph.graph import build, build_recorder
@@ -105,7 +105,6 @@ def describe(robot: str | None = None) -> LaunchDescription:
         }
         asked = options(chosen, values)
         nodes = build(asked)
-        left = leftovers.sweep()
         found = {**other_host.environment(os.environ, asked), **middleware.environment(os.environ)}
         # Held by the context's lifetime, that is, until the launch process ends.
         claim = DomainClaim(
@@ -115,7 +114,6 @@ def describe(robot: str | None = None) -> LaunchDescription:
         names = ", ".join(node.name for node in nodes)
         return [
             *(SetEnvironmentVariable(name, value) for name, value in found.items()),
-            *([LogInfo(msg=left.text)] if left.files else []),
             LogInfo(msg=f"robot {chosen}, domain {claim.domain_id}: {names}"),
             *(LogInfo(msg=f"{node.name}: {node.remark}") for node in nodes if node.remark),
             *map(action, nodes),

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from dreamzero_bringup import leftovers, middleware
+from dreamzero_bringup import middleware
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_bringup.graph import other_host
 from dreamzero_bringup.graph.node_spec import NodeSpec
@@ -185,10 +185,7 @@ class Supervisor:
         }
 
     def __enter__(self) -> Supervisor:
-        """Starts every node, where killed ones left nothing in the way."""
-        left = leftovers.sweep()
-        if left.files:
-            self._sink("supervisor", left.text)
+        """Starts every node."""
         try:
             for node, executable in zip(self._nodes, self._executables, strict=True):
                 self._processes.append(NodeProcess(node, [executable], self.env))
