@@ -227,7 +227,7 @@ def ready(bench):
     bench.spin_until(
         lambda: bench.statuses and bench.states and bench.commands.get_subscription_count()
     )
-    bench.wait_for(DriverStatus.HOLDING, "no command since")
+    bench.wait_for(DriverStatus.HOLDING, "no command")  # "yet", or "since" states came
 
 
 ROS2_CONTROL = (
