@@ -125,6 +125,7 @@ class Bench:
 
     def play_ros2_control(self):
         """An arm that follows at once, its states at 100 Hz; the gripper's controller at 15 Hz."""
+        self.spin_until(lambda: self.statuses)  # the driver first, which then misses its arm
         node = self.node
         self.pose, self.finger, self.frozen = HOME.copy(), 0.04, False
         best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -227,7 +228,7 @@ def ready(bench):
     bench.spin_until(
         lambda: bench.statuses and bench.states and bench.commands.get_subscription_count()
     )
-    bench.wait_for(DriverStatus.HOLDING, "no command")  # "yet", or "since" states came
+    bench.wait_for(DriverStatus.HOLDING, "no command since")
 
 
 ROS2_CONTROL = (
