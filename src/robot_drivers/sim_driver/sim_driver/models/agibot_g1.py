@@ -165,7 +165,7 @@ def _jaws(side: str) -> Jaws:
     )
 
 
-_READY = (0.52, -1.47, -0.18, -1.03, 0.27, 0.82, -1.71)  # left; the right arm is its mirror image
+_READY = (-0.07, -1.36, -0.16, -1.19, 0.28, 1.17, -1.65)  # left; the right arm is its mirror image
 
 
 def tcp(side: str) -> Vector:

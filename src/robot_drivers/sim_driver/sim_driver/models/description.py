@@ -172,7 +172,8 @@ class SimArm:
         approach, across: where the fingers point and open, unit vectors in the site's frame.
         tip: from the site to the end of the fingers [m].
         ready: joint positions with the fingers down over the table, from which the arm reaches all
-            of its part of the table without turning a joint round.
+            of its part of the table without turning a joint round, and hides nothing that lies
+            there from the robot's overview.
         x, y: its part of the table: where it grasps from above with ease [m].
     """
 

@@ -3,6 +3,7 @@
 import colorsys
 from collections import Counter
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -12,6 +13,8 @@ from sim_driver.models import robots
 from sim_driver.tasks.task import COLOURS
 from sim_driver.virtual import VirtualRobot
 
+SPOTS = [(x, y) for x in (-0.6, 0.0, 0.6) for y in (-0.6, 0.0, 0.6)]
+"""Points of an object's top, as shares of its half sizes."""
 OVERVIEWS = {"droid": ("exterior_1", "exterior_2"), "yam": ("top",), "agibot_g1": ("head",)}
 SIZE = (88, 160)
 PIXELS = 8
@@ -45,3 +48,31 @@ def test_every_object_is_seen_in_its_colour(name, task):
         for colour, items in wanted.items():
             best = max(count[colour] for count in counts)
             assert best >= PIXELS * items, (seed, colour, best)
+
+
+@pytest.mark.parametrize("task", ["reach", "hover"])
+@pytest.mark.parametrize("name", OVERVIEWS)
+def test_where_one_begins_to_reach_no_arm_hides_a_thing(name, task):
+    """What is hidden then cannot be asked for by its colour."""
+    for seed in range(6):
+        robot = VirtualRobot(name, task, seed)
+        model = robot._robot.model
+        data = mujoco.MjData(model)
+        data.qpos[:] = robot.scene_state
+        mujoco.mj_forward(model, data)
+        for thing in robot.judge.layout.things:
+            top = [(x * thing.half[0], y * thing.half[1], thing.half[2]) for x, y in SPOTS]
+            spots = data.body(thing.name).xpos + np.array(top)
+            best = max(
+                sum(sees(model, data, view, spot, thing.name) for spot in spots)
+                for view in OVERVIEWS[name]
+            )
+            assert best >= len(SPOTS) - 1, (seed, thing.name, best)
+
+
+def sees(model, data, view, spot, body):
+    """Whether what a camera meets first on its way to a point belongs to the body."""
+    eye, met = data.camera(view).xpos, np.zeros(1, np.int32)
+    bearer = model.camera(view).bodyid[0]  # a lens may lie behind its surface, which is not drawn
+    away = mujoco.mj_ray(model, data, eye, spot - eye, None, 1, bearer, met)
+    return away > 0 and model.body(model.geom_bodyid[met[0]]).name == body
