@@ -170,8 +170,10 @@ def _clips(material: Material, model: ModelConfig, run: VaeRun, tell: Tell) -> T
         by_episode.setdefault((id(item.source), item.episode.index), []).append(item)
     found: list[Tensor] = []
     for items in by_episode.values():
-        wanted = [(item.window, Augmentation()) for item in items]
-        for frames in canvases(items[0].source, items[0].episode.index, wanted):
+        source, episode = items[0].source, items[0].episode
+        base = source.robot.time_base
+        wanted = [(item.window.frame_rows(base), Augmentation()) for item in items]
+        for frames in canvases(source, episode.index, wanted):
             video = to_network_range(torch.from_numpy(frames[:_FRAMES]), model.target_size)
             found.append(((video[0] + 1) * 127.5).round().clamp(0, 255).byte())
             tell("clips", len(found), len(picks))

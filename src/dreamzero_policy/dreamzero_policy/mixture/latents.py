@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody knows
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -63,10 +64,13 @@ class LatentCache:
     Args:
         folder: of the cache; it is made.
         model: whose encoders.
+        to_the_end: whether the frames of a window's last chunk are wanted, too. Where actions alone
+            are predicted nothing looks at them, and they are most of the work.
     """
 
-    def __init__(self, folder: Path, model: DreamZero) -> None:
+    def __init__(self, folder: Path, model: DreamZero, *, to_the_end: bool = True) -> None:
         self._model, config = model, model.config
+        self._to_the_end, self._latents_per_chunk = to_the_end, config.num_frame_per_block
         geometry = [config.target_size, config.latent_size, config.concat_first_frame_latent]
         windows = _identity(geometry, model.vae, model.image_encoder)
         prompts = _identity([config.text_len, config.text.tokenizer], model.text_encoder)
@@ -104,16 +108,20 @@ class LatentCache:
             TrainingError: no space is left; what is made already is kept.
             DatasetError: a picture cannot be had.
         """
-        wanted = []
+        wanted, base = [], source.robot.time_base
         for window in windows:
+            rows = window.frame_rows(base)
+            if not self._to_the_end:
+                rows = rows[: -base.frames_per_chunk]
             for variant in range(variants):
                 path = self._window_path(source, episode, window, variant)
                 if path.is_file():
                     yield False
                 else:
-                    wanted.append((window, _augmentation(source, episode, window, variant), path))
-        pictures = canvases(source, episode.index, [(one, how) for one, how, _ in wanted])
-        for (window, _, path), frames in zip(wanted, pictures, strict=True):
+                    how = _augmentation(source, episode, window, variant)
+                    wanted.append((window, path, (rows, how)))
+        pictures = canvases(source, episode.index, [what for *_, what in wanted])
+        for (window, path, _), frames in zip(wanted, pictures, strict=True):
             encoded = encode(self._model, frames)
             _check_finite(encoded, source, episode, window)
             tensors = {"latents": encoded.latents, "clip": encoded.clip}
@@ -134,18 +142,20 @@ class LatentCache:
     def window(
         self, source: Source, episode: TrainingEpisode, window: Window, variant: int
     ) -> EncodedWindow:
-        """A window's entry, in float32.
+        """A window's entry, in float32; frames of its last chunk are 0 where they are not wanted.
 
         Raises:
             TrainingError: it is not there, or damaged.
         """
         found = _read(self._window_path(source, episode, window, variant))
+        frames = 1 + self._latents_per_chunk * window.chunks
         condition = found.get("condition")
         if condition is not None:
+            condition = _padded(condition, frames)
             mask = condition.new_zeros(MASK_CHANNELS, *condition.shape[1:])
             mask[:, 0] = 1.0
             condition = torch.cat([mask, condition])
-        return EncodedWindow(found["latents"], condition, found["clip"])
+        return EncodedWindow(_padded(found["latents"], frames), condition, found["clip"])
 
     def prompt(self, prompt: str) -> Tensor:
         """[text_len, text_dim] float32 of a prompt, zero behind its end.
@@ -161,6 +171,7 @@ class LatentCache:
     def _window_path(
         self, source: Source, episode: TrainingEpisode, window: Window, variant: int
     ) -> Path:
+        """Where an entry is or will be; one that has more frames than are wanted does as well."""
         robot, base = source.robot, source.robot.time_base
         videos = [
             _contents(*source.data.video(episode.index, column))
@@ -173,7 +184,10 @@ class LatentCache:
             *([asdict(view) for view in robot.views], how.corner, how.changes),
         ]
         about += [] if window.last is None else [window.last]
-        return _place(self._windows, json.dumps(about))
+        whole = _place(self._windows, json.dumps(about))
+        if self._to_the_end or whole.is_file():
+            return whole
+        return _place(self._windows, json.dumps([*about, "without the last chunk"]))
 
     def _prompt_path(self, prompt: str) -> Path:
         return _place(self._prompts, prompt)
@@ -193,6 +207,12 @@ def encode(model: DreamZero, frames: Image) -> EncodedWindow:
         latents = model.vae.encode(video)
     clip = model.image_encoder.encode(video[:, :, 0])
     return EncodedWindow(latents[0].cpu(), condition, clip[0].cpu())
+
+
+def _padded(latents: Tensor, frames: int) -> Tensor:
+    """[C, f, h, w] with zeros behind it up to ``frames``."""
+    missing = frames - latents.shape[1]
+    return F.pad(latents, (0, 0, 0, 0, 0, missing)) if missing else latents
 
 
 def _augmentation(

@@ -11,32 +11,30 @@ from av.error import FFmpegError
 from dreamzero_policy.datasets.errors import DatasetError
 from dreamzero_policy.mixture.augment import Augmentation
 from dreamzero_policy.mixture.source import Source
-from dreamzero_policy.mixture.windows import Window
 from dreamzero_policy.observation.views import Tiler, resize
-from dreamzero_policy.types import Image
+from dreamzero_policy.types import Image, Int
 
 
 def canvases(
-    source: Source, episode: int, wanted: Sequence[tuple[Window, Augmentation]]
+    source: Source, episode: int, wanted: Sequence[tuple[Int, Augmentation]]
 ) -> Iterator[Image]:
     """The canvases of windows.
 
     Args:
         source: the dataset.
         episode: its number.
-        wanted: windows in the order of their first rows, and what is done to their pictures.
+        wanted: [T] rows of each window's frames, windows in the order of their first, and what is
+            done to their pictures.
 
     Yields:
-        For each window [T, H, W, 3] uint8, T its frames; tiled by the code of the robot.
+        For each window [T, H, W, 3] uint8; tiled by the code of the robot.
 
     Raises:
         DatasetError: a video ends early or cannot be decoded.
     """
-    base = source.robot.time_base
-    every = {row for window, _ in wanted for row in window.frame_rows(base).tolist()}
+    every = {row for rows, _ in wanted for row in rows.tolist()}
     frames = _Frames(source, episode, sorted(every))
-    for window, augmentation in wanted:
-        rows = window.frame_rows(base)
+    for rows, augmentation in wanted:
         pictures = frames.at(rows)
         yield np.stack([frames.canvas(row, pictures[row], augmentation) for row in rows.tolist()])
 
@@ -57,7 +55,7 @@ class _Frames:
             for view, column in source.cameras.items()
         }
 
-    def at(self, rows: np.ndarray) -> dict[int, dict[str, Image]]:
+    def at(self, rows: Int) -> dict[int, dict[str, Image]]:
         """Pictures of every view by row, at the native size; rows before the first are let go."""
         first, last = int(rows[0]), int(rows[-1])
         for kept in (self._kept, self._plain):

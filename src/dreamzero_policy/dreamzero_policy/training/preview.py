@@ -19,11 +19,11 @@ class Predicted(NamedTuple):
     """A window as it is predicted.
 
     Attributes:
-        latents: [B, C, F, h, w]; the first frame is the true one.
+        latents: [B, C, F, h, w]; the first frame is the true one. None beside actions alone.
         actions: [B, A, D_a] normalised.
     """
 
-    latents: Tensor
+    latents: Tensor | None
     actions: Tensor
 
 
@@ -36,6 +36,7 @@ def predict(
     seed: int = 0,
     *,
     video_too: bool = True,
+    frames_too: bool = True,
 ) -> Predicted:
     """Denoises all chunks of windows at once, in straight steps from noise to clean.
 
@@ -46,6 +47,7 @@ def predict(
         steps: how many evaluations.
         seed: of the noise.
         video_too: whether the video is denoised; without, it stays noise.
+        frames_too: whether noisy frames are in the sequence at all.
     """
     rng = np.random.default_rng(seed)
 
@@ -60,7 +62,7 @@ def predict(
         tau = torch.full((len(batch), 1), LEVELS * now, device=video.device)
         video_tau = tau if video_too else torch.full_like(tau, LEVELS)
         v, u = network.forward_train(
-            video,
+            video if frames_too else None,
             batch.latents,
             video_tau.expand(-1, frames),
             actions,
@@ -71,8 +73,10 @@ def predict(
             batch.clip,
         )
         actions = actions + (after - now) * u.float()
-        if video_too:
+        if video_too and v is not None:
             video = video + (after - now) * v.float()
+    if not frames_too:
+        return Predicted(None, actions)
     return Predicted(torch.cat([batch.latents[:, :, :1], video[:, :, 1:]], dim=2), actions)
 
 
@@ -80,8 +84,9 @@ def errors(config: ModelConfig, batch: Batch, predicted: Predicted) -> dict[str,
     """How far a prediction is from the truth, and how far a still picture would be.
 
     Returns:
-        Root mean squares: of normalised actions over real columns, and of latents over those of the
-        truth, both also for what changes nothing (no action, the frame before the chunk).
+        Root mean squares: of normalised actions over real columns, and of latents, if any were
+        predicted, over those of the truth, both also for what changes nothing (no action, the frame
+        before the chunk).
     """
     mask = batch.action_mask & batch.has_real_action.reshape(-1, 1, 1)
     found: dict[str, float] = {}
@@ -89,6 +94,8 @@ def errors(config: ModelConfig, batch: Batch, predicted: Predicted) -> dict[str,
         wrong = (predicted.actions - batch.actions)[mask]
         found["action_rms"] = wrong.square().mean().sqrt().item()
         found["action_rms_of_none"] = batch.actions[mask].square().mean().sqrt().item()
+    if predicted.latents is None:
+        return found
     truth = batch.latents[:, :, 1:]
     size = truth.square().mean().sqrt().clamp_min(1e-12)
     before = batch.latents[:, :, : -1 : config.num_frame_per_block]

@@ -150,7 +150,8 @@ def _train(run: Run, world: World, say: Say, tell: Tell) -> Outcome:
     check_room(run.folder, estimated, config)
 
     encoders = encoders_of(start, world.device)
-    cache = LatentCache(run.cache or run.folder / "cache", encoders)
+    folder = run.cache or run.folder / "cache"
+    cache = LatentCache(folder, encoders, to_the_end=config.predict_video)
     encode_all(material, cache, config, world, tell)
     cache.release_encoders()
     corpus = material.corpus(material.training, cache, start, config)

@@ -95,18 +95,20 @@ class Watcher:
         predicted = predict(
             *(learner.network, table, batch, self._config.panel_steps),
             video_too=self._config.noise != "no_video",
+            frames_too=self._config.predict_video,
         )
         yield "prediction", errors(self._model, batch, predicted)
         if self._vae is not None:
-            yield "video", self._strip(batch.latents, predicted)
+            if predicted.latents is not None:
+                yield "video", self._strip(batch.latents, predicted.latents)
             item = corpus.items[0]
             if item.source.spec.actions:
                 yield "actions", self._plot(item, batch.actions, predicted)
 
     @torch.no_grad()
-    def _strip(self, true: Tensor, predicted: Predicted) -> Image:
+    def _strip(self, true: Tensor, predicted: Tensor) -> Image:
         weight = next(self._vae.parameters())
-        clips = (self._vae.decode(x.to(weight))[0] for x in (true, predicted.latents))
+        clips = (self._vae.decode(x.to(weight))[0] for x in (true, predicted))
         frames = [
             ((clip.float() + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 3, 0)
             for clip in clips

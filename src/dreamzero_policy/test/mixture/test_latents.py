@@ -63,6 +63,34 @@ def test_variants_are_other_pictures_and_the_same_every_time(tmp_path, model, so
     assert torch.equal(again.window(source, episode, window, 1).latents, other.latents)
 
 
+@pytest.mark.parametrize("chunks", [1, 2])
+def test_without_its_last_chunk_a_window_has_the_frames_before_it(
+    tmp_path, model, droid, dataset, chunks
+):
+    source = open_source(DatasetSpec(dataset), droid, Cutting(most_chunks=chunks, stride=12))
+    episode = source.episodes[0]
+    window = next(one for one in episode.windows if one.chunks == chunks)
+
+    def made(cache):
+        return list(cache.prepare_windows(source, episode, [window], 1))
+
+    short, whole = LatentCache(tmp_path, model, to_the_end=False), LatentCache(tmp_path, model)
+    assert made(short) == [True]
+    without = short.window(source, episode, window, 0)
+    with pytest.raises(TrainingError, match="got no file"):
+        whole.window(source, episode, window, 0)
+    assert made(whole) == [True]
+    expected = whole.window(source, episode, window, 0)
+    frames = 1 + model.config.num_frame_per_block * (chunks - 1)
+    for ours, theirs in zip(without[:2], expected[:2], strict=True):
+        assert ours.shape == theirs.shape
+        torch.testing.assert_close(ours[:, :frames], theirs[:, :frames], rtol=2e-3, atol=2e-3)
+        assert not ours[:, frames:].any()
+    torch.testing.assert_close(without.clip, expected.clip, rtol=2e-3, atol=2e-3)
+    assert made(LatentCache(tmp_path, model, to_the_end=False)) == [False], "a whole one does"
+    assert torch.equal(short.window(source, episode, window, 0).latents, expected.latents)
+
+
 def test_prompts_are_zero_behind_their_end(tmp_path, model):
     cache = LatentCache(tmp_path, model)
     cache.prepare_prompt("open it")

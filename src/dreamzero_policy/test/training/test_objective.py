@@ -1,5 +1,6 @@
 """One training step against the golden numbers, and what a batch may not change."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -128,6 +129,20 @@ def test_actions_alone_have_the_loss_and_the_gradient():
     found.total.backward()
     assert dit.action_decoder.layer2.W.grad.any()
     assert dit.head.head.weight.grad is None
+
+
+def test_actions_alone_do_not_look_at_the_last_chunk():
+    """So the cache does not make its frames."""
+    batch, dit, table = windows(4), trained(), NoiseTable.make()
+    noise = draw_noise(CONFIG, batch, rngs(4))
+    before = 1 + CONFIG.num_frame_per_block * (2 - 1)  # windows of two chunks
+    assert batch.latents.shape[2] == before + CONFIG.num_frame_per_block
+    expected = losses(dit, table, batch, noise, predict_video=False)
+    batch.latents[:, :, before:] = batch.condition[:, :, before:] = math.nan
+    found = losses(dit, table, batch, noise, predict_video=False)
+    assert torch.equal(torch.stack([*found]), torch.stack([*expected]))
+    batch.latents[:, :, before - 1] += 1.0
+    assert losses(dit, table, batch, noise, predict_video=False).actions != expected.actions
 
 
 def test_what_is_predicted_for_padded_columns_does_not_count():

@@ -271,9 +271,14 @@ def test_the_command_checks_and_stops_or_says_what_is_wrong(
 
 
 def test_where_no_video_is_predicted_what_makes_it_stays_as_it_is(run_of, log_of):
-    short, long = (run_of(f"{n}", steps=n, predict_video="false", held_out=0.4) for n in (1, 12))
+    asked = {"predict_video": "false", "held_out": 0.4, "panels_every": 12, "panel_steps": 2}
+    short, long = (run_of(f"{n}", steps=n, **asked) for n in (1, 12))
     for run in (short, long):
         train(run)
+    pictures = [path.name for path in (long.folder / "panels").iterdir()]
+    assert pictures == ["step_00000012_actions.png"]
+    (shown,) = (line for line in log_of(long) if "action_rms" in line)
+    assert not any(name.startswith("video") for name in shown)
     lines = [line for line in log_of(long) if "loss" in line]
     assert all(line["video"] == 0 < line["actions"] for line in lines)
     assert lines[-1]["loss"] < lines[0]["loss"]
