@@ -12,10 +12,11 @@ folder=${2:-out/tiny_$robot}
 dreamzero() { .venv/bin/dreamzero "$@"; }
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
 
+still=() # views that may show one picture while the robot moves
 case $robot in # pictures a second: as many as the network sees; rows of a chunk, which is to hold most of a way; from window
 # to window; by which a window may go on at rest, so that the end of a way that takes one chunk is seen from close by
 droid) hz=5 rows=24 stride=12 rest=0 ;;
-yam) hz=5 rows=48 stride=24 rest=24 ;;
+yam) hz=5 rows=48 stride=24 rest=24 still=(--still-views left right) ;; # the wrist of the arm that rests
 agibot_g1) hz=5 rows=96 stride=64 rest=96 ;;
 *) echo "robot: expected droid, yam or agibot_g1, got $robot" >&2 && exit 2 ;;
 esac
@@ -27,7 +28,7 @@ dreamzero demonstrate "$robot" --tasks reach hover --instructions 3 --episodes 1
   --picture-width 320 --workers 2 "$folder/demos"
 [ -f "$folder/data/meta/info.json" ] ||
   dreamzero convert "$folder/demos" "$folder/data" --robot "$robot" --keep-idle --idle-seconds 60 \
-    --video-preset ultrafast
+    --video-preset ultrafast "${still[@]}"
 
 # 2. What sees and hears: weights that are set by hand; only the decoder of the video VAE learns.
 [ -d "$folder/encoders/checkpoint" ] || dreamzero train-vae "$folder/encoders" --data "$folder/data" \
