@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -135,22 +136,38 @@ def demonstrate(
         What was made now, and how many were there already.
 
     Raises:
-        ValueError: as ``orders``; a folder of other demonstrations or of something else; a full
-            disk, where what was made is kept.
+        ValueError: as ``orders``; a folder of other demonstrations or of something else, or in
+            which another command makes some now; a full disk, where what was made is kept.
     """
     out = out.expanduser().resolve()
     asked = orders(wanted, episodes, out)
-    _claim(out, wanted)
-    missing = [order for order in asked if not is_made(order)]
-    there, made = len(asked) - len(missing), []
-    tell("episodes", there, len(asked))
-    with Workers(workers) as processes:
-        for _, one in processes.run(make, missing):
-            made.append(one)
-            tell("episodes", there + len(made), len(asked))
-    with suppress(OSError):  # another command may be making some in it
-        (out / MAKING).rmdir()
+    with _claimed(out, wanted):
+        missing = [order for order in asked if not is_made(order)]
+        there, made = len(asked) - len(missing), []
+        tell("episodes", there, len(asked))
+        with Workers(workers) as processes:
+            for _, one in processes.run(make, missing):
+                made.append(one)
+                tell("episodes", there + len(made), len(asked))
+        with suppress(OSError):  # what was left there when a process died
+            (out / MAKING).rmdir()
     return made, there
+
+
+@contextmanager
+def _claimed(out: Path, wanted: Wanted) -> Iterator[None]:
+    """The folder, for these demonstrations and to nobody else.
+
+    Raises:
+        ValueError: it is for something else, or another command makes demonstrations in it.
+    """
+    _claim(out, wanted)
+    with (out / _SETTINGS).open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{out}: another command makes demonstrations in it") from None
+        yield
 
 
 def _claim(out: Path, wanted: Wanted) -> None:

@@ -154,6 +154,20 @@ def test_it_goes_on_where_it_was_and_touches_nothing_else(made, tmp_path):
         demonstrate(WANTED, 1, tmp_path, workers=1, tell=quiet)
 
 
+def test_two_commands_do_not_make_the_same_demonstrations(made):
+    out, _ = made
+    refused = []
+
+    def again(stage, done, total):
+        with pytest.raises(ValueError, match="another command makes demonstrations in it"):
+            demonstrate(WANTED, 2, out, workers=1, tell=quiet)
+        refused.append(stage)
+
+    demonstrate(WANTED, 2, out, workers=1, tell=again)
+    assert refused == ["episodes"]
+    demonstrate(WANTED, 2, out, workers=1, tell=quiet)
+
+
 def test_orders_take_turns_and_begin_alike(tmp_path):
     wanted = Wanted("yam", ("stack", "carry"), seed=7)
     some, more = orders(wanted, 3, tmp_path), orders(wanted, 5, tmp_path)
