@@ -149,7 +149,7 @@ def demonstrate(
             for _, one in processes.run(make, missing):
                 made.append(one)
                 tell("episodes", there + len(made), len(asked))
-        with suppress(OSError):  # what was left there when a process died
+        with suppress(OSError):  # not empty: a process died over a recording
             (out / MAKING).rmdir()
     return made, there
 
