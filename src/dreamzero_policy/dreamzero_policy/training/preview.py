@@ -36,7 +36,7 @@ def predict(
     seed: int = 0,
     *,
     video_too: bool = True,
-    frames_too: bool = True,
+    predict_video: bool = True,
 ) -> Predicted:
     """Denoises all chunks of windows at once, in straight steps from noise to clean.
 
@@ -47,7 +47,7 @@ def predict(
         steps: how many evaluations.
         seed: of the noise.
         video_too: whether the video is denoised; without, it stays noise.
-        frames_too: whether noisy frames are in the sequence at all.
+        predict_video: False leaves the noisy frames out of the sequence.
     """
     rng = np.random.default_rng(seed)
 
@@ -62,7 +62,7 @@ def predict(
         tau = torch.full((len(batch), 1), LEVELS * now, device=video.device)
         video_tau = tau if video_too else torch.full_like(tau, LEVELS)
         v, u = network.forward_train(
-            video if frames_too else None,
+            video if predict_video else None,
             batch.latents,
             video_tau.expand(-1, frames),
             actions,
@@ -75,7 +75,7 @@ def predict(
         actions = actions + (after - now) * u.float()
         if video_too and v is not None:
             video = video + (after - now) * v.float()
-    if not frames_too:
+    if not predict_video:
         return Predicted(None, actions)
     return Predicted(torch.cat([batch.latents[:, :, :1], video[:, :, 1:]], dim=2), actions)
 

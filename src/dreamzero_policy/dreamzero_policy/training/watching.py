@@ -95,7 +95,7 @@ class Watcher:
         predicted = predict(
             *(learner.network, table, batch, self._config.panel_steps),
             video_too=self._config.noise != "no_video",
-            frames_too=self._config.predict_video,
+            predict_video=self._config.predict_video,
         )
         yield "prediction", errors(self._model, batch, predicted)
         if self._vae is not None:

@@ -209,6 +209,7 @@ def test_who_only_looks_whether_it_serves_disturbs_nobody(bridge, client):
         socket.create_connection(("127.0.0.1", bridge.port)).close()
     again = Client(bridge.port).ready()  # served after all of them
     assert bridge.log.count("is gone:") == first
+    assert again.states[-1]["mode"] == "holding"
     again.socket.close()
 
 
