@@ -7,13 +7,18 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from itertools import cycle, islice
+from itertools import chain, cycle, groupby, islice
+from operator import attrgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dreamzero_bringup.virtual.demonstration import MAKING, Made, Order, is_made, make
 from dreamzero_policy import embodiments
 from dreamzero_policy.conversion.workers import Workers
 from dreamzero_policy.types import NS_PER_S
+
+if TYPE_CHECKING:
+    from sim_driver.tasks.split import Scene
 
 _SETTINGS = "demonstrations.json"
 _FIRST_NS = 1_735_689_600 * NS_PER_S  # 2025-01-01: the clocks of demonstrations are made up
@@ -38,6 +43,9 @@ class Wanted:
         instructions: in an episode, one after another in the same scene.
         distinct: of each task so many scenes, done again and again with other habits of the expert;
             0: every demonstration is of a scene of its own.
+        every_choice: whether a scene is demonstrated once for each thing that may be asked for
+            first: whoever has seen one picture under four instructions cannot know by the picture
+            where to go.
 
     Raises:
         ValueError: no task, a number below 0, no instruction, or pictures of another aspect ratio
@@ -52,6 +60,7 @@ class Wanted:
     camera_hz: int = 0
     instructions: int = 1
     distinct: int = 0
+    every_choice: bool = False
 
     def __post_init__(self) -> None:
         """Fills in what the robot says and checks the rest."""
@@ -96,9 +105,19 @@ def orders(wanted: Wanted, episodes: int, out: Path) -> list[Order]:
             f"instructions: {', '.join(changed)} leaves another scene behind, so only one can be "
             f"asked for, got {wanted.instructions}"
         )
-    streams = [scenes(robot, tasks.get(n, robot), wanted.split, wanted.seed) for n in wanted.tasks]
-    if wanted.distinct:
-        streams = [cycle(list(islice(stream, wanted.distinct))) for stream in streams]
+    streams = [
+        _in_turn(
+            scenes(
+                robot,
+                tasks.get(name, robot),
+                wanted.split,
+                wanted.seed,
+                every_choice=wanted.every_choice,
+            ),
+            wanted.distinct,
+        )
+        for name in wanted.tasks
+    ]
     in_turn = (scene for turn in zip(*streams, strict=True) for scene in turn)
     return [
         Order(
@@ -118,6 +137,14 @@ def orders(wanted: Wanted, episodes: int, out: Path) -> list[Order]:
         )
         for number, scene in enumerate(islice(in_turn, episodes))
     ]
+
+
+def _in_turn(found: Iterator[Scene], distinct: int) -> Iterator[Scene]:
+    """All of them, or again and again those of the first ``distinct`` layouts."""
+    if not distinct:
+        return found
+    layouts = (list(group) for _, group in groupby(found, key=attrgetter("seed")))
+    return cycle(list(chain.from_iterable(islice(layouts, distinct))))
 
 
 def demonstrate(
@@ -188,7 +215,7 @@ def _claim(out: Path, wanted: Wanted) -> None:
         known = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path}: expected JSON, got: {error}") from error
-    known = {"distinct": 0, "instructions": 1, **known}
+    known = {"distinct": 0, "instructions": 1, "every_choice": False, **known}
     if known != plain:
         differ = ", ".join(
             f"{name} {known.get(name)!r}, now {plain.get(name)!r}"

@@ -187,6 +187,19 @@ def test_orders_take_turns_and_begin_alike(tmp_path):
     }
 
 
+def test_a_scene_is_done_once_for_every_thing_that_may_be_asked_for(tmp_path):
+    wanted = Wanted("yam", ("reach", "hover"), every_choice=True)
+    found = orders(wanted, 16, tmp_path)
+    assert [order.task for order in found] == ["reach", "hover"] * 8
+    for task in ("reach", "hover"):
+        of_task = [(order.seed, order.choice) for order in found if order.task == task]
+        assert of_task == [(seed, choice) for seed in (0, 1) for choice in range(4)]
+    assert len({order.expert_seed for order in found}) == 16
+    again = orders(replace(wanted, distinct=1), 16, tmp_path)
+    assert {(order.task, order.seed) for order in again} == {("reach", 0), ("hover", 0)}
+    assert [o.choice for o in again if o.task == "hover"] == [0, 1, 2, 3] * 2
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -11,6 +11,7 @@ _EXAMPLES = """examples:
   dreamzero demonstrate yam --tasks pick_place stack carry --episodes 300 --seed 7 out/yam
   dreamzero demonstrate droid --tasks push --episodes 500 --picture-width 160 --workers 2 out/push
   dreamzero demonstrate droid --tasks reach --instructions 3 --episodes 300 out/reach
+  dreamzero demonstrate yam --tasks reach hover --every-choice --episodes 800 out/choices
   dreamzero convert out/demos out/demos_dataset --robot droid      # then it trains
 Recordings are those of `dreamzero record`: the expert leads through the controller's gate. It may
 be ended at any time; the same command goes on where it was, with more --episodes it adds to them.
@@ -51,6 +52,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--distinct", type=int, default=0, help="scenes per task, repeated (default: all differ)"
     )
     parser.add_argument(
+        "--every-choice",
+        action="store_true",
+        help="each scene once for every thing that may be asked for in it (default: for one)",
+    )
+    parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: the cores)"
     )
 
@@ -74,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         camera_hz=args.camera_hz,
         instructions=args.instructions,
         distinct=args.distinct,
+        every_choice=args.every_choice,
     )
     with progress() as tell:
         made, there = demonstrate(

@@ -82,7 +82,9 @@ def said(task: Task, layout: Layout, choice: Choice, split: Split) -> tuple[str,
     return tuple(others) if held and split == "taught" else (sentence, *others)
 
 
-def scenes(robot: SimRobot, task: Task, split: Split, first_seed: int) -> Iterator[Scene]:
+def scenes(
+    robot: SimRobot, task: Task, split: Split, first_seed: int, *, every_choice: bool = False
+) -> Iterator[Scene]:
     """Scenes of a task without end, one per seed that offers an instruction of the split.
 
     Args:
@@ -90,6 +92,7 @@ def scenes(robot: SimRobot, task: Task, split: Split, first_seed: int) -> Iterat
         task: the task.
         split: which instructions; of several in a scene one is drawn by its seed.
         first_seed: of the first scene.
+        every_choice: whether each of several is had, one after another, instead of one of them.
 
     Raises:
         ValueError: an unknown split, or one of which this task has nothing.
@@ -105,8 +108,9 @@ def scenes(robot: SimRobot, task: Task, split: Split, first_seed: int) -> Iterat
             raise ValueError(f"{task.name}: no {split} instruction in {_MOST_SEEDS} scenes")
         if fit:
             rng = np.random.default_rng([seed, zlib.crc32(task.name.encode()), len(fit)])
-            index = fit[int(rng.integers(len(fit)))]
-            yield Scene(task.name, seed, index, held_out(task, layout.choices[index]))
+            drawn = fit if every_choice else [fit[int(rng.integers(len(fit)))]]
+            for index in drawn:
+                yield Scene(task.name, seed, index, held_out(task, layout.choices[index]))
 
 
 def _fitting(task: Task, layout: Layout, split: Split) -> list[int]:

@@ -1,12 +1,12 @@
 """Which combinations are held out: the same everywhere, every colour still seen on both sides."""
 
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import pytest
 
 from sim_driver import tasks
 from sim_driver.models import robots
-from sim_driver.tasks.split import SPLITS, first_scenes, further, held_out, said
+from sim_driver.tasks.split import SPLITS, first_scenes, further, held_out, said, scenes
 from sim_driver.tasks.task import COLOURS, Choice, Item
 
 ROBOT = robots.get("droid")
@@ -56,9 +56,9 @@ def test_scenes_of_a_split(name):
     seen, unseen, whole = (
         first_scenes(ROBOT, task, split, 50, 8) for split in ("seen", "unseen", "all")
     )
-    for scenes, flag in ((seen, False), (unseen, True)):
-        assert len({scene.seed for scene in scenes}) == 8
-        for scene in scenes:
+    for found, flag in ((seen, False), (unseen, True)):
+        assert len({scene.seed for scene in found}) == 8
+        for scene in found:
             chosen = task.lay(ROBOT, scene.seed).choices[scene.choice]
             assert held_out(task, chosen) is scene.unseen is flag
     assert [scene.seed for scene in whole] == list(range(50, 58))
@@ -71,6 +71,18 @@ def test_an_instruction_is_needed_to_know_what_to_do():
             layout = tasks.get(name, ROBOT).lay(ROBOT, seed)
             sentences = {tasks.get(name, ROBOT).sentence(one) for one in layout.choices}
             assert len(sentences) == len(layout.choices) >= 4
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_choice_of_a_scene_is_had_once(split):
+    drawn = first_scenes(ROBOT, REACH, split, 50, 6)
+    every = scenes(ROBOT, REACH, split, 50, every_choice=True)
+    for one in drawn:
+        layout = REACH.lay(ROBOT, one.seed)
+        fit = [n for n, each in enumerate(layout.choices) if said(REACH, layout, each, split)]
+        found = list(islice(every, len(fit)))
+        assert [(scene.seed, scene.choice) for scene in found] == [(one.seed, n) for n in fit]
+        assert one in found
 
 
 def test_what_else_is_asked_for_in_a_scene():
