@@ -22,7 +22,12 @@ _CROP = 0.95
 _BAND = 8
 """Target pixels that are made by one matrix product."""
 
-_Band = tuple[slice, slice, NDArray[np.float32]]
+_UNITS = 2.0**22
+"""Weights of the exact products are whole multiples of 1 / _UNITS: after two passes over levels of
+8 bits, sums have 8 + 22 + 22 bits, which float64 holds."""
+
+_Band = tuple[slice, slice, NDArray[np.float64]]
+_Tap = tuple[NDArray[np.intp], NDArray[np.float64]]
 
 
 def crop_box(height: int, width: int) -> tuple[int, int, int, int]:
@@ -58,37 +63,80 @@ def _weights(source: int, target: int) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=64)
+def _taps(source: int, target: int, channels: int = 1) -> tuple[_Tap, _Tap]:
+    """``_weights`` of an axis that is not shrunk, where two pixels at most make one.
+
+    Args:
+        source: pixels along the axis.
+        target: pixels wanted, ``source`` at least.
+        channels: values per pixel that lie side by side along the axis.
+
+    Returns:
+        Of each of target * channels values the earlier and the later source value, each as
+        (index, weight). Where one pixel alone makes the value, the later one weighs 0.
+    """
+    weights, row = _weights(source, target), np.arange(target)
+    first = (weights > 0).argmax(axis=1)
+    second = np.minimum(first + 1, source - 1)
+    shares = weights[row, first], np.where(second > first, weights[row, second], 0)
+    one, other = (
+        ((index[:, None] * channels + np.arange(channels)).reshape(-1),
+         np.repeat(share.astype(np.float64), channels))
+        for index, share in zip((first, second), shares, strict=True)
+    )  # fmt: skip
+    return one, other
+
+
+def _blend(values: NDArray[np.float64], taps: tuple[_Tap, _Tap], axis: int) -> NDArray[np.float64]:
+    """Two source values per target value, as the reference's kernels add them up.
+
+    These round the first product to float32 and fuse the second one with the sum. A product of two
+    float32 is whole in float64, so the same comes of it here on every processor.
+    """
+    (first, weight), (second, other) = taps
+    shape = (1, -1) if axis else (-1, 1)
+    total = (values.take(first, axis) * weight.reshape(shape)).astype(np.float32)
+    total = values.take(second, axis) * other.reshape(shape) + total
+    return total.astype(np.float32).astype(np.float64)
+
+
+@lru_cache(maxsize=64)
 def _bands(source: int, target: int, channels: int = 1) -> tuple[_Band, ...]:
     """``_weights`` cut into bands: which target values, from which source values, by what matrix.
+
+    The weights are rounded to whole multiples of 1 / _UNITS that add up to 1.
 
     Args:
         source: pixels along the axis.
         target: pixels wanted.
         channels: values per pixel that lie side by side along the axis.
     """
-    weights, bands = _weights(source, target), []
+    weights = np.rint(_weights(source, target) * _UNITS)
+    weights[np.arange(target), weights.argmax(axis=1)] += _UNITS - weights.sum(axis=1)
+    weights, bands = weights / _UNITS, []
     for start in range(0, target, _BAND):
         stop = min(start + _BAND, target)
         (used,) = weights[start:stop].any(axis=0).nonzero()
         first, last = int(used[0]), int(used[-1]) + 1
-        matrix = np.kron(weights[start:stop, first:last], np.eye(channels, dtype=np.float32))
+        matrix = np.kron(weights[start:stop, first:last], np.eye(channels))
         to, of = slice(start * channels, stop * channels), slice(first * channels, last * channels)
         bands.append((to, of, matrix))
     return tuple(bands)
 
 
-def _resample(rows: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """The filter along x, then along y: [H, W * 3] to [height, width * 3].
+def _exact(image: Image, size: tuple[int, int]) -> NDArray[np.float64]:
+    """The filter along x, then along y: [H, W, 3] uint8 to [height, width * 3] levels.
 
-    A product of matrices adds its terms in their order and, where the processor can, rounds once
-    per term; so do the reference's kernels. Terms of weight 0 change nothing. It takes an eighth
-    of the time of gathering the terms one by one.
+    Libraries add the terms of a product in an order of their own, which differs between processors
+    and numbers of threads. No sum is rounded here, so the order is of no consequence. It takes an
+    eighth of the time of gathering the terms one by one.
     """
-    height, width = rows.shape[0], rows.shape[1] // 3
-    wide = np.empty((height, size[1] * 3), np.float32)
+    height, width = image.shape[:2]
+    rows = image.reshape(height, -1).astype(np.float64)
+    wide = np.empty((height, size[1] * 3))
     for to, of, matrix in _bands(width, size[1], 3):
         wide[:, to] = rows[:, of] @ matrix.T
-    result = np.empty((size[0], size[1] * 3), np.float32)
+    result = np.empty((size[0], size[1] * 3))
     for to, of, matrix in _bands(height, size[0]):
         result[to] = matrix @ wide[of]
     return result
@@ -97,8 +145,8 @@ def _resample(rows: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.fl
 def resize(image: Image, size: tuple[int, int]) -> Image:
     """Resizes an RGB image as in training, levels cut to whole ones.
 
-    Equal to the reference bit by bit where it enlarges; within one level where it shrinks (there
-    the reference sums in another order).
+    The same on every processor. Equal to the reference bit by bit where both sides grow or stay;
+    within one level elsewhere (there the reference's sums are rounded in an order of its own).
 
     Args:
         image: [H, W, 3] uint8.
@@ -107,10 +155,14 @@ def resize(image: Image, size: tuple[int, int]) -> Image:
     Returns:
         [height, width, 3] uint8.
     """
-    rows = np.divide(image.reshape(len(image), -1), np.float32(255), dtype=np.float32)
-    rows = _resample(rows, size)
-    rows *= np.float32(255)
-    return rows.astype(np.uint8).reshape(*size, 3)
+    height, width = image.shape[:2]
+    if height > size[0] or width > size[1]:
+        return _exact(image, size).astype(np.uint8).reshape(*size, 3)
+    levels = np.divide(image.reshape(height, -1), np.float32(255), dtype=np.float32)
+    values = _blend(levels.astype(np.float64), _taps(width, size[1], 3), 1)
+    values = _blend(values, _taps(height, size[0]), 0).astype(np.float32)
+    values *= np.float32(255)
+    return values.astype(np.uint8).reshape(*size, 3)
 
 
 def to_native(image: Image, size: tuple[int, int]) -> Image:
@@ -121,10 +173,10 @@ def to_native(image: Image, size: tuple[int, int]) -> Image:
         size: (height, width) of the result.
 
     Returns:
-        [height, width, 3] uint8.
+        [height, width, 3] uint8, the same on every processor.
     """
-    rows = _resample(image.reshape(len(image), -1).astype(np.float32), size)
-    return np.rint(rows, out=rows).astype(np.uint8).reshape(*size, 3)
+    levels = _exact(image, size)
+    return np.rint(levels, out=levels).astype(np.uint8).reshape(*size, 3)
 
 
 class Tiler:

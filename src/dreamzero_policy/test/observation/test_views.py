@@ -1,4 +1,8 @@
 import json
+import os
+import platform
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -114,6 +118,37 @@ def test_resize_agrees_with_its_slow_twin(source, target, seed):
     ):
         assert got.shape == (*target, 3)
         assert np.all((least <= got) & (got <= most))
+
+
+SUM_OF_PICTURES = """
+import hashlib, numpy as np
+from dreamzero_policy.observation.views import resize, to_native
+sizes = ((171, 304), (176, 320)), ((342, 608), (176, 320)), ((720, 1280), (180, 320))
+made = hashlib.sha256()
+for source, target in sizes:
+    image = np.random.default_rng(4).integers(0, 256, (*source, 3), dtype=np.uint8)
+    made.update(resize(image, target))
+    made.update(to_native(image, target))
+print(made.hexdigest())
+"""
+
+
+def test_pictures_are_the_same_whatever_adds_the_terms():
+    """numpy's products of matrices are OpenBLAS's, whose sums differ from kernel to kernel."""
+
+    def made(kernel, threads):
+        given = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+        given |= {"OPENBLAS_NUM_THREADS": threads, **kernel}
+        done = subprocess.run(
+            [sys.executable, "-c", SUM_OF_PICTURES],
+            env=given, check=True, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        return done.stdout
+
+    if platform.machine() != "x86_64":
+        pytest.skip("the kernels named here are x86-64's")
+    named = [{"OPENBLAS_CORETYPE": name} for name in ("Nehalem", "Haswell")]
+    assert len({made(kernel, threads) for kernel in (*named, {}) for threads in "12"}) == 1
 
 
 def colours(robot, seed=0):
