@@ -32,6 +32,8 @@ DEFAULT_INSTRUCTION = "Perform the default behavior."
 _STILL = 0.02
 """Share of its top speed below which a joint rests."""
 
+_GOLDEN = (5**0.5 - 1) / 2
+
 
 @dataclass(frozen=True)
 class TrainingEpisode:
@@ -225,6 +227,7 @@ def _episode(source: Source, index: int, cutting: Cutting, idle: list[int]) -> T
         robot.time_base,
         cutting.most_chunks,
         stride=cutting.stride,
+        offset=_offset(index, cutting.stride, len(labels)),
         rest=rest,
         excluded=idle,
         idle=idle,
@@ -235,6 +238,15 @@ def _episode(source: Source, index: int, cutting: Cutting, idle: list[int]) -> T
         moving = {row for row in ends if not _rests(robot, states[: row + 1], actions[: row + 1])}
         found = [one for one in found if one.last not in moving]
     return TrainingEpisode(index, states, actions, labels, sentences, tuple(found), bool(held_out))
+
+
+def _offset(index: int, stride: int, length: int) -> int:
+    """Rows from the first base of an episode's instructions to their second.
+
+    Over episodes they are spread evenly from 1 to ``stride``: multiples of the golden ratio leave no
+    gap wherever they end. A stride that is longer than the episode asks for beginnings alone.
+    """
+    return stride if stride >= length else 1 + int(index * _GOLDEN % 1 * stride)
 
 
 def _rests(robot: Embodiment, states: Float, actions: Float) -> bool:

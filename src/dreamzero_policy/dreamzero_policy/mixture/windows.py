@@ -8,7 +8,9 @@ found from several bases is kept once, with its count as weight.
 
 With a stride between bases every base begins a window, and chunks are collected forwards only. A
 policy whose context is full begins anew wherever the robot is by then: collected backwards, short
-instructions would have windows from their beginnings only, and it would never have seen that.
+instructions would have windows from their beginnings only, and it would never have seen that. Where
+the second base lies is another place in every episode: demonstrations of a task go about the same
+way in the same time, so bases at the same rows would leave gaps that no window begins in.
 
 Nor has it seen the end of a way that is shorter than two chunks, unless windows may go on beyond
 the end: a demonstration that ends at rest is taken to have rested for longer, and its last row is
@@ -63,6 +65,7 @@ def windows(
     most: int,
     *,
     stride: int = 1,
+    offset: int | None = None,
     rest: int = 0,
     excluded: Collection[int] = (),
     idle: Collection[int] = (),
@@ -77,6 +80,8 @@ def windows(
         stride: every how many rows there is a base, 1 as the reference has it. A larger one counts
             from the first row of each instruction, which is a base even if it is excluded: a robot
             that stands still there is told where to go. Each of them begins a window.
+        offset: rows from the first base of an instruction to its second, from 1 to ``stride``, which
+            it is if not given.
         rest: rows by which a window may go on behind the end of its instruction, where the robot is
             taken to rest.
         excluded: rows that are no base (``step_filter.jsonl``); a window may contain them.
@@ -84,13 +89,15 @@ def windows(
         most_idle: share of idle rows above which a window is left out.
     """
     bounds = np.flatnonzero(np.diff(labels)) + 1
+    second = stride if offset is None else offset
     starts, ends = np.r_[0, bounds], np.r_[bounds, len(labels)]
     left_out, still = frozenset(excluded), np.isin(np.arange(len(labels)), list(idle))
     found: Counter[tuple[int, int, int | None]] = Counter()
     for first, end in zip(starts.tolist(), ends.tolist(), strict=True):
         for row in range(first, end):
             heard = stride > 1 and row == first
-            if (row - first) % stride == 0 and (heard or row not in left_out):
+            later = row - first >= second and (row - first - second) % stride == 0
+            if heard or (row not in left_out and (later or row == first)):
                 first_there = first if stride == 1 else row
                 window = _around(row, first_there, end + rest, len(labels) + rest, base, most)
                 if window is not None:

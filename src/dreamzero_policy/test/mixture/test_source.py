@@ -66,6 +66,17 @@ def test_windows_go_on_behind_the_end_where_the_robot_rests_and_nowhere_else(spo
     assert not any(late(Cutting(most_chunks=1, stride=12)).values())
 
 
+def test_second_windows_begin_at_another_row_in_every_episode(dataset, droid):
+    def seconds(stride):
+        source = open_source(DatasetSpec(dataset), droid, Cutting(most_chunks=1, stride=stride))
+        return [[w.start for w in e.windows[1:2]] for e in source.episodes]
+
+    starts = [start for starts in seconds(12) for start in starts]
+    assert len(starts) == len(set(starts)) >= 2
+    assert all(1 <= start <= 12 for start in starts)
+    assert not any(seconds(2000)), "beginnings alone"
+
+
 def test_statistics_are_the_dataset_s_own_or_the_same_worked_out(dataset, spoiled, droid):
     stored = statistics_of(looked(dataset, droid))
     for name in ("stats.json", "relative_stats_dreamzero.json"):

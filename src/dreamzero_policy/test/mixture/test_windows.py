@@ -4,6 +4,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dreamzero_policy.embodiments.embodiment import TimeBase
 from dreamzero_policy.mixture.windows import Window, windows
@@ -67,6 +69,20 @@ def test_with_a_stride_windows_begin_everywhere():
     found = [(w.start, w.chunks) for w in windows(np.zeros(61, int), BASE, 2, stride=12)]
     assert found == [(0, 2), (12, 2), (24, 1), (36, 1)]
     assert max(w.start for w in windows(np.zeros(61, int), BASE, 2)) == 23  # as the reference
+
+
+@given(stride=st.integers(2, 40), offset=st.integers(1, 40), rows=st.integers(1, 90))
+def test_the_second_base_may_lie_anywhere_in_the_first_stride(stride, offset, rows):
+    labels, offset = np.repeat([0, 1], rows), min(offset, stride)
+    found = {w.start for w in windows(labels, BASE, 1, stride=stride, offset=offset)}
+    bases = [0, *range(offset, rows, stride)]
+    last = 2 * rows - BASE.rows_per_chunk - 1  # the frame that closes a window is there
+    assert found == {
+        first + base
+        for first in (0, rows)
+        for base in bases
+        if base + BASE.rows_per_chunk <= rows and first + base <= last
+    }
 
 
 def test_a_window_may_go_on_behind_the_end_of_an_instruction_where_the_robot_rests():
