@@ -243,8 +243,8 @@ def _episode(source: Source, index: int, cutting: Cutting, idle: list[int]) -> T
 def _offset(index: int, stride: int, length: int) -> int:
     """Rows from the first base of an episode's instructions to their second.
 
-    Over episodes they are spread evenly from 1 to ``stride``: multiples of the golden ratio leave no
-    gap wherever they end. A stride that is longer than the episode asks for beginnings alone.
+    Over episodes they are spread evenly from 1 to ``stride``: multiples of the golden ratio leave
+    no gap wherever they end. A stride longer than the episode asks for beginnings alone.
     """
     return stride if stride >= length else 1 + int(index * _GOLDEN % 1 * stride)
 

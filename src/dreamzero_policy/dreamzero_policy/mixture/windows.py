@@ -80,8 +80,8 @@ def windows(
         stride: every how many rows there is a base, 1 as the reference has it. A larger one counts
             from the first row of each instruction, which is a base even if it is excluded: a robot
             that stands still there is told where to go. Each of them begins a window.
-        offset: rows from the first base of an instruction to its second, from 1 to ``stride``, which
-            it is if not given.
+        offset: rows from the first base of an instruction to its second, from 1 to ``stride``,
+            which it is if not given.
         rest: rows by which a window may go on behind the end of its instruction, where the robot is
             taken to rest.
         excluded: rows that are no base (``step_filter.jsonl``); a window may contain them.
