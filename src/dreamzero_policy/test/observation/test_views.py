@@ -151,6 +151,34 @@ def test_pictures_are_the_same_whatever_adds_the_terms():
     assert len({made(kernel, threads) for kernel in (*named, {}) for threads in "12"}) == 1
 
 
+THREADS = """
+import time, numpy as np
+from dreamzero_policy.observation.views import resize, to_native
+views = [np.zeros((*size, 3), np.uint8) for size in ((456, 608), (720, 1280), (240, 320))]
+numbers = np.random.default_rng(0).random((600, 600))
+def helpers(work):
+    before = time.process_time() - time.thread_time()
+    for _ in range(10):
+        work()
+    return time.process_time() - time.thread_time() - before
+print(helpers(lambda: [(resize(view, (176, 320)), to_native(view, (480, 640))) for view in views]))
+print(helpers(lambda: numbers @ numbers))
+"""
+
+
+def test_no_other_thread_takes_part():
+    """Threads that wait for one another would take most of the time of a busy machine."""
+    given = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS], env=given | {"OPENBLAS_NUM_THREADS": "2"},
+        check=True, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    ours, large = map(float, done.stdout.split())
+    if large < 1e-3:
+        pytest.skip("no product of this library is shared among threads here")
+    assert ours < 1e-3
+
+
 def colours(robot, seed=0):
     rng = np.random.default_rng(seed)
     return {view.name: rng.integers(0, 256, 3) for view in robot.views}
