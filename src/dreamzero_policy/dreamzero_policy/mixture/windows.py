@@ -8,8 +8,8 @@ found from several bases is kept once, with its count as weight.
 
 With a stride between bases every base begins a window, and chunks are collected forwards only. A
 policy whose context is full begins anew wherever the robot is by then: collected backwards, short
-instructions would have windows from their beginnings only, and it would never have seen that. Where
-the second base lies is another place in every episode: demonstrations of a task go about the same
+instructions would have windows from their beginnings only, and it would never have seen that. An
+``offset`` of its own puts each episode's second base elsewhere: demonstrations go about the same
 way in the same time, so bases at the same rows would leave gaps that no window begins in.
 
 Nor has it seen the end of a way that is shorter than two chunks, unless windows may go on beyond
@@ -96,8 +96,8 @@ def windows(
     for first, end in zip(starts.tolist(), ends.tolist(), strict=True):
         for row in range(first, end):
             heard = stride > 1 and row == first
-            later = row - first >= second and (row - first - second) % stride == 0
-            if heard or (row not in left_out and (later or row == first)):
+            base_row = row == first or (row - first - second) % stride == 0
+            if base_row and (heard or row not in left_out):
                 first_there = first if stride == 1 else row
                 window = _around(row, first_there, end + rest, len(labels) + rest, base, most)
                 if window is not None:

@@ -135,22 +135,22 @@ def _parts(length: int, matrix: NDArray[np.float64]) -> Iterator[slice]:
 
 
 def _exact(image: Image, size: tuple[int, int]) -> NDArray[np.float64]:
-    """The filter along x, then along y: [H, W, 3] uint8 to [height, width * 3] levels.
+    """The filter along y, then along x: [H, W, 3] uint8 to [height, width * 3] levels.
 
     Libraries add the terms of a product in an order of their own, which differs between processors
-    and numbers of threads. No sum is rounded here, so the order is of no consequence. It takes a
-    small part of the time of gathering the terms one by one.
+    and numbers of threads. No sum is rounded here, so their order is of no consequence, nor is that
+    of the axes: rows first, whose values lie side by side, takes half the time of a large camera.
     """
     height, width = image.shape[:2]
-    rows = image.reshape(height, -1).astype(np.float64)
-    wide = np.empty((height, size[1] * 3))
-    for to, of, matrix in _bands(width, size[1], 3):
-        for part in _parts(height, matrix):
-            wide[part, to] = rows[part, of] @ matrix.T
-    result = np.empty((size[0], size[1] * 3))
+    rows = image.reshape(height, -1)
+    narrow = np.empty((size[0], width * 3))
     for to, of, matrix in _bands(height, size[0]):
-        for part in _parts(size[1] * 3, matrix):
-            result[to, part] = matrix @ wide[of, part]
+        for part in _parts(width * 3, matrix):
+            narrow[to, part] = matrix @ rows[of, part].astype(np.float64)
+    result = np.empty((size[0], size[1] * 3))
+    for to, of, matrix in _bands(width, size[1], 3):
+        for part in _parts(size[0], matrix):
+            result[part, to] = narrow[part, of] @ matrix.T
     return result
 
 

@@ -154,14 +154,16 @@ def test_pictures_are_the_same_whatever_adds_the_terms():
 THREADS = """
 import time, numpy as np
 from dreamzero_policy.observation.views import resize, to_native
-views = [np.zeros((*size, 3), np.uint8) for size in ((456, 608), (720, 1280), (240, 320))]
+views = [np.zeros((*size, 3), np.uint8) for size in ((456, 608), (1080, 1920), (240, 320))]
 numbers = np.random.default_rng(0).random((600, 600))
+time.sleep(0.5)  # threads that were just made spin for a while before they sleep
 def helpers(work):
     before = time.process_time() - time.thread_time()
     for _ in range(10):
         work()
     return time.process_time() - time.thread_time() - before
-print(helpers(lambda: [(resize(view, (176, 320)), to_native(view, (480, 640))) for view in views]))
+sizes = (180, 320), (480, 640)
+print(helpers(lambda: [(resize(v, size), to_native(v, size)) for v in views for size in sizes]))
 print(helpers(lambda: numbers @ numbers))
 """
 
