@@ -30,6 +30,7 @@ EXAMPLES = """examples:
   python benchmarks/paper_findings.py refresh seams --cells /0$    the first seed of two
   python benchmarks/paper_findings.py steps --set steps=2000 --set model=dim=96 --hours 8
   python benchmarks/paper_findings.py seams --policy config/checkpoints/tiny_droid   no training
+  python benchmarks/paper_findings.py joint --start out/decided/checkpoint --data out/kitchen
   python benchmarks/paper_findings.py joint --data out/kitchen --encoders out/vae/checkpoint
   python benchmarks/paper_findings.py joint --report               the page of what is there
 """
@@ -51,6 +52,10 @@ def main() -> int:
     parser.add_argument(
         "--policy", type=Path, help="a checkpoint to try as the base of every seed: no training"
     )
+    parser.add_argument(
+        "--start", type=Path, metavar="FOLDER",
+        help="a checkpoint that all networks of the robot begin with, in place of two trainings",
+    )  # fmt: skip
     parser.add_argument(
         "--data", nargs="+", type=Path, default=[], metavar="FOLDER",
         help="datasets of the robot that are there, in place of its recordings",
@@ -83,11 +88,13 @@ def main() -> int:
 
 def _run(args: argparse.Namespace, world: World) -> int:
     every = tuple(s for s in studies(world) if s.name in args.study or "all" in args.study)
+    if args.start is not None and any(study.name == "diversity" for study in every):
+        raise ValueError("--start: what an arm of diversity begins with learns from its own data")
     asked = [cell for cell in cells(every, world.size.seeds) if re.search(args.cells, cell.name)]
     if not asked:
         raise ValueError(f"--cells {args.cells!r}: no cell has such a name")
     with progress() as tell:
-        here = args.policy, tuple(args.data), args.encoders
+        here = args.policy, args.start, tuple(args.data), args.encoders
         work = Work(args.work, world, args.workers, print, tell, *here)
         if args.dry_run:
             _tell_plan(asked, work)
@@ -138,6 +145,8 @@ def _write(study: Study, work: Work, out: Path) -> None:
     setup = {name: getattr(world, name) for name in ("tasks", "robot", "other")}
     if work.policy is not None:
         setup["policy"] = f"{short(work.policy)}: seeds of the base differ in their scenes alone"
+    if work.start is not None:
+        setup["start"] = f"{short(work.start)}: of every network of {world.robot}"
     if work.given:
         setup["data"] = ", ".join(path.name for path in work.given)
     if work.encoders is not None:

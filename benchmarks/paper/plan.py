@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from paper.recipes import Recordings, Training
-from paper.recorded import CHUNK_ROWS
 from paper.study import Cell
 from paper.work import Work
 
@@ -90,7 +89,7 @@ def _pieces(cell: Cell, work: Work, rates: Rates, rollouts: int) -> Iterator[Pie
 def _data(asked: Recordings, work: Work, rates: Rates) -> Piece:
     hours = asked.minutes / 60 * (1 / rates.recorded + 1 / rates.converted)
     rows = 60 * asked.minutes * 15  # of a robot of 15 rows a second
-    hours += rows / CHUNK_ROWS * 4 / rates.encoded / 3600
+    hours += rows / work.world.size.chunk_rows * 4 / rates.encoded / 3600
     there = work.is_given(asked) or (work.data_folder(asked) / "dataset").is_dir()
     return Piece("data", asked.name, 0.0 if there else hours)
 

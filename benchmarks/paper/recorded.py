@@ -19,9 +19,6 @@ from sim_driver.models import robots
 
 Tell = Callable[[str, int, int], None]
 
-CHUNK_ROWS = 24
-"""Of every network: a robot of 30 rows a second has chunks of 0.8 s, one of 15 of 1.6 s."""
-
 _LONG_S = 30.0
 """Of a demonstration: so many as would be enough if all were so long are made before the length of
 the others is guessed."""
@@ -72,7 +69,7 @@ def record(asked: Recordings, size: Size, bags: Path, workers: int, tell: Tell) 
         tasks=asked.tasks,
         split=asked.split,
         picture_size=(wide * height // width, wide),
-        camera_hz=round(robot.time_base.of_rows(CHUNK_ROWS).frame_hz),
+        camera_hz=round(robot.time_base.of_rows(size.chunk_rows).frame_hz),
         instructions=size.instructions if _leave_scenes(asked) else 1,
         distinct=asked.distinct,
     )

@@ -26,6 +26,8 @@ _OF_TRIALS = (
 )
 """Numbers that also count where nothing is trained."""
 
+_MAY_BE_NONE = ("model", "rest_rows", "latency_s", "time_limit_s")
+
 
 @dataclass(frozen=True)
 class Size:
@@ -47,6 +49,9 @@ class Size:
         steps: of the third one, of video and actions: what studies differ in.
         tuning_steps: of one that begins from a trained network.
         batch: windows a step, but of the first training.
+        chunk_rows: of every network's chunk: 24 last 1.6 s on a robot of 15 rows a second, 0.8 s on
+            one of 30.
+        rest_rows: by which a window may go on where the robot rests.
         stride: rows from where a window may begin to the next, but of the first training.
         chunks: in a window of those networks that have a history.
         start_rate, learning_rate: highest, of the first two trainings and of the others.
@@ -74,6 +79,8 @@ class Size:
     steps: int = 3600
     tuning_steps: int = 1800
     batch: int = 16
+    chunk_rows: int = 24
+    rest_rows: int = 0
     stride: int = 12
     chunks: int = 2
     start_rate: float = 1e-3
@@ -94,7 +101,7 @@ class Size:
         """
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in ("model", "latency_s", "time_limit_s"):
+            if field.name in _MAY_BE_NONE:
                 continue
             if not value > 0:
                 raise ValueError(f"{field.name}: expected above 0, got {value}")

@@ -27,7 +27,7 @@ from dreamzero_policy.runs.start import start_of
 from dreamzero_policy.training.config import TINY, TrainConfig
 from dreamzero_policy.training.train import Run, train
 from paper.recipes import Recordings, Training, Trial
-from paper.recorded import CHUNK_ROWS, dataset
+from paper.recorded import dataset
 from paper.studies import World
 
 Say = Callable[[str], None]
@@ -37,6 +37,8 @@ _SHARED = (
     "model",
     "picture_width",
     "instructions",
+    "chunk_rows",
+    "rest_rows",
     "vae_steps",
     "start_rate",
     "learning_rate",
@@ -65,6 +67,8 @@ class Work:
         say, tell: hear lines for people, and of the progress.
         policy: a checkpoint that stands for the base network of every seed: then seeds of what it
             does differ in their scenes alone. None: the base is trained, too.
+        start: a checkpoint that stands for what all networks that learn from the robot's own data
+            begin with. None: it is trained.
         given: datasets of the robot that stand for what would be recorded of it, where scenes are
             new every time; in a mixture all of them together count as one. Empty: it is recorded.
         encoders: a checkpoint of ``dreamzero train-vae`` from which all networks begin. None: the
@@ -80,12 +84,14 @@ class Work:
     say: Say = print
     tell: Tell = lambda *_: None
     policy: Path | None = None
+    start: Path | None = None
     given: tuple[Path, ...] = ()
     encoders: Path | None = None
 
     def __post_init__(self) -> None:
         """Looks for what is given."""
-        for name, folder in (("policy", self.policy), ("encoders", self.encoders)):
+        for name in ("policy", "start", "encoders"):
+            folder = getattr(self, name)
             if folder is not None and not (folder / "config.json").is_file():
                 raise ValueError(f"{name}: expected a checkpoint's folder, got {folder}")
         if self.encoders is not None and not start_of(str(self.encoders)).untrained:
@@ -100,13 +106,13 @@ class Work:
     def folder(self) -> Path:
         """Of everything that was made with the same pictures, VAE and sizes of the network."""
         size = self.world.size
+        checkpoints = {name: getattr(self, name) for name in ("policy", "start", "encoders")}
         shared = {
             "robots": [self.world.robot, self.world.other],
             "tasks": self.world.tasks,
             "minutes": [size.own_minutes, size.new_minutes],
-            **({"policy": parse(str(self.policy)).identity} if self.policy else {}),
             **({"data": [str(path.resolve()) for path in self.given]} if self.given else {}),
-            **({"encoders": parse(str(self.encoders)).identity} if self.encoders else {}),
+            **{name: parse(str(path)).identity for name, path in checkpoints.items() if path},
             **{name: size.plain()[name] for name in _SHARED},
         }
         digest = sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
@@ -155,7 +161,7 @@ class Work:
             specs,
             model_changes=world.size.model,
             steps=world.size.vae_steps,
-            chunk_rows=CHUNK_ROWS,
+            chunk_rows=world.size.chunk_rows,
         )
         return train_vae(run, tell=self.tell)
 
@@ -178,11 +184,10 @@ class Work:
         return self.checkpoint_folder(training, seed)
 
     def chain(self, training: Training) -> tuple[Training, ...]:
-        """All that have to be made for a training, in order: none before the policy's."""
+        """All that have to be made for a training, in order: none before one that is given."""
         chain = training.chain
-        if self.policy is not None and self.world.base in chain:
-            return chain[chain.index(self.world.base) + 1 :]
-        return chain
+        there = [place for place, one in enumerate(chain, start=1) if self._given(one) is not None]
+        return chain[max(there, default=0) :]
 
     def config(self, training: Training, seed: int) -> TrainConfig:
         """Settings of a run: those that made the small policy that is shipped."""
@@ -194,7 +199,9 @@ class Work:
             steps=training.steps,
             batch=training.batch,
             chunks=training.chunks,
+            chunk_rows=size.chunk_rows,
             base_stride=training.stride,
+            rest_rows=size.rest_rows,
             noise=training.noise,
             predict_video=training.video and not training.start,
             video_weight=_VIDEO_WEIGHT,
@@ -212,9 +219,7 @@ class Work:
 
     def checkpoint_folder(self, training: Training, seed: int) -> Path:
         """Where the checkpoint is, or will be."""
-        if self.policy is not None and training == self.world.base:
-            return self.policy
-        return self.training_folder(training, seed) / "checkpoint"
+        return self._given(training) or self.training_folder(training, seed) / "checkpoint"
 
     def rows(self, trial: Trial, seed: int, rollouts: int, splits: Sequence[str]) -> list[Row]:
         """The rollouts of a cell, made where they are not there."""
@@ -246,6 +251,12 @@ class Work:
             picture_width=trial.picture_width,
             controller=dict(trial.controller),
         )
+
+    def _given(self, training: Training) -> Path | None:
+        """The checkpoint that stands for a training, where there is one."""
+        if training == self.world.base and self.policy is not None:
+            return self.policy
+        return self.start if training == self.world.base.after else None
 
     @property
     def _latents(self) -> Path:

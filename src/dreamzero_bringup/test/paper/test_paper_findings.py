@@ -54,6 +54,8 @@ def test_what_is_wrong_is_said_before_anything_is_made(monkeypatch, capsys, tmp_
         (["joint", "--cells", "nobody"], "no cell has such a name"),
         (["joint", "--rollouts", "0"], "rollouts: expected above 0"),
         (["seams", "--policy", str(tmp_path)], "policy: expected a checkpoint's folder"),
+        (["joint", "--start", str(tmp_path)], "start: expected a checkpoint's folder"),
+        (["all", "--start", str(tmp_path)], "what an arm of diversity begins with"),
         (["joint", "--encoders", str(tmp_path)], "encoders: expected a checkpoint's folder"),
         (["joint", "--data", str(tmp_path)], "data: expected a dataset's folder"),
     ):

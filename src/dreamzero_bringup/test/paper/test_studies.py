@@ -167,6 +167,24 @@ def test_where_nothing_is_trained_only_the_numbers_of_trials_count(tmp_path):
     assert not {name for name in left if "steps" in name or "minutes" in name}
 
 
+def test_a_given_start_stands_for_what_networks_of_the_robot_begin_with(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    work = Work(tmp_path, replace(WORLD, size=Size(chunk_rows=48, rest_rows=36)), start=tmp_path)
+    assert work.chain(WORLD.base) == (WORLD.base,)
+    base = work.config(WORLD.base, 1)
+    assert (base.init, base.chunk_rows, base.rest_rows) == (str(tmp_path), 48, 36)
+    assert [one.init for one in map(work.config, (WORLD.history, WORLD.base), (0, 2))] == (
+        [str(tmp_path)] * 2
+    )
+    tuned = trials("transfer")["own data"].training
+    assert work.chain(tuned) == (WORLD.base, tuned)
+    new = trials("few_shot")
+    assert work.chain(new["after another robot"].training) == (
+        *(WORLD.base, new["after another robot"].training),
+    )
+    assert len(work.chain(new["from nothing"].training)) == 3  # of another robot
+
+
 def test_trainings_say_what_they_begin_with(tmp_path):
     work = Work(tmp_path, WORLD)
     base = WORLD.base
