@@ -15,10 +15,10 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
 
 still=() # views that may show one picture while the robot moves
 case $robot in # rows of a chunk, which is to hold most of a way; from window to window; by which a window may go on at rest,
-# so that the end of a way that takes one chunk is seen from close by
-droid) rows=24 stride=12 rest=0 ;;
-yam) rows=48 stride=36 rest=36 still=(--still-views left right) ;; # the wrist of the arm that rests
-agibot_g1) rows=96 stride=64 rest=96 ;;
+# so that the end of a way that takes one chunk is seen from close by; steps of the run `everywhere`
+droid) rows=24 stride=12 rest=0 steps=7000 ;;
+yam) rows=48 stride=36 rest=36 steps=16000 still=(--still-views left right) ;; # the wrist of the arm that rests
+agibot_g1) rows=96 stride=64 rest=96 steps=9000 ;;
 *) echo "robot: expected droid, yam or agibot_g1, got $robot" >&2 && exit 2 ;;
 esac
 data=()
@@ -55,10 +55,13 @@ if [ "$robot" = droid ]; then
   learn decide "$folder/encoders/checkpoint" --set predict_video=false --set base_stride=$((4 * stride)) --set batch=8 \
     --set steps=8000
 else
-  # Each scene once for every thing in it: 300 in all wordings, a thousand by name alone. Through adapters first, which
-  # leave what words mean as it is, then all weights.
+  # Each scene once for every thing in it: 300 in all wordings, a thousand by name alone; then three things one after another,
+  # which show how to set out from where the arm stands. Through adapters first, which leave what words mean as it is, then
+  # all weights.
   record taught --every-choice --episodes 1200
   record names --every-choice --split seen --seed 20000 --episodes 3500
+  record ways --split seen --seed 60000 --instructions 3 --episodes 420
+  data[-1]+=,weight=2
   beginnings=(--set predict_video=false --set base_stride=2000 --set rest_rows=0 --set noise=high_noise --set noise_alpha=12)
   learn hear config/checkpoints/tiny_droid "${beginnings[@]}" --set mode=lora --set lora_rank=8 --set lora_alpha=8 \
     --set steps=7000 --set learning_rate=2e-3
@@ -67,7 +70,7 @@ else
 fi
 
 # The same from everywhere on the way, then video and actions together.
-learn everywhere "$folder/decide/checkpoint" --set predict_video=false --set base_stride="$stride" --set steps=7000 \
+learn everywhere "$folder/decide/checkpoint" --set predict_video=false --set base_stride="$stride" --set steps="$steps" \
   --set statistics=checkpoint
 learn policy "$folder/everywhere/checkpoint" --set video_weight=0.1 --set base_stride="$stride" --set steps=3600 \
   --set ema=0.995 --set learning_rate=7e-4 --set statistics=checkpoint
