@@ -7,6 +7,7 @@ every time.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -56,6 +57,8 @@ class Order:
         robot: name of the embodiment.
         task, seed, choice: of the scene and its first instruction.
         further: choices that are asked for after it, in the same scene.
+        interrupt_s: an instruction gives way to the next one at a random instant within so long,
+            done or not [s]; 0: when it is done.
         split: whose instructions these are; it decides by which words things are asked for.
         expert_seed: of the expert's habits.
         out: folder of the recordings.
@@ -75,6 +78,7 @@ class Order:
     picture_size: tuple[int, int]
     camera_hz: int
     further: tuple[int, ...] = ()
+    interrupt_s: float = 0.0
 
     @property
     def name(self) -> str:
@@ -95,7 +99,7 @@ class Made:
     Attributes:
         name: of the episode.
         instruction: what was asked for last.
-        success: whether everything was done.
+        success: whether everything was done that was not interrupted.
         seconds: how long it is [s].
         took_s: to make it [s].
         trouble: why the expert gave up, or what was wrong; empty for nothing.
@@ -136,7 +140,7 @@ def make(order: Order) -> Made:
     )
     try:
         recorder = _recorder(order.robot, store)
-        trouble, verdicts = _perform(rig, recorder, order)
+        trouble, verdicts, words = _perform(rig, recorder, order)
         success = all(verdict.success for verdict in verdicts)
         ended = recorder.complete(
             recorder.detach(),
@@ -153,7 +157,7 @@ def make(order: Order) -> Made:
     shutil.rmtree(making, ignore_errors=True)
     return Made(
         order.name,
-        _words(rig, order, len(verdicts) - 1),
+        words,
         success,
         (rig.now_ns - order.start_ns) / NS_PER_S,
         time.perf_counter() - began,
@@ -161,8 +165,13 @@ def make(order: Order) -> Made:
     )
 
 
-def _perform(rig: Rig, recorder: Recorder, order: Order) -> tuple[str, list[Verdict]]:
-    """The expert's whole scripts, recorded; why it gave up, if it did, and what came of each."""
+def _perform(rig: Rig, recorder: Recorder, order: Order) -> tuple[str, list[Verdict], str]:
+    """The expert's scripts, recorded.
+
+    Returns:
+        Why it gave up, if it did; what came of every script that was not interrupted; what was
+        asked for last.
+    """
     definitions = _definitions(order.robot).values()
     streams = Streams(rig, recorder, Encoder(definitions))
     cameras = Grid(order.camera_hz)
@@ -174,12 +183,12 @@ def _perform(rig: Rig, recorder: Recorder, order: Order) -> tuple[str, list[Verd
     still = rig.scene.see()
     while rig.now_ns < order.start_ns:
         _step(rig, streams, cameras, pictures=still)
-    judge = rig.scene.judge
+    judge, words = rig.scene.judge, _words(rig, order, 0)
     facts = EpisodeFacts(
         name="",
         robot=order.robot,
         started_ns=0,
-        prompt=_words(rig, order, 0),
+        prompt=words,
         task=order.task,
         operator="scripted expert",
         place="simulation in virtual time",
@@ -187,6 +196,7 @@ def _perform(rig: Rig, recorder: Recorder, order: Order) -> tuple[str, list[Verd
             "seed": str(order.seed),
             "choice": str(judge.index),
             **({"further": " ".join(map(str, order.further))} if order.further else {}),
+            **({"interrupt_s": str(order.interrupt_s)} if order.interrupt_s else {}),
             "expert_seed": str(order.expert_seed),
             "split": order.split,
         },
@@ -195,17 +205,22 @@ def _perform(rig: Rig, recorder: Recorder, order: Order) -> tuple[str, list[Verd
     expert = rig.scene.expert(order.expert_seed, _LAG_S)
     rig.enable()
     verdicts, trouble = [], ""
+    rng = np.random.default_rng([order.seed, judge.index, order.expert_seed])
     for number in range(1 + len(order.further)):
         if number:
             rig.scene.ask(order.further[number - 1])
-            recorder.mark("instruction", _words(rig, order, number), rig.now_ns)
+            words = _words(rig, order, number)
+            recorder.mark("instruction", words, rig.now_ns)
             expert = rig.scene.expert(order.expert_seed, _LAG_S, after=expert)
-        rest_s = _AFTER_S if number == len(order.further) else 0.0
-        trouble = _play(rig, recorder, streams, cameras, expert, rest_s)
-        verdicts.append(rig.scene.verdict)
+        last = number == len(order.further)
+        rest_s = _AFTER_S if last else 0.0
+        until_s = math.inf if last or not order.interrupt_s else rng.uniform(0, order.interrupt_s)
+        trouble = _play(rig, recorder, streams, cameras, expert, rest_s, until_s)
+        if trouble or expert.finished:
+            verdicts.append(rig.scene.verdict)
         if trouble:
             break
-    return trouble, verdicts
+    return trouble, verdicts, words
 
 
 def _words(rig: Rig, order: Order, number: int) -> str:
@@ -225,13 +240,16 @@ def _play(
     cameras: Grid,
     expert: Expert,
     rest_s: float,
+    until_s: float,
 ) -> str:
-    """One script to its end and a rest; why it gave up, if it did."""
+    """One script to its end and a rest, or so far [s]; why it gave up, if it did."""
     began_ns, over_ns = rig.now_ns, 0
     limit_ns = round(rig.scene.verdict.time_limit_s * NS_PER_S)
     while not over_ns or rig.now_ns < over_ns:
         seconds = (rig.now_ns - began_ns) / NS_PER_S
         target = expert.act(rig.scene.scene_state, seconds)
+        if not expert.finished and seconds >= until_s:
+            return ""
         if not over_ns and (expert.finished or rig.now_ns - began_ns > limit_ns):
             over_ns = rig.now_ns + max(1, round(rest_s * NS_PER_S))
         _step(rig, streams, cameras, target)

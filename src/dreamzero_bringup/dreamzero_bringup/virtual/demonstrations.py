@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -41,6 +42,9 @@ class Wanted:
         picture_size: (height, width) of the pictures.
         camera_hz: pictures a second of each view; 0 for the robot's control rate.
         instructions: in an episode, one after another in the same scene.
+        interrupt_s: those before the last give way to the next one at a random instant within so
+            long, done or not [s]: who has only seen arms that set out from rest knows where one is
+            going by where it is. 0: when they are done.
         distinct: of each task so many scenes, done again and again with other habits of the expert;
             0: every demonstration is of a scene of its own.
         every_choice: whether a scene is demonstrated once for each thing that may be asked for
@@ -59,6 +63,7 @@ class Wanted:
     picture_size: tuple[int, int] = (0, 0)
     camera_hz: int = 0
     instructions: int = 1
+    interrupt_s: float = 0.0
     distinct: int = 0
     every_choice: bool = False
 
@@ -74,6 +79,10 @@ class Wanted:
             raise ValueError(
                 f"instructions: expected 1 to {_MOST_INSTRUCTIONS}, got {self.instructions}"
             )
+        if not (math.isfinite(self.interrupt_s) and self.interrupt_s >= 0.0):
+            raise ValueError(f"interrupt_s: expected 0 s or more, got {self.interrupt_s}")
+        if self.interrupt_s and self.instructions < 2:
+            raise ValueError("interrupt_s: expected at least 2 instructions, got 1")
         object.__setattr__(self, "camera_hz", self.camera_hz or robot.time_base.control_hz)
         size = self.picture_size if any(self.picture_size) else robot.native_size
         object.__setattr__(self, "picture_size", size)
@@ -134,6 +143,7 @@ def orders(wanted: Wanted, episodes: int, out: Path) -> list[Order]:
             further=further(
                 robot, tasks.get(scene.task, robot), scene, wanted.split, wanted.instructions - 1
             ),
+            interrupt_s=wanted.interrupt_s,
         )
         for number, scene in enumerate(islice(in_turn, episodes))
     ]
@@ -215,7 +225,7 @@ def _claim(out: Path, wanted: Wanted) -> None:
         known = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path}: expected JSON, got: {error}") from error
-    known = {"distinct": 0, "instructions": 1, "every_choice": False, **known}
+    known = {"distinct": 0, "instructions": 1, "interrupt_s": 0.0, "every_choice": False, **known}
     if known != plain:
         differ = ", ".join(
             f"{name} {known.get(name)!r}, now {plain.get(name)!r}"

@@ -134,11 +134,41 @@ def test_several_instructions_follow_one_another_in_one_scene(tmp_path):
             assert np.abs(joints.positions[at, :7] - home).max() > 0.1
 
 
+def test_an_instruction_may_give_way_to_the_next_one_on_the_way(tmp_path):
+    wanted = Wanted(
+        *("yam", ("reach",)), picture_size=(45, 80), camera_hz=5, instructions=4, interrupt_s=1.2
+    )
+    (order,) = orders(wanted, 1, tmp_path)
+    try:
+        told = make(order)
+    except RenderingUnavailableError as error:
+        pytest.skip(str(error))
+    assert told.success, told
+    with Episode(order.folder) as episode:
+        marks = [event for event in episode.events if event.kind == "instruction"]
+        assert len(marks) == 3
+        assert marks[-1].text == told.instruction
+        assert episode.facts.extra["interrupt_s"] == "1.2"
+        assert episode.ending.notes.count("1.00") == 1  # the last one's alone
+        begun = [episode.facts.started_ns, *(event.stamp_ns for event in marks)]
+        heard_s = np.diff(begun) / NS_PER_S
+        assert heard_s.max() < 1.5
+        assert heard_s.min() > 0
+        joints = episode.stream("joint_states").joints()
+        speeds = np.abs(np.gradient(joints.positions, joints.stamps_ns / NS_PER_S, axis=0)).max(1)
+        at = np.searchsorted(joints.stamps_ns, begun[1:])
+        assert speeds[at].max() > 0.1  # it was on its way
+
+
 def test_several_instructions_are_for_tasks_that_leave_the_scene_as_it_was(tmp_path):
     with pytest.raises(ValueError, match=r"pick_place leaves another scene behind.* got 2"):
         orders(Wanted("droid", ("reach", "pick_place"), instructions=2), 1, tmp_path)
     with pytest.raises(ValueError, match="instructions: expected 1 to 20, got 0"):
         Wanted("droid", ("reach",), instructions=0)
+    with pytest.raises(ValueError, match="interrupt_s: expected at least 2 instructions, got 1"):
+        Wanted("droid", ("reach",), interrupt_s=1.0)
+    with pytest.raises(ValueError, match="interrupt_s: expected 0 s or more, got nan"):
+        Wanted("droid", ("reach",), instructions=2, interrupt_s=float("nan"))
 
 
 def test_it_goes_on_where_it_was_and_touches_nothing_else(made, tmp_path):

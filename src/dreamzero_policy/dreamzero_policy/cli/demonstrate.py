@@ -12,6 +12,7 @@ _EXAMPLES = """examples:
   dreamzero demonstrate droid --tasks push --episodes 500 --picture-width 160 --workers 2 out/push
   dreamzero demonstrate droid --tasks reach --instructions 3 --episodes 300 out/reach
   dreamzero demonstrate yam --tasks reach hover --every-choice --episodes 800 out/choices
+  dreamzero demonstrate yam --tasks reach --instructions 2 --interrupt 2 --episodes 400 out/turns
   dreamzero convert out/demos out/demos_dataset --robot droid      # then it trains
 Recordings are those of `dreamzero record`: the expert leads through the controller's gate. It may
 be ended at any time; the same command goes on where it was, with more --episodes it adds to them.
@@ -49,6 +50,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--instructions", type=int, default=1, help="one after another in an episode (default: 1)"
     )
     parser.add_argument(
+        "--interrupt", type=float, default=0.0, metavar="SECONDS",
+        help="those before the last give way to the next within so long (default: when done)",
+    )  # fmt: skip
+    parser.add_argument(
         "--distinct", type=int, default=0, help="scenes per task, repeated (default: all differ)"
     )
     parser.add_argument(
@@ -79,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         picture_size=(wide * height // width, wide),
         camera_hz=args.camera_hz,
         instructions=args.instructions,
+        interrupt_s=args.interrupt,
         distinct=args.distinct,
         every_choice=args.every_choice,
     )

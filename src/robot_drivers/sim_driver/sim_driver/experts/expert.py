@@ -71,11 +71,12 @@ class Expert:
         self._script = _SCRIPTS[judge.task.name](site)
         self._motion: Motion | None = None
         self._began = 0.0
+        self._told = self._hands.target
         self.finished, self.trouble = False, ""
 
     def go_on_from(self, before: Expert) -> None:
-        """Begins with the joints where another expert told them to be last."""
-        self._hands.target = before._hands.target.copy()
+        """Begins with the joints where another expert told them to be last, be it on its way."""
+        self._told = self._hands.target = before._told.copy()
 
     def act(self, scene_state: Float, seconds: float) -> Float:
         """[A] the command for this instant, the embodiment's vector in model units.
@@ -87,8 +88,10 @@ class Expert:
         if self._motion is None or seconds - self._began >= self._motion.seconds:
             self._plan(scene_state, seconds)
         if self._motion is None:
-            return self._vector.of(self._hands.target)
-        return self._vector.of(self._motion.at(seconds - self._began))
+            self._told = self._hands.target
+        else:
+            self._told = self._motion.at(seconds - self._began)
+        return self._vector.of(self._told)
 
     def ahead(self, seconds: float) -> Float:
         """[A] the command for an instant to come, as far as the present motion goes.

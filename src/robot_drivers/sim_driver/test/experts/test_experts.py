@@ -90,6 +90,23 @@ def test_who_reaches_waits_for_nothing_until_it_is_there(name, task):
     assert rests.max() / 30.0 < 0.6, "as long as between two chunks"
 
 
+def test_who_is_asked_for_another_thing_on_the_way_goes_on_from_there():
+    robot = VirtualRobot("yam", "reach", 1, 0)
+    first, commands = robot.expert(), []
+    for _ in range(25):
+        commands.append(first.act(robot.scene_state, robot.seconds))
+        robot.step(commands[-1])
+    assert not first.finished
+    assert np.abs(np.diff(commands[-2:], axis=0)).max() > 0.01  # it is on its way
+    robot.ask(1)
+    second, began = robot.expert(after=first), robot.seconds
+    while not second.finished:
+        commands.append(second.act(robot.scene_state, robot.seconds - began))
+        robot.step(commands[-1])
+    assert robot.verdict.success
+    np.testing.assert_allclose(commands[25], commands[24], atol=1e-9)
+
+
 def test_the_same_seeds_are_the_same_motion_and_other_habits_are_another():
     one, first = attempt("droid", "push", 2)
     two, second = attempt("droid", "push", 2)
