@@ -16,10 +16,8 @@ _TASKS = ("reach", "hover")
 _ROLLOUTS = 2  # of each task, by heard names and by others
 
 
-@pytest.mark.parametrize(
-    ("robot", "replan_frames", "of_each", "of_all"), [("droid", 3, 1, 6), ("yam", 8, 0, 4)]
-)
-def test_a_policy_goes_where_it_is_told(robot, replan_frames, of_each, of_all, tmp_path):
+@pytest.mark.parametrize(("robot", "replan_frames"), [("droid", 3), ("yam", 8)])
+def test_a_policy_goes_where_it_is_told(robot, replan_frames, tmp_path):
     """In scenes that no demonstration showed, by names that each task was heard with or not.
 
     Random weights reach nothing in 24. How often it does is measured elsewhere (docs/training.md).
@@ -36,8 +34,8 @@ def test_a_policy_goes_where_it_is_told(robot, replan_frames, of_each, of_all, t
     each = [cell for cell in cells if cell.task in _TASKS]
     found = {(cell.task, cell.split): cell.success.successes for cell in each}
     assert len(found) == 4
-    assert min(found.values()) >= of_each, found
-    assert sum(found.values()) >= of_all, found
+    assert min(found.values()) >= 1, found
+    assert sum(found.values()) >= 6, found
 
 
 def test_a_robot_without_one_has_none():
