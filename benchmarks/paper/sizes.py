@@ -49,8 +49,8 @@ class Size:
         steps: of the third one, of video and actions: what studies differ in.
         tuning_steps: of one that begins from a trained network.
         batch: windows a step, but of the first training.
-        chunk_rows: of every network's chunk: 24 last 1.6 s on a robot of 15 rows a second, 0.8 s on
-            one of 30.
+        chunk_rows: of the chunks of networks that begin from nothing, others keep theirs: 24 last
+            1.6 s on a robot of 15 rows a second, 0.8 s on one of 30.
         rest_rows: by which a window may go on where the robot rests.
         stride: rows from where a window may begin to the next, but of the first training.
         chunks: in a window of those networks that have a history.

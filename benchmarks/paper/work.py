@@ -199,7 +199,6 @@ class Work:
             steps=training.steps,
             batch=training.batch,
             chunks=training.chunks,
-            chunk_rows=size.chunk_rows,
             base_stride=training.stride,
             rest_rows=size.rest_rows,
             noise=training.noise,

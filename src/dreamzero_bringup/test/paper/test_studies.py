@@ -172,7 +172,7 @@ def test_a_given_start_stands_for_what_networks_of_the_robot_begin_with(tmp_path
     work = Work(tmp_path, replace(WORLD, size=Size(chunk_rows=48, rest_rows=36)), start=tmp_path)
     assert work.chain(WORLD.base) == (WORLD.base,)
     base = work.config(WORLD.base, 1)
-    assert (base.init, base.chunk_rows, base.rest_rows) == (str(tmp_path), 48, 36)
+    assert (base.init, base.chunk_rows, base.rest_rows) == (str(tmp_path), 0, 36)  # its own rows
     assert [one.init for one in map(work.config, (WORLD.history, WORLD.base), (0, 2))] == (
         [str(tmp_path)] * 2
     )

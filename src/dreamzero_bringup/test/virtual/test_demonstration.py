@@ -105,17 +105,23 @@ def test_it_converts(made, tmp_path):
     assert off(1) < 0.03
 
 
-def test_several_instructions_follow_one_another_in_one_scene(tmp_path):
-    wanted = Wanted("droid", ("reach",), picture_size=(45, 80), camera_hz=5, instructions=3)
-    (order,) = orders(wanted, 1, tmp_path)
-    asked = [order.choice, *order.further]
-    assert len(asked) == 3
-    assert asked[0] != asked[1] != asked[2]
+def only_one(wanted, folder):
+    """The first order and what was made of it."""
+    (order,) = orders(wanted, 1, folder)
     try:
         told = make(order)
     except RenderingUnavailableError as error:
         pytest.skip(str(error))
     assert told.success, told
+    return order, told
+
+
+def test_several_instructions_follow_one_another_in_one_scene(tmp_path):
+    wanted = Wanted("droid", ("reach",), picture_size=(45, 80), camera_hz=5, instructions=3)
+    order, told = only_one(wanted, tmp_path)
+    asked = [order.choice, *order.further]
+    assert len(asked) == 3
+    assert asked[0] != asked[1] != asked[2]
     with Episode(order.folder) as episode:
         marks = [event for event in episode.events if event.kind == "instruction"]
         said = [episode.facts.prompt, *(event.text for event in marks)]
@@ -138,12 +144,7 @@ def test_an_instruction_may_give_way_to_the_next_one_on_the_way(tmp_path):
     wanted = Wanted(
         *("yam", ("reach",)), picture_size=(45, 80), camera_hz=5, instructions=4, interrupt_s=1.2
     )
-    (order,) = orders(wanted, 1, tmp_path)
-    try:
-        told = make(order)
-    except RenderingUnavailableError as error:
-        pytest.skip(str(error))
-    assert told.success, told
+    order, told = only_one(wanted, tmp_path)
     with Episode(order.folder) as episode:
         marks = [event for event in episode.events if event.kind == "instruction"]
         assert len(marks) == 3

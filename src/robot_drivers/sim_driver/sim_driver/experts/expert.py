@@ -87,10 +87,7 @@ class Expert:
         """
         if self._motion is None or seconds - self._began >= self._motion.seconds:
             self._plan(scene_state, seconds)
-        if self._motion is None:
-            self._told = self._hands.target
-        else:
-            self._told = self._motion.at(seconds - self._began)
+        self._told = self._at(seconds)
         return self._vector.of(self._told)
 
     def ahead(self, seconds: float) -> Float:
@@ -102,9 +99,13 @@ class Expert:
         Args:
             seconds: since the attempt began; not before the last ``act``.
         """
+        return self._vector.of(self._at(seconds))
+
+    def _at(self, seconds: float) -> Float:
+        """[J] where the present motion has the joints at an instant."""
         if self._motion is None:
-            return self._vector.of(self._hands.target)
-        return self._vector.of(self._motion.at(seconds - self._began))
+            return self._hands.target
+        return self._motion.at(seconds - self._began)
 
     def _plan(self, scene_state: Float, seconds: float) -> None:
         """Takes the script's next motion."""
