@@ -36,7 +36,9 @@ from std_srvs.srv import SetBool
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_policy import embodiments
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.ros import messages, qos, realtime
+from dreamzero_policy.messages.chunks import chunk_message
+from dreamzero_policy.messages.times import nanoseconds, time_message
+from dreamzero_policy.ros import qos, realtime
 from dreamzero_policy.types import NS_PER_S, ActionChunk
 from machine_stalls import MachineStalls
 from results import FOLDER, save, show
@@ -133,7 +135,7 @@ class Driver:
         arrived = time.monotonic_ns()
         if self.count < len(self.arrived):
             self.arrived[self.count] = arrived
-            self.stamped[self.count] = messages.nanoseconds(message.header.stamp)
+            self.stamped[self.count] = nanoseconds(message.header.stamp)
             self.count += 1
         for name, value in zip(message.name, message.position, strict=True):
             self._pose[name] = self._robot.joint(name).command_wire.to_model(value)
@@ -146,7 +148,7 @@ class Driver:
             pose = array("d", [self._pose[name] for name in names])
             still = array("d", bytes(8 * len(names)))
             message = dz.Proprioception(names=names, positions=pose, velocities=still)
-            message.header.stamp = messages.time_message(now)
+            message.header.stamp = time_message(now)
             self._states.publish(message)
             if sent % round(STATE_HZ / STATUS_HZ) == 0:
                 mode = dz.DriverStatus.FOLLOWING
@@ -197,7 +199,7 @@ def play_policy(robot: Embodiment) -> None:
         due = (observed - session + step * np.arange(rows)) / NS_PER_S
         wave = np.array(robot.home) + room * np.sin(due)[:, None]
         chunk = ActionChunk(observed, observed, step, wave, robot.action_joints, session, send.sent)
-        chunks.publish(messages.chunk_message(chunk))
+        chunks.publish(chunk_message(chunk))
         send.sent += 1
         if not any(enabled) and send.sent > 2 and enable.service_is_ready():
             answer = enable.call_async(SetBool.Request(data=True))

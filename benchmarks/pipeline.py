@@ -39,7 +39,10 @@ from std_srvs.srv import SetBool
 from dreamzero_bringup.domain import DomainClaim
 from dreamzero_policy import embodiments
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.ros import messages, qos
+from dreamzero_policy.messages.chunks import chunk_message
+from dreamzero_policy.messages.images import image_message
+from dreamzero_policy.messages.times import nanoseconds
+from dreamzero_policy.ros import qos
 from dreamzero_policy.types import NS_PER_S, ActionChunk
 from jitter import Driver
 from results import FOLDER, percentiles, save, show
@@ -68,7 +71,7 @@ def play_cameras(robot: Embodiment, rate: float) -> None:
     while rclpy.ok():
         for name, sender in senders.items():
             stamp = time.time_ns()
-            sender.publish(messages.image_message(stamp, name, pictures[sent % 4]))
+            sender.publish(image_message(stamp, name, pictures[sent % 4]))
         sent += 1
         due += 1.0 / rate
         time.sleep(max(0.0, due - time.monotonic()))
@@ -93,9 +96,9 @@ class Policy:
 
     def _take(self, message: dz.Canvas) -> None:
         arrived = time.time_ns()
-        newest = max(messages.nanoseconds(stamp) for stamp in message.view_stamps)
+        newest = max(nanoseconds(stamp) for stamp in message.view_stamps)
         # A view is settled by its next picture, and without one at the end of the patience.
-        patience = messages.nanoseconds(message.header.stamp) + round(SETTLE_S * NS_PER_S)
+        patience = nanoseconds(message.header.stamp) + round(SETTLE_S * NS_PER_S)
         settled = min(newest + round(NS_PER_S / self._rate), patience)
         with self._came:
             self.canvases.append((newest, settled, arrived))
@@ -114,7 +117,7 @@ class Policy:
                 message, self._newest = self._newest, None
             taken = time.time_ns()
             time.sleep(float(self._random.uniform(*self._delays)))
-            observed = messages.nanoseconds(message.header.stamp)
+            observed = nanoseconds(message.header.stamp)
             due = (observed - self._session + step * np.arange(rows)) / NS_PER_S
             wave = home + room * np.sin(due)[:, None]
             number = len(self.chunks)
@@ -122,7 +125,7 @@ class Policy:
                 observed, observed, step, wave, robot.action_joints, self._session, number
             )
             try:
-                self._chunks.publish(messages.chunk_message(chunk))
+                self._chunks.publish(chunk_message(chunk))
             except RCLError:
                 return  # the run is over
             self.chunks.append((taken, time.time_ns()))

@@ -33,7 +33,8 @@ from dreamzero_bringup.operator_client import spinning
 from dreamzero_bringup.record.recorder_client import EpisodeRequest, RecorderClient
 from dreamzero_policy import embodiments
 from dreamzero_policy.data.bag_reader import Episode
-from dreamzero_policy.ros import messages, qos
+from dreamzero_policy.messages.times import time_message
+from dreamzero_policy.ros import qos
 from dreamzero_policy.types import NS_PER_S
 from jitter import PRIORITY, WARM_UP_S, Periods, measure
 from results import save, show
@@ -63,7 +64,7 @@ def play_station() -> None:
     sent = dict.fromkeys((*cameras, joints), 0)
 
     def stamp(message: Image | JointState, publisher: object) -> None:
-        message.header.stamp = messages.time_message(node.get_clock().now().nanoseconds)
+        message.header.stamp = time_message(node.get_clock().now().nanoseconds)
         message.header.frame_id = str(sent[publisher])
         publisher.publish(message)
         sent[publisher] += 1

@@ -20,8 +20,8 @@ from sensor_msgs.msg import JointState
 from dreamzero_bringup.operator_client import OperatorClient, domain_of_run, result_of, spinning
 from dreamzero_policy import embodiments
 from dreamzero_policy.embodiments.embodiment import Embodiment
+from dreamzero_policy.messages.joints import command_message
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import command_message
 from dreamzero_policy.types import NS_PER_S
 
 RATE_HZ = 30.0

@@ -11,7 +11,7 @@ pytest.importorskip("sim_driver.virtual")
 from dreamzero_msgs import msg as dz
 
 from dreamzero_bringup.expert import RATE_HZ, ExpertTeleop
-from dreamzero_policy.ros.messages import targets_from_message
+from dreamzero_policy.messages.joints import targets_from_message
 from dreamzero_policy.types import NS_PER_S
 from sim_driver.virtual import VirtualRobot
 

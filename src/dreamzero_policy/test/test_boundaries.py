@@ -40,12 +40,13 @@ ALLOWED = {
     "evaluation": _MODEL | {"observation", "datasets", "acceleration", "inference"},
     "tasks": set(),
     "episodes": _NUMPY | {"observation", "data", "recording", "conversion", "tasks"},
-    "ros": _NUMPY | {"observation"},
+    "messages": _NUMPY | {"observation"},
+    "ros": _NUMPY | {"messages"},
     "parameters": _NUMPY | {"ros", "control", "recording", "acceleration", "sampling"},
-    "statuses": _NUMPY | {"ros", "clock_offset", "control", "recording", "inference"},
+    "statuses": _NUMPY | {"messages", "ros", "clock_offset", "control", "recording", "inference"},
     "nodes": _NUMPY
     | {"parameters", "statuses"}
-    | {"ros", "observation", "chunks", "control", "delay", "clock_offset", "tasks"}
+    | {"messages", "ros", "observation", "chunks", "control", "delay", "clock_offset", "tasks"}
     | {"model", "checkpoint", "sampling", "acceleration", "ranks", "inference"}
     | {"data", "recording", "datasets"},
     "golden": _MODEL | {"observation", "sampling", "inference", "training"},
@@ -60,7 +61,8 @@ TORCH = {"torch", "torchao", "torchvision", "transformers", "diffusers", "accele
 _SERVING = {"sampling", "acceleration", "ranks", "inference"}
 _LEARNING = {"runs", "mixture", "training", "miniature"}
 TORCH_FOLDERS = {"weights", "model", "checkpoint", "golden", "evaluation"} | _SERVING | _LEARNING
-# Besides ros/, statuses/ and nodes/ these speak ROS, through ros/; a node nobody imports.
+_SPEAK_ROS = {"messages", "ros", "statuses", "nodes"}
+# Besides those folders these speak ROS, through messages/ and ros/; a node nobody imports.
 ROS_PACKAGES = {"dreamzero_bringup"}  # and every driver's package
 NOT_FOR_DRIVERS = (
     {"weights", "model", "checkpoint", "chunks", "profiles", "control"} | _SERVING | _LEARNING
@@ -91,7 +93,7 @@ def breaches(path, source):
         top, *rest = name.split(".")
         if not top:
             found.append(f"{path}: relative import {name}")
-        speaks_ros = driver or package in ROS_PACKAGES or area in ("ros", "statuses", "nodes")
+        speaks_ros = driver or package in ROS_PACKAGES or area in _SPEAK_ROS
         if top in ROS and not speaks_ros:
             found.append(f"{path}: {area} imports {top}")
         if top in TORCH and area not in TORCH_FOLDERS:

@@ -23,8 +23,10 @@ from dreamzero_bringup.demo.recording import (
     State,
     TaskReport,
 )
+from dreamzero_policy.messages.chunks import chunk_from_message
+from dreamzero_policy.messages.images import canvas_pixels, rgb_pixels
+from dreamzero_policy.messages.times import nanoseconds
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import canvas_pixels, chunk_from_message, nanoseconds, rgb_pixels
 from dreamzero_policy.types import NS_PER_S
 from dreamzero_policy.types import Image as Pixels
 

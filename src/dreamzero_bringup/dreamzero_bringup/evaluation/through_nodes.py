@@ -29,8 +29,9 @@ from dreamzero_bringup.supervisor import Supervisor
 from dreamzero_policy import embodiments
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.evaluation.film import Film
+from dreamzero_policy.messages.images import canvas_pixels
+from dreamzero_policy.messages.times import nanoseconds
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import canvas_pixels, nanoseconds
 from dreamzero_policy.types import NS_PER_S, Image
 
 _READY_S, _ANSWER_S, _MOTION_S, _STOPPED_S, _LOOK_S = 240.0, 20.0, 60.0, 3.0, 0.05

@@ -11,8 +11,8 @@ from dreamzero_msgs.msg import DriverStatus
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from dreamzero_bringup.facts.live_facts import Camera, Joints, Stream
+from dreamzero_policy.messages.times import nanoseconds
 from dreamzero_policy.observation.images import rgb
-from dreamzero_policy.ros.messages import nanoseconds
 from dreamzero_policy.types import NS_PER_S
 
 

@@ -28,8 +28,8 @@ from dreamzero_bringup.facts.live_facts import (
     Stream,
 )
 from dreamzero_bringup.operator_client import result_of, spinning
+from dreamzero_policy.messages.times import nanoseconds
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import nanoseconds
 from dreamzero_policy.types import NS_PER_S
 
 DRIVERS = ("sim_driver", "driver")

@@ -15,7 +15,7 @@ from rosgraph_msgs.msg import Clock
 from dreamzero_bringup.faults.rig import Rig
 from dreamzero_bringup.faults.trial import Deadline, Fault
 from dreamzero_bringup.stand_ins.recorder import BROKEN
-from dreamzero_policy.ros.messages import nanoseconds
+from dreamzero_policy.messages.times import nanoseconds
 from dreamzero_policy.types import NS_PER_S
 
 _PAUSE_S = 3.0

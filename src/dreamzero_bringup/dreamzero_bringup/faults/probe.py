@@ -22,8 +22,8 @@ from sensor_msgs.msg import JointState
 
 from dreamzero_bringup.faults.commands import Command
 from dreamzero_policy.embodiments.embodiment import Embodiment
+from dreamzero_policy.messages.times import nanoseconds
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import nanoseconds
 
 _ROOM = 500
 _PRIORITY = 20

@@ -33,8 +33,8 @@ from dreamzero_bringup.stand_ins.small_disk import SmallDisk
 from dreamzero_policy import embodiments
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.settings import ControllerSettings
+from dreamzero_policy.messages.times import nanoseconds, time_message
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import nanoseconds, time_message
 from dreamzero_policy.types import NS_PER_S
 
 _UP_S, _READY_S, _MOVING_S = 40.0, 90.0, 15.0

@@ -13,8 +13,7 @@ from typing import get_args
 from xml.etree import ElementTree
 
 from dreamzero_policy import embodiments
-from dreamzero_policy.embodiments.embodiment import JointKind
-from dreamzero_policy.ros.messages import BASE_AXES
+from dreamzero_policy.embodiments.embodiment import BASE_AXES, JointKind
 
 USUAL_JOINTS = "joint1,joint2,joint3,joint4,joint5,joint6,gripper"
 """What a robot has of which nothing is said."""

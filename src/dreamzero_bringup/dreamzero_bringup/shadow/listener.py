@@ -13,13 +13,10 @@ from sensor_msgs.msg import JointState
 
 from dreamzero_bringup.shadow.log import ShadowLog
 from dreamzero_policy.embodiments.embodiment import Embodiment
+from dreamzero_policy.messages.chunks import chunk_from_message
+from dreamzero_policy.messages.joints import proprioception_from_message, targets_from_message
+from dreamzero_policy.messages.times import nanoseconds
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import (
-    chunk_from_message,
-    nanoseconds,
-    proprioception_from_message,
-    targets_from_message,
-)
 from dreamzero_policy.types import Float
 
 _ROOM = 100

@@ -13,8 +13,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from dreamzero_policy.embodiments.embodiment import Embodiment, Joint
+from dreamzero_policy.messages.joints import command_message
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import command_message
 from dreamzero_policy.types import NS_PER_S, Float
 
 RATE_HZ = 30.0

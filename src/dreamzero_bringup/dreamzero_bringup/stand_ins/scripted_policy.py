@@ -22,13 +22,9 @@ from dreamzero_msgs import msg as dz
 
 from dreamzero_bringup.stand_ins.double import Double, run
 from dreamzero_policy import embodiments
+from dreamzero_policy.messages.chunks import chunk_message
+from dreamzero_policy.messages.times import duration_message, nanoseconds, time_message
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import (
-    chunk_message,
-    duration_message,
-    nanoseconds,
-    time_message,
-)
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Float
 
 THINKING_S = 0.3

@@ -13,7 +13,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 
 from dreamzero_bringup.stand_ins.double import Double, run
-from dreamzero_policy.ros.messages import time_message
+from dreamzero_policy.messages.times import time_message
 from dreamzero_policy.types import NS_PER_S
 
 _PERIOD_S = 0.004

@@ -27,12 +27,12 @@ from dreamzero_bringup.teleop.lead import JogLead, LeaderLead, Robot
 from dreamzero_bringup.teleop.terminal import Terminal
 from dreamzero_policy import embodiments
 from dreamzero_policy.embodiments.embodiment import Embodiment
-from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import (
+from dreamzero_policy.messages.joints import (
     base_message,
     command_message,
     proprioception_from_message,
 )
+from dreamzero_policy.ros import qos
 from dreamzero_policy.types import NS_PER_S
 
 HZ = 50.0

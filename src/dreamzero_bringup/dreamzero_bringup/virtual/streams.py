@@ -15,15 +15,15 @@ from sensor_msgs.msg import JointState
 from dreamzero_bringup.virtual.encoding import Encoder
 from dreamzero_bringup.virtual.rig import Rig
 from dreamzero_policy.control.report import Authority, DriverMode, Tick
-from dreamzero_policy.recording.recorder import Recorder
-from dreamzero_policy.ros.messages import (
+from dreamzero_policy.messages.images import image_message
+from dreamzero_policy.messages.joints import (
     Proprioception,
     base_message,
     command_message,
-    image_message,
     proprioception_message,
-    time_message,
 )
+from dreamzero_policy.messages.times import time_message
+from dreamzero_policy.recording.recorder import Recorder
 from dreamzero_policy.types import Float, Image
 
 _STATUS_TICKS = 3  # ten times a second

@@ -17,15 +17,15 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from dreamzero_bringup.facts.expected import Expected
 from dreamzero_bringup.walk import views
-from dreamzero_policy.observation.images import rgb
-from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import (
+from dreamzero_policy.messages.joints import (
     base_message,
     command_message,
-    nanoseconds,
     proprioception_from_message,
     targets_from_message,
 )
+from dreamzero_policy.messages.times import nanoseconds
+from dreamzero_policy.observation.images import rgb
+from dreamzero_policy.ros import qos
 from dreamzero_policy.types import NS_PER_S, Float
 
 RATE_HZ = 50.0

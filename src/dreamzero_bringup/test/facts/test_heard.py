@@ -11,7 +11,8 @@ from dreamzero_msgs.msg import DriverStatus
 from sensor_msgs.msg import CompressedImage, JointState
 
 from dreamzero_bringup.facts.heard import Heard, HeardCamera, HeardDriver, joints
-from dreamzero_policy.ros.messages import image_message, time_message
+from dreamzero_policy.messages.images import image_message
+from dreamzero_policy.messages.times import time_message
 from dreamzero_policy.types import NS_PER_S
 
 pytestmark = pytest.mark.ros

@@ -22,8 +22,9 @@ from dreamzero_bringup.domain import DomainClaim
 from dreamzero_bringup.facts.expected import Expected
 from dreamzero_bringup.facts.listen import listen
 from dreamzero_policy.embodiments.droid import DROID
+from dreamzero_policy.messages.images import image_message
+from dreamzero_policy.messages.times import time_message
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import image_message, time_message
 from dreamzero_policy.types import NS_PER_S
 
 pytestmark = [pytest.mark.ros, pytest.mark.timeout(120)]

@@ -10,7 +10,7 @@ from dreamzero_bringup.stand_ins.scripted_policy import MODES, ONCE, spoiled  # 
 from dreamzero_policy.chunks.screening import Refused  # noqa: E402
 from dreamzero_policy.control.controller import Controller  # noqa: E402
 from dreamzero_policy.embodiments.droid import DROID  # noqa: E402
-from dreamzero_policy.ros.messages import chunk_from_message  # noqa: E402
+from dreamzero_policy.messages.chunks import chunk_from_message  # noqa: E402
 from dreamzero_policy.types import NS_PER_S, ActionChunk  # noqa: E402
 
 NOW = 1_000 * NS_PER_S

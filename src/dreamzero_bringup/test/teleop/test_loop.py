@@ -20,12 +20,12 @@ from sensor_msgs.msg import JointState  # noqa: E402
 
 from dreamzero_bringup.domain import DomainClaim  # noqa: E402
 from dreamzero_policy import embodiments  # noqa: E402
-from dreamzero_policy.ros import qos  # noqa: E402
-from dreamzero_policy.ros.messages import (  # noqa: E402
+from dreamzero_policy.messages.joints import (  # noqa: E402
     Proprioception,
     proprioception_message,
     targets_from_message,
 )
+from dreamzero_policy.ros import qos  # noqa: E402
 
 pytestmark = [pytest.mark.ros, pytest.mark.timeout(240)]
 

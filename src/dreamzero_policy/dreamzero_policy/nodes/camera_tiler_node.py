@@ -15,6 +15,9 @@ from functools import partial
 from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import CompressedImage, Image
 
+from dreamzero_policy.messages.images import Canvas, canvas_message, image_message
+from dreamzero_policy.messages.joints import proprioception_from_message
+from dreamzero_policy.messages.times import nanoseconds
 from dreamzero_policy.observation.frame_ids import FrameIds, parse_frame_ids
 from dreamzero_policy.observation.frozen import FrozenView, PictureWatch
 from dreamzero_policy.observation.images import Undecodable, rgb
@@ -32,13 +35,6 @@ from dreamzero_policy.parameters.camera_tiler_parameters import CameraTilerParam
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.diagnostics import Diagnosis, Rates
 from dreamzero_policy.ros.lifecycle import Node, run
-from dreamzero_policy.ros.messages import (
-    Canvas,
-    canvas_message,
-    image_message,
-    nanoseconds,
-    proprioception_from_message,
-)
 from dreamzero_policy.ros.polled import Polled
 from dreamzero_policy.statuses.observation_diagnostics import input_diagnosis, output_diagnosis
 from dreamzero_policy.types import NS_PER_S

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from dreamzero_msgs import msg as dz
 
-from dreamzero_policy.ros.messages import Canvas, canvas_from_message
+from dreamzero_policy.messages.images import Canvas, canvas_from_message
 
 _WAITING = 10
 """Canvases that may wait; the oldest is dropped for one more."""

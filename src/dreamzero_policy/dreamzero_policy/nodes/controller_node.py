@@ -26,20 +26,20 @@ from dreamzero_policy.clock_offset import Transit, offset
 from dreamzero_policy.control.controller import Controller
 from dreamzero_policy.control.limits import Limits
 from dreamzero_policy.control.report import Tick
+from dreamzero_policy.messages.chunks import chunk_from_message
+from dreamzero_policy.messages.joints import (
+    base_message,
+    base_velocities,
+    command_message,
+    proprioception_from_message,
+    targets_from_message,
+)
+from dreamzero_policy.messages.times import nanoseconds
 from dreamzero_policy.nodes.operator_services import OperatorServices
 from dreamzero_policy.parameters.controller_parameters import ControllerParameters
 from dreamzero_policy.ros import qos, realtime
 from dreamzero_policy.ros.diagnostics import Diagnosis
 from dreamzero_policy.ros.lifecycle import STOP_SECONDS, ExitCode, Node, run
-from dreamzero_policy.ros.messages import (
-    base_message,
-    base_velocities,
-    chunk_from_message,
-    command_message,
-    nanoseconds,
-    proprioception_from_message,
-    targets_from_message,
-)
 from dreamzero_policy.ros.ticker import Ticker, Timing
 from dreamzero_policy.statuses.controller_diagnostics import clock_diagnosis, controller_diagnoses
 from dreamzero_policy.statuses.controller_status import authority_message, controller_status

@@ -10,13 +10,10 @@ from collections.abc import Callable
 from dreamzero_msgs import msg as dz
 
 from dreamzero_policy.embodiments.embodiment import Embodiment
+from dreamzero_policy.messages.images import Canvas, canvas_from_message
+from dreamzero_policy.messages.joints import proprioception_from_message
 from dreamzero_policy.observation.assemble import ObservationWindow
 from dreamzero_policy.observation.canvas_rate import CanvasRate
-from dreamzero_policy.ros.messages import (
-    Canvas,
-    canvas_from_message,
-    proprioception_from_message,
-)
 from dreamzero_policy.types import NS_PER_S, Float, Image, Observation
 
 

@@ -24,6 +24,9 @@ from dreamzero_policy.clock_offset import Transit
 from dreamzero_policy.inference.engine import Engine, Inference
 from dreamzero_policy.inference.session import Session
 from dreamzero_policy.inference.worker import Worker
+from dreamzero_policy.messages.chunks import chunk_message
+from dreamzero_policy.messages.images import image_message
+from dreamzero_policy.messages.times import nanoseconds
 from dreamzero_policy.nodes.canvas_decoder import CanvasDecoder
 from dreamzero_policy.nodes.policy_inputs import PolicyInputs
 from dreamzero_policy.nodes.policy_model import warm_engine
@@ -34,11 +37,6 @@ from dreamzero_policy.ranks.ranks import RankError
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.diagnostics import Diagnosis
 from dreamzero_policy.ros.lifecycle import STOP_SECONDS, ExitCode, Node, run
-from dreamzero_policy.ros.messages import (
-    chunk_message,
-    image_message,
-    nanoseconds,
-)
 from dreamzero_policy.statuses.policy_diagnostics import policy_diagnoses
 from dreamzero_policy.statuses.policy_status import PolicyRecord
 from dreamzero_policy.types import NS_PER_S, Int

@@ -17,6 +17,8 @@ from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import JointState
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.messages.joints import Proprioception, proprioception_message
+from dreamzero_policy.messages.times import nanoseconds
 from dreamzero_policy.observation.proprioception import (
     Measured,
     StateAssembler,
@@ -26,11 +28,6 @@ from dreamzero_policy.observation.sync import Grid, Instants
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.diagnostics import Diagnosis, Rates
 from dreamzero_policy.ros.lifecycle import Node, run
-from dreamzero_policy.ros.messages import (
-    Proprioception,
-    nanoseconds,
-    proprioception_message,
-)
 from dreamzero_policy.ros.parameters import NodeParameters, parameter
 from dreamzero_policy.statuses.observation_diagnostics import input_diagnosis, output_diagnosis
 from dreamzero_policy.types import NS_PER_S

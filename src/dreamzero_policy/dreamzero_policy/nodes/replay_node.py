@@ -18,10 +18,12 @@ from sensor_msgs.msg import Image, JointState
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.datasets.replay_source import ReplayEpisode, open_episode, parse_cameras
+from dreamzero_policy.messages.images import image_message
+from dreamzero_policy.messages.joints import command_message
+from dreamzero_policy.messages.times import time_message
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.diagnostics import Diagnosis, Level
 from dreamzero_policy.ros.lifecycle import Node, run
-from dreamzero_policy.ros.messages import command_message, image_message, time_message
 from dreamzero_policy.ros.parameters import REQUIRED, NodeParameters, parameter
 from dreamzero_policy.types import NS_PER_S
 from dreamzero_policy.types import Image as Pixels

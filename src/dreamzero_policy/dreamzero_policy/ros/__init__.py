@@ -1,1 +1,1 @@
-"""What every node and driver stands on: lifecycle, parameters, messages, QoS, diagnostics."""
+"""What every node and driver stands on: lifecycle, parameters, QoS, diagnostics."""

@@ -19,7 +19,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from dreamzero_msgs.msg import DriverStatus
 
-from dreamzero_policy.ros.messages import time_message
+from dreamzero_policy.messages.times import time_message
 from dreamzero_policy.types import NS_PER_S
 
 TOPIC = "/diagnostics"

@@ -24,11 +24,11 @@ from geometry_msgs.msg import Twist
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
+from dreamzero_policy.messages.times import time_message
 from dreamzero_policy.ros import qos, realtime
 from dreamzero_policy.ros.diagnostics import Diagnosis, Rates, driver_diagnosis
 from dreamzero_policy.ros.driver_robot import Mode, Robot
 from dreamzero_policy.ros.lifecycle import STOP_SECONDS, Node
-from dreamzero_policy.ros.messages import time_message
 from dreamzero_policy.ros.parameters import NodeParameters, parameter
 from dreamzero_policy.ros.ticker import Ticker
 from dreamzero_policy.types import NS_PER_S

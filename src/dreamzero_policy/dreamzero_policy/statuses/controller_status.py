@@ -8,7 +8,7 @@ from builtin_interfaces.msg import Duration
 from dreamzero_msgs import msg as dz
 
 from dreamzero_policy.control.report import Authority, Report
-from dreamzero_policy.ros.messages import duration_message, nanoseconds, time_message
+from dreamzero_policy.messages.times import duration_message, nanoseconds, time_message
 from dreamzero_policy.ros.ticker import Timing
 from dreamzero_policy.types import NS_PER_S
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from dreamzero_msgs.msg import PolicyStatus
 
+from dreamzero_policy.messages.times import nanoseconds
 from dreamzero_policy.ros.diagnostics import Diagnosis, Level, worst
-from dreamzero_policy.ros.messages import nanoseconds
 from dreamzero_policy.types import NS_PER_S
 
 _STATES = {

@@ -12,7 +12,7 @@ from dreamzero_msgs import msg as dz
 from dreamzero_policy.inference.engine import Inference
 from dreamzero_policy.inference.session import Session
 from dreamzero_policy.inference.worker import WorkerStatistics
-from dreamzero_policy.ros.messages import duration_message, time_message
+from dreamzero_policy.messages.times import duration_message, time_message
 from dreamzero_policy.types import NS_PER_S
 
 

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from dreamzero_msgs import msg as dz
 
+from dreamzero_policy.messages.times import time_message
 from dreamzero_policy.recording.recorder import Look, Recorder
 from dreamzero_policy.ros.diagnostics import Diagnosis, Level, worst
-from dreamzero_policy.ros.messages import time_message
 from dreamzero_policy.types import NS_PER_S
 
 

@@ -13,7 +13,9 @@ if find_spec("rclpy"):
     from sensor_msgs.msg import JointState
     from std_srvs.srv import SetBool, Trigger
 
-    from dreamzero_policy.ros import messages, qos
+    from dreamzero_policy.messages.chunks import chunk_message
+    from dreamzero_policy.messages.joints import Proprioception, proprioception_message
+    from dreamzero_policy.ros import qos
 else:
     collect_ignore_glob = ["test_*.py"]
 
@@ -57,10 +59,10 @@ class Plant:
         if self.commands:
             self.pose = self.units(self.commands[-1])
         positions = self.pose[self._measured]
-        state = messages.Proprioception(
+        state = Proprioception(
             self.bench.now_ns(), self.robot.state_joints, positions, 0 * positions, {}
         )
-        self.states.publish(messages.proprioception_message(state))
+        self.states.publish(proprioception_message(state))
 
     def units(self, command):
         """[A] a command in model units, 0 for bases."""
@@ -83,7 +85,7 @@ class Plant:
     def publish_chunk(self, rows):
         now, time_base = self.bench.now_ns(), self.robot.time_base
         self.chunks.publish(
-            messages.chunk_message(
+            chunk_message(
                 ActionChunk(
                     now,
                     now,

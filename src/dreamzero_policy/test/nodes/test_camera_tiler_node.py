@@ -14,18 +14,13 @@ from dreamzero_msgs.msg import Canvas, Proprioception
 from sensor_msgs.msg import CompressedImage, Image
 
 from dreamzero_policy.embodiments import get
+from dreamzero_policy.messages.images import canvas_pixels, image_message, rgb_pixels
+from dreamzero_policy.messages.joints import Proprioception as State
+from dreamzero_policy.messages.joints import proprioception_message
+from dreamzero_policy.messages.times import nanoseconds, time_message
 from dreamzero_policy.observation.views import Tiler
 from dreamzero_policy.parameters.camera_tiler_parameters import CameraTilerParameters
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import Proprioception as State
-from dreamzero_policy.ros.messages import (
-    canvas_pixels,
-    image_message,
-    nanoseconds,
-    proprioception_message,
-    rgb_pixels,
-    time_message,
-)
 from dreamzero_policy.ros.parameters import resolve
 
 pytestmark = pytest.mark.ros

@@ -5,8 +5,8 @@ import queue
 import numpy as np
 import pytest
 
+from dreamzero_policy.messages.images import Canvas, canvas_message
 from dreamzero_policy.nodes.canvas_decoder import CanvasDecoder
-from dreamzero_policy.ros.messages import Canvas, canvas_message
 
 pytestmark = pytest.mark.ros
 

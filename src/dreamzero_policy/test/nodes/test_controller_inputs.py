@@ -8,7 +8,9 @@ import pytest
 from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import JointState
 
-from dreamzero_policy.ros import messages, qos
+from dreamzero_policy.messages.joints import command_message
+from dreamzero_policy.messages.times import nanoseconds, time_message
+from dreamzero_policy.ros import qos
 
 pytestmark = pytest.mark.ros
 
@@ -78,7 +80,7 @@ def human(plant, seconds, towards):
     pose, rounds = plant.pose.copy(), round(50 * seconds)
     for turn in range(rounds):
         target = pose + (towards - pose) * (turn + 1) / rounds
-        message = messages.command_message(plant.robot, plant.bench.now_ns(), target)
+        message = command_message(plant.robot, plant.bench.now_ns(), target)
         message.name, message.position = message.name[::-1], message.position[::-1]
         device.publish(message)
         plant.bench.spin(0.02)
@@ -106,7 +108,7 @@ def test_a_human_leads_and_hands_back(plant):
     path = np.array([plant.units(command) for command in plant.commands[count:]])
     fastest = np.array([joint.velocity for joint in plant.robot.joints])
     assert np.all(np.abs(np.diff(path, axis=0)) * 30 <= fastest * 1.01)
-    stamps = {messages.nanoseconds(said.header.stamp) for said in plant.authorities}
+    stamps = {nanoseconds(said.header.stamp) for said in plant.authorities}
     assert len(stamps) == len(changes)  # each the instant from which it holds
 
 
@@ -116,7 +118,7 @@ def test_a_device_that_speaks_of_other_joints_is_named(plant):
 
     def say(names):
         message = JointState(name=names, position=array("d", [0.0] * len(names)))
-        message.header.stamp = messages.time_message(plant.bench.now_ns())
+        message.header.stamp = time_message(plant.bench.now_ns())
         device.publish(message)
 
     plant.bench.node.create_timer(0.3, lambda: say(["fr3_joint1"]))

@@ -7,7 +7,10 @@ from dreamzero_msgs import msg as dz
 from sensor_msgs.msg import JointState
 
 from dreamzero_policy import embodiments
-from dreamzero_policy.ros import diagnostics, messages, qos
+from dreamzero_policy.messages.chunks import chunk_message
+from dreamzero_policy.messages.joints import Proprioception, proprioception_message
+from dreamzero_policy.messages.times import duration_message, nanoseconds, time_message
+from dreamzero_policy.ros import diagnostics, qos
 from dreamzero_policy.types import ActionChunk
 
 pytestmark = pytest.mark.ros
@@ -36,7 +39,7 @@ def test_a_command_leaves_at_the_same_lag_after_its_tick_began(plant):
     bench, lags = plant.bench, []
 
     def note(command, info):
-        lags.append(info["source_timestamp"] - messages.nanoseconds(command.header.stamp))
+        lags.append(info["source_timestamp"] - nanoseconds(command.header.stamp))
 
     bench.node.create_subscription(JointState, "joint_commands", note, qos.COMMAND)
     plant.publish_chunk(plant.ramp())
@@ -130,13 +133,13 @@ def test_a_second_publisher_of_commands_ends_motion(plant):
 def test_a_broken_message_is_named_and_changes_nothing(plant):
     """A chunk whose values do not fit its shape, and a state of other joints."""
     bench = plant.bench
-    message = messages.chunk_message(ActionChunk(1, 1, STEP_NS, plant.ramp(), NAMES, 1, 0))
+    message = chunk_message(ActionChunk(1, 1, STEP_NS, plant.ramp(), NAMES, 1, 0))
     message.horizon = 7
     plant.chunks.publish(message)
     bench.spin_until(lambda: "expected 7 rows x 8 joints = 56 values" in plant.process.log)
-    strange = messages.Proprioception(bench.now_ns(), ("a",), [0.0], [0.0], {})
+    strange = Proprioception(bench.now_ns(), ("a",), [0.0], [0.0], {})
     bench.spin(1.1)
-    plant.states.publish(messages.proprioception_message(strange))
+    plant.states.publish(proprioception_message(strange))
     bench.spin_until(lambda: "measured pose refused: expected joints panda" in plant.process.log)
     assert plant.status.chunks_accepted == 0
 
@@ -186,7 +189,7 @@ def test_a_bad_chunk_is_held_against_at_the_next_command(make_plant):
         held = next(
             status for status in plant.statuses[sent:] if status.mode == dz.ControllerStatus.HOLDING
         )
-        waits.append((messages.nanoseconds(held.header.stamp) - at) / 1e9)
+        waits.append((nanoseconds(held.header.stamp) - at) / 1e9)
     assert sorted(waits)[2] < 0.1, waits  # the median; without it, 0.16 s
 
 
@@ -199,8 +202,8 @@ def test_a_policy_on_a_host_whose_clock_is_off_is_seen_from_both_directions(plan
 
     def report():
         message = dz.PolicyStatus(state=dz.PolicyStatus.IDLE, controller_heard=True)
-        message.header.stamp = messages.time_message(bench.now_ns() + ahead_ns)
-        message.controller_transit = messages.duration_message(way_ns + ahead_ns)
+        message.header.stamp = time_message(bench.now_ns() + ahead_ns)
+        message.controller_transit = duration_message(way_ns + ahead_ns)
         publisher.publish(message)
 
     def clocks():

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from dreamzero_policy import embodiments
+from dreamzero_policy.messages.images import Canvas, canvas_from_message, canvas_message
+from dreamzero_policy.messages.joints import Proprioception, proprioception_message
 from dreamzero_policy.nodes.policy_inputs import PolicyInputs
 from dreamzero_policy.observation.assemble import ObservationWindow
 from dreamzero_policy.observation.sync import Grid
-from dreamzero_policy.ros import messages
 from dreamzero_policy.types import NS_PER_S
 
 pytestmark = pytest.mark.ros
@@ -45,17 +46,13 @@ def kept():
 def canvas(frame, size=ROBOT.canvas_size, grid=GRID):
     stamp = grid.instant(grid.index_at(1000 * NS_PER_S) + frame)
     views = dict.fromkeys((view.name for view in ROBOT.views), stamp)
-    return messages.canvas_message(
-        messages.Canvas(stamp, np.zeros((*size, 3), dtype=np.uint8), views)
-    )
+    return canvas_message(Canvas(stamp, np.zeros((*size, 3), dtype=np.uint8), views))
 
 
 def state(frame, names=ROBOT.state_joints):
     stamp = GRID.instant(FIRST + frame)
     pose = ROBOT.state_at_home()
-    return messages.proprioception_message(
-        messages.Proprioception(stamp, names, pose, np.zeros(8), {})
-    )
+    return proprioception_message(Proprioception(stamp, names, pose, np.zeros(8), {}))
 
 
 def test_a_canvas_with_its_state_is_an_observation(kept):
@@ -84,7 +81,7 @@ def test_inputs_of_a_clock_that_is_ahead_are_waited_out(kept):
 
 
 def test_a_compressed_canvas_may_come_decoded_or_as_what_was_wrong_with_it(kept):
-    plain = messages.canvas_from_message(canvas(0))
+    plain = canvas_from_message(canvas(0))
     kept.inputs.take_canvas(plain)
     assert kept.inputs.newest_canvas_ns == plain.stamp_ns
     kept.inputs.take_canvas(ValueError("canvas: cut short"))

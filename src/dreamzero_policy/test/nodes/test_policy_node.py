@@ -21,10 +21,14 @@ from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint.random_checkpoint import make_random
 from dreamzero_policy.embodiments.embodiment import TimeBase
 from dreamzero_policy.inference.worker import Worker
+from dreamzero_policy.messages.chunks import chunk_from_message
+from dreamzero_policy.messages.images import Canvas, canvas_message, rgb_pixels
+from dreamzero_policy.messages.joints import Proprioception, proprioception_message
+from dreamzero_policy.messages.times import nanoseconds, time_message
 from dreamzero_policy.nodes import policy_model, policy_node
 from dreamzero_policy.observation.sync import Grid
 from dreamzero_policy.parameters.policy_parameters import PolicyParameters
-from dreamzero_policy.ros import messages, qos
+from dreamzero_policy.ros import qos
 from dreamzero_policy.types import NS_PER_S
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
@@ -56,13 +60,13 @@ class Robot:
             return
         self._newest, stamp = index, GRID.instant(index)
         views = dict.fromkeys((view.name for view in ROBOT.views), stamp)
-        canvas = messages.Canvas(stamp, self.image, views)
-        message = messages.canvas_message(canvas, encoding=self.encoding)
+        canvas = Canvas(stamp, self.image, views)
+        message = canvas_message(canvas, encoding=self.encoding)
         if self.cut:
             message.compressed.data = message.compressed.data[: -self.cut]
         self.canvases.publish(message)
-        state = messages.Proprioception(stamp, ROBOT.state_joints, self.pose, np.zeros(8), {})
-        self.states.publish(messages.proprioception_message(state))
+        state = Proprioception(stamp, ROBOT.state_joints, self.pose, np.zeros(8), {})
+        self.states.publish(proprioception_message(state))
 
     def instruct(self, prompt, time_limit=0.0):
         """The accepted goal, or None."""
@@ -111,7 +115,7 @@ def test_an_instruction_from_warm_up_to_its_end(robot):
     first = robot.instruct("pick up the red block")
     robot.wait_for_chunks(2)
     robot.wait_for_state(Status.RUNNING)
-    chunk = messages.chunk_from_message(robot.chunks[-1])
+    chunk = chunk_from_message(robot.chunks[-1])
     assert chunk.rows.shape == (24, 8)
     assert chunk.names == ROBOT.action_joints
     assert chunk.step_ns == ROBOT.time_base.row_ns
@@ -124,8 +128,8 @@ def test_an_instruction_from_warm_up_to_its_end(robot):
     assert status.session_id == chunk.session
     assert status.prompt == "pick up the red block"
     assert "first_call" in status.reset_reasons
-    assert messages.nanoseconds(status.latency) > 0
-    assert 0 <= messages.nanoseconds(status.canvas_age) < 10**9
+    assert nanoseconds(status.latency) > 0
+    assert 0 <= nanoseconds(status.canvas_age) < 10**9
     assert {"denoise", "total"} <= set(status.stages)
 
     second = robot.instruct("stack the blocks", time_limit=6.0)
@@ -146,9 +150,9 @@ def test_an_instruction_from_warm_up_to_its_end(robot):
     robot.wait_for_chunks(1)
     assert robot.chunks[-1].session_id > chunk.session
     bench.spin_until(lambda: len(predicted) >= 8, 60.0)
-    stamps = [messages.nanoseconds(image.header.stamp) for image in predicted[:8]]
+    stamps = [nanoseconds(image.header.stamp) for image in predicted[:8]]
     assert np.allclose(np.diff(stamps), ROBOT.time_base.frame_ns, atol=2)
-    assert len(messages.rgb_pixels(predicted[0])) > 0
+    assert len(rgb_pixels(predicted[0])) > 0
 
     cancelled = third.cancel_goal_async()
     bench.spin_until(cancelled.done)
@@ -184,7 +188,7 @@ def test_real_time_chunks_go_on_from_the_one_before(start, bench):
     assert 0 < bench.now_ns() - policy < 120 * 10**9
     robot.instruct("stack the blocks")
     bench.spin_until(lambda: sum(m.prefix_rows > 0 for m in robot.chunks) >= 3, 120.0)
-    chunks = [messages.chunk_from_message(message) for message in robot.chunks]
+    chunks = [chunk_from_message(message) for message in robot.chunks]
     assert {chunk.policy for chunk in chunks} == {policy}
     assert [chunk.prefix_rows for chunk in chunks[:2]] == [0, 0]
     held = [pair for pair in pairwise(chunks) if pair[1].prefix_rows]
@@ -197,7 +201,7 @@ def test_real_time_chunks_go_on_from_the_one_before(start, bench):
     bench.spin_until(lambda: robot.statuses[-1].prefix_rows > 0)
     status = robot.statuses[-1]
     assert status.policy_id == policy
-    assert 0 < messages.nanoseconds(status.delay) < ROBOT.time_base.chunk_ns
+    assert 0 < nanoseconds(status.delay) < ROBOT.time_base.chunk_ns
 
     robot.pose = robot.pose + np.array([0.5, *[0.0] * 7])
     said = "real-time chunking holds no row: panda_joint1 is at 0.500"
@@ -233,7 +237,7 @@ def test_a_checkpoint_with_other_views_says_what_to_set_and_runs_once_it_is(star
     assert not robot.chunks
     robot.image = robot.image[:320]
     robot.wait_for_chunks(2)
-    assert messages.chunk_from_message(robot.chunks[-1]).rows.shape == (24, 8)
+    assert chunk_from_message(robot.chunks[-1]).rows.shape == (24, 8)
     assert process.stop() == 0, process.log
 
 
@@ -335,7 +339,7 @@ def test_compressed_canvases_are_followed_and_cut_ones_are_waited_out(robot):
     robot.wait_for_chunks(2)
     assert not robot.statuses[-1].controller_heard
     said = dz.ControllerStatus()  # of a host whose clock is 5 s behind
-    said.header.stamp = messages.time_message(robot.bench.now_ns() - 5 * NS_PER_S)
+    said.header.stamp = time_message(robot.bench.now_ns() - 5 * NS_PER_S)
     publisher = robot.bench.node.create_publisher(
         dz.ControllerStatus, "controller_status", qos.STATUS
     )

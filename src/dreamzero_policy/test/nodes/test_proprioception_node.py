@@ -12,10 +12,10 @@ from dreamzero_msgs.msg import Proprioception
 from sensor_msgs.msg import JointState
 
 from dreamzero_policy.embodiments import get
+from dreamzero_policy.messages.times import nanoseconds, time_message
 from dreamzero_policy.nodes.proprioception_node import ProprioceptionParameters, parse_sources
 from dreamzero_policy.observation.sync import Grid
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import nanoseconds, time_message
 from dreamzero_policy.ros.parameters import resolve
 
 pytestmark = pytest.mark.ros

@@ -21,7 +21,9 @@ from sensor_msgs.msg import Image, JointState  # noqa: E402
 from dreamzero_policy import embodiments  # noqa: E402
 from dreamzero_policy.data.bag_reader import Episode  # noqa: E402
 from dreamzero_policy.data.recovery import recover  # noqa: E402
-from dreamzero_policy.ros import messages, qos  # noqa: E402
+from dreamzero_policy.messages.images import image_message  # noqa: E402
+from dreamzero_policy.messages.times import time_message  # noqa: E402
+from dreamzero_policy.ros import qos  # noqa: E402
 
 DROID = embodiments.get("droid")
 HZ = 20
@@ -55,10 +57,10 @@ class Crew:
         for name, publisher in self.cameras.items():
             if name not in self.silent:
                 pixels = self.rng.integers(30, 255, (18, 32, 3), dtype=np.uint8)
-                publisher.publish(messages.image_message(now, name, pixels))
+                publisher.publish(image_message(now, name, pixels))
         positions = array("d", [float(len(self.sent))] * 8)
         joints = JointState(name=list(DROID.state_joints), position=positions)
-        joints.header.stamp = messages.time_message(now)
+        joints.header.stamp = time_message(now)
         self.joints.publish(joints)
         self.sent.append(now)
 

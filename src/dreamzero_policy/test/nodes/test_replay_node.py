@@ -9,7 +9,8 @@ from dreamzero_policy.conversion.job import convert
 from dreamzero_policy.conversion.settings import ConversionSettings
 from dreamzero_policy.data.synthetic import write_recording
 from dreamzero_policy.datasets.replay_source import open_episode
-from dreamzero_policy.ros.messages import nanoseconds, rgb_pixels
+from dreamzero_policy.messages.images import rgb_pixels
+from dreamzero_policy.messages.times import nanoseconds
 
 pytestmark = [pytest.mark.ros, pytest.mark.timeout(180)]
 

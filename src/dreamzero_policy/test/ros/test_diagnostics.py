@@ -12,6 +12,8 @@ from lifecycle_msgs.srv import ChangeState
 from sensor_msgs.msg import Image, JointState
 
 from dreamzero_policy.embodiments import get
+from dreamzero_policy.messages.images import image_message
+from dreamzero_policy.messages.times import time_message
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.diagnostics import (
     Diagnosis,
@@ -22,7 +24,6 @@ from dreamzero_policy.ros.diagnostics import (
     driver_diagnosis,
     worst,
 )
-from dreamzero_policy.ros.messages import image_message, time_message
 
 DROID = get("droid")
 VIEWS = [view.name for view in DROID.views]

@@ -3,7 +3,7 @@
 from dataclasses import fields
 
 from dreamzero_policy.control.report import Authority, Mode, Report
-from dreamzero_policy.ros.messages import nanoseconds
+from dreamzero_policy.messages.times import nanoseconds
 from dreamzero_policy.ros.ticker import Timing
 from dreamzero_policy.statuses.controller_status import authority_message, controller_status
 

@@ -3,8 +3,8 @@
 import pytest
 from dreamzero_msgs.msg import PolicyStatus
 
+from dreamzero_policy.messages.times import duration_message
 from dreamzero_policy.ros.diagnostics import Level
-from dreamzero_policy.ros.messages import duration_message
 from dreamzero_policy.statuses.policy_diagnostics import policy_diagnoses
 
 

@@ -11,7 +11,7 @@ from dreamzero_policy.inference.engine import Inference
 from dreamzero_policy.inference.latencies import Spread
 from dreamzero_policy.inference.session import ResetReason, Session
 from dreamzero_policy.inference.worker import WorkerStatistics
-from dreamzero_policy.ros.messages import nanoseconds
+from dreamzero_policy.messages.times import nanoseconds
 from dreamzero_policy.statuses.policy_status import PolicyRecord
 from dreamzero_policy.types import ActionChunk
 

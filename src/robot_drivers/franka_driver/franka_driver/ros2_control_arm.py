@@ -27,8 +27,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from dreamzero_policy.messages.times import duration_message, nanoseconds
 from dreamzero_policy.ros import qos
-from dreamzero_policy.ros.messages import duration_message, nanoseconds
 from dreamzero_policy.ros.polled import Polled
 from dreamzero_policy.types import NS_PER_S, Float
 from franka_driver.arms import ArmModel

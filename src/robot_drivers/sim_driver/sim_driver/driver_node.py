@@ -18,10 +18,10 @@ from dreamzero_msgs.srv import ResetTask
 from rclpy.lifecycle import LifecyclePublisher
 from sensor_msgs.msg import Image
 
+from dreamzero_policy.messages.images import image_message
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.driver_base import DriverNode, Wheels
 from dreamzero_policy.ros.lifecycle import run
-from dreamzero_policy.ros.messages import image_message
 from dreamzero_policy.types import Image as Pixels
 from sim_driver import tasks
 from sim_driver.cameras import film

@@ -15,11 +15,11 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 
 from dreamzero_policy.embodiments.yam import YAM
+from dreamzero_policy.messages.times import time_message
 from dreamzero_policy.ros import qos
 from dreamzero_policy.ros.clutch import Clutch
 from dreamzero_policy.ros.diagnostics import Diagnosis, Level, Rates
 from dreamzero_policy.ros.lifecycle import Node, run
-from dreamzero_policy.ros.messages import time_message
 from yam_driver import vendor
 from yam_driver.driver_node import leave
 from yam_driver.hardware import SIDES

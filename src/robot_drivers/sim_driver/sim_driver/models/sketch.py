@@ -14,8 +14,7 @@ from collections.abc import Iterator, Sequence
 import mujoco
 import numpy as np
 
-from dreamzero_policy.embodiments.embodiment import Embodiment, Joint, WireScale
-from dreamzero_policy.ros.messages import BASE_AXES
+from dreamzero_policy.embodiments.embodiment import BASE_AXES, Embodiment, Joint, WireScale
 from sim_driver.models.chain import LEAD_S, Axis, Tube, add_chain, add_servo
 from sim_driver.models.description import SimBase, SimJoint, SimRobot, Table, views_of
 from sim_driver.models.shapes import SEEN_ONLY, Vector, box, facing, finish
