@@ -18,7 +18,7 @@ from torch import Tensor
 from dreamzero_policy.acceleration.prompt import embed_prompt
 from dreamzero_policy.model.block import Keys
 from dreamzero_policy.model.config import ModelConfig
-from dreamzero_policy.model.dit import Context, Side
+from dreamzero_policy.model.context import Context, Side
 from dreamzero_policy.sampling.kv_cache import KVCache
 from dreamzero_policy.sampling.network import Network, Noisy
 from dreamzero_policy.sampling.sampler import PredictedVideo, Velocity, denoise_block, guided

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from dreamzero_policy.acceleration.compile import Say, in_a_line
 from dreamzero_policy.model.block import Keys
-from dreamzero_policy.model.dit import CausalDiT, Context, Side
+from dreamzero_policy.model.context import Context, Side
+from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.sampling.kv_cache import KVCache
 from dreamzero_policy.sampling.network import Clean, Network, Noisy
 

@@ -14,7 +14,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from dreamzero_policy.model.dit import CausalDiT, Side
+from dreamzero_policy.model.context import Side
+from dreamzero_policy.model.dit import CausalDiT
 
 
 def embed_prompt(dit: CausalDiT, text: Tensor) -> Side:

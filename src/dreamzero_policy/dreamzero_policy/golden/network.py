@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from dreamzero_policy.golden.report import FLOAT32, FORWARD, GRADIENT, LOSS, Case
 from dreamzero_policy.model.config import ModelConfig
-from dreamzero_policy.model.dit import CausalDiT, Context
+from dreamzero_policy.model.context import Context
+from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.sampling.kv_cache import KVCache
 from dreamzero_policy.training.loss import (
     NoiseTable,

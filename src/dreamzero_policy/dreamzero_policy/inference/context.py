@@ -19,7 +19,7 @@ from torch import Tensor
 from dreamzero_policy.inference.clips import ClipStreams
 from dreamzero_policy.inference.session import Plan, ResetReason, Session, Spare
 from dreamzero_policy.model.config import TEMPORAL_STRIDE
-from dreamzero_policy.model.dit import Side
+from dreamzero_policy.model.context import Side
 from dreamzero_policy.model.dreamzero import DreamZero
 from dreamzero_policy.sampling.cancellation import CancelledError
 from dreamzero_policy.sampling.network import Network

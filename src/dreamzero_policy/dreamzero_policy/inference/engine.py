@@ -28,7 +28,7 @@ from dreamzero_policy.inference.context import Contexts
 from dreamzero_policy.inference.continuation import Continuation, Loose, continuation
 from dreamzero_policy.inference.prediction import Prediction
 from dreamzero_policy.inference.session import Plan, ResetReason, Session
-from dreamzero_policy.model.dit import Side
+from dreamzero_policy.model.context import Side
 from dreamzero_policy.normalize import ModelVectors
 from dreamzero_policy.observation.prompt import NEGATIVE_PROMPT, render
 from dreamzero_policy.ranks.ranks import Ranks

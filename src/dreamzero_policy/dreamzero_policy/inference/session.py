@@ -34,7 +34,7 @@ from torch import Tensor
 
 from dreamzero_policy.delay import DelayEstimate
 from dreamzero_policy.inference.clips import ClipStreams
-from dreamzero_policy.model.dit import Side
+from dreamzero_policy.model.context import Side
 from dreamzero_policy.sampling.window import Window
 from dreamzero_policy.types import NS_PER_S, ActionChunk, Int, Observation
 

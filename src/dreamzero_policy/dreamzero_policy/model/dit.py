@@ -13,7 +13,6 @@ width d, n_a actions and n_s states in a block.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -28,12 +27,13 @@ from dreamzero_policy.model.block import (
     Block,
     Head,
     ImageEmbedding,
-    Keys,
     Run,
 )
 from dreamzero_policy.model.config import ModelConfig
+from dreamzero_policy.model.context import Context, Side
 from dreamzero_policy.model.masks import Layout, attend_calls, teacher_forcing
 from dreamzero_policy.model.rope import RotaryTables
+from dreamzero_policy.model.shapes import expect_shape
 
 
 class Cache(Protocol):
@@ -53,50 +53,6 @@ class Cache(Protocol):
 
     def advance(self, tokens: int) -> None:
         """Counts the ``tokens`` rows behind the stored ones, in every layer."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """A prompt, or a first image, as the blocks see it; valid until it or the weights change.
-
-    Attributes:
-        tokens: [B, tokens, D] projected.
-        keys: keys and values of every block, made once; None: each makes its own, each time.
-        repeats: how many tokens the last one stands for, which ``keys`` have in their bias.
-    """
-
-    tokens: torch.Tensor
-    keys: tuple[Keys, ...] | None
-    repeats: int = 1
-
-    def recomputed(self) -> Side:
-        """Every token, without keys."""
-        more = self.tokens[:, -1:].expand(-1, self.repeats - 1, -1)
-        return Side(torch.cat([self.tokens, more], dim=1), None)
-
-
-@dataclass(frozen=True)
-class Context:
-    """What the blocks attend to across: a prompt and a first image."""
-
-    text: Side
-    image: Side
-
-    @property
-    def batch(self) -> int:
-        """Sequences B."""
-        return self.text.tokens.shape[0]
-
-    def sides(self, index: int) -> tuple[Keys | torch.Tensor, Keys | torch.Tensor]:
-        """Text and image as the ``index``-th block takes them: keys, or what they are made of."""
-        return tuple(
-            side.tokens if side.keys is None else side.keys[index]
-            for side in (self.text, self.image)
-        )
-
-    def recomputed(self) -> Context:
-        """The same context with keys and values made anew by every block (the slow twin)."""
-        return Context(self.text.recomputed(), self.image.recomputed())
 
 
 class CausalDiT(nn.Module):
@@ -176,12 +132,12 @@ class CausalDiT(nn.Module):
 
     def _project_text(self, text: torch.Tensor) -> torch.Tensor:
         """A prompt as tokens [B, tokens, D]."""
-        _expect("text", text, (text.shape[0], None, self.config.text_dim))
+        expect_shape("text", text, (text.shape[0], None, self.config.text_dim))
         return self.text_embedding(text.to(self.dtype))
 
     def _project_image(self, clip: torch.Tensor) -> torch.Tensor:
         """An image as tokens [B, tokens, D]."""
-        _expect("clip", clip, (None, None, self.config.clip_dim))
+        expect_shape("clip", clip, (None, None, self.config.clip_dim))
         return self.img_emb(clip.to(self.dtype))
 
     @torch.no_grad()
@@ -323,10 +279,10 @@ class CausalDiT(nn.Module):
             )
         grid = self._check_latents(clean)
         if noisy is not None:
-            _expect("noisy", noisy, tuple(clean.shape))
+            expect_shape("noisy", noisy, tuple(clean.shape))
         self._check_vectors(video_tau, frames, actions, action_tau, state, blocks)
-        _expect("text", text, (batch, None, None))
-        _expect("clip", clip, (batch, None, None))
+        expect_shape("text", text, (batch, None, None))
+        expect_shape("clip", clip, (batch, None, None))
         context = Context(
             Side(self._project_text(text), None), Side(self._project_image(clip), None)
         )
@@ -375,7 +331,7 @@ class CausalDiT(nn.Module):
             batch, _, frames, height, width = latents.shape
             if y is None:
                 raise ValueError(f"y: expected {channels} condition channels, got None")
-            _expect("y", y, (batch, channels, frames, height, width))
+            expect_shape("y", y, (batch, channels, frames, height, width))
             latents = torch.cat([latents.to(self.dtype), y.to(self.dtype)], dim=1)
         return self.patch_embedding(latents.to(self.dtype)).flatten(2).transpose(1, 2)
 
@@ -451,7 +407,7 @@ class CausalDiT(nn.Module):
 
     def _check_latents(self, latents: torch.Tensor) -> tuple[int, int]:
         """Patch rows and columns of latents, if the model takes them."""
-        _expect("latents", latents, (None, self.config.out_dim, None, None, None))
+        expect_shape("latents", latents, (None, self.config.out_dim, None, None, None))
         rows, columns = latents.shape[3] // PATCH, latents.shape[4] // PATCH
         if rows * columns != self.config.frame_seqlen:
             raise ValueError(
@@ -494,7 +450,7 @@ class CausalDiT(nn.Module):
             ValueError: they do not; the message names what.
         """
         frames = self.config.num_frame_per_block
-        _expect("latents", latents, (latents.shape[0], None, frames, None, None))
+        expect_shape("latents", latents, (latents.shape[0], None, frames, None, None))
         self._check_vectors(video_tau, frames, actions, action_tau, state, blocks=1)
 
     def _check_vectors(
@@ -509,18 +465,8 @@ class CausalDiT(nn.Module):
         """Timesteps, actions and states have one row for each of theirs."""
         config, batch = self.config, actions.shape[0]
         count = blocks * config.num_action_per_block
-        _expect("video_tau", video_tau, (batch, frames))
-        _expect("actions", actions, (batch, count, config.max_action_dim))
-        _expect("action_tau", action_tau, (batch, count))
+        expect_shape("video_tau", video_tau, (batch, frames))
+        expect_shape("actions", actions, (batch, count, config.max_action_dim))
+        expect_shape("action_tau", action_tau, (batch, count))
         states = blocks * config.num_state_per_block
-        _expect("state", state, (batch, states, config.max_state_dim))
-
-
-def _expect(name: str, x: torch.Tensor, shape: tuple[int | None, ...]) -> None:
-    """Refuses a tensor of another shape; None stands for any size."""
-    fits = x.dim() == len(shape) and all(
-        want is None or want == got for want, got in zip(shape, x.shape, strict=True)
-    )
-    if not fits:
-        expected = ", ".join("*" if want is None else str(want) for want in shape)
-        raise ValueError(f"{name}: expected [{expected}], got {list(x.shape)}")
+        expect_shape("state", state, (batch, states, config.max_state_dim))

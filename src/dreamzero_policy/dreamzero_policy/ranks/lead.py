@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from dreamzero_policy.model.dit import Side
+from dreamzero_policy.model.context import Side
 from dreamzero_policy.ranks.parallel import Command, Team
 from dreamzero_policy.sampling.network import Network
 from dreamzero_policy.sampling.sampler import PredictedVideo, Velocity, guided, needs_negative

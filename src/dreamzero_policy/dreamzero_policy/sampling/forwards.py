@@ -29,7 +29,8 @@ from torch import Tensor
 
 from dreamzero_policy.model.attention import Backend, attend, running
 from dreamzero_policy.model.block import Block, Keys, Run
-from dreamzero_policy.model.dit import CausalDiT, Context
+from dreamzero_policy.model.context import Context
+from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.sampling.kv_cache import KVCache
 from dreamzero_policy.sampling.network import Clean, Noisy
 from dreamzero_policy.sampling.split import Tokens, Whole, cut, overlap

@@ -14,7 +14,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from dreamzero_policy.model.dit import CausalDiT, Context
+from dreamzero_policy.model.context import Context
+from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.sampling.kv_cache import KVCache
 
 

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dreamzero_policy.model.dit import Context, Side
+from dreamzero_policy.model.context import Context, Side
 from dreamzero_policy.sampling.kv_cache import KVCache
 from dreamzero_policy.sampling.network import Clean, Network, Noisy
 from dreamzero_policy.sampling.sampler import PredictedVideo, Velocity, guided

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from dreamzero_policy.acceleration.prompt import embed_prompt, shorten
-from dreamzero_policy.model.dit import CausalDiT, Context
+from dreamzero_policy.model.context import Context
+from dreamzero_policy.model.dit import CausalDiT
 from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.sampling.forwards import Forwards
 from dreamzero_policy.sampling.kv_cache import KVCache
