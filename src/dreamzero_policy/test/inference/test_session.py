@@ -3,24 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from fake_model import CHUNK, frames_before, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dreamzero_policy.inference.session import Plan, ResetReason, Session
-
-CHUNK = 8
-
-
-def frames_before(newest, count=40):
-    return list(range(max(0, newest - count), newest + 1))
-
-
-def run(fake, engine, session, newest, **kwargs):
-    """One call; the inference and the frames that its network saw."""
-    del fake.model.dit.seen[:]
-    inference = engine.infer(session, fake.observe(frames_before(newest), **kwargs))
-    (seen,) = {tuple(rows) for rows in fake.model.dit.seen}
-    return inference, list(seen)
 
 
 def test_the_first_call_conditions_on_the_newest_frame(fake):
@@ -39,26 +26,6 @@ def test_boundaries_replace_predictions_by_nine_real_frames(fake):
     assert seen == [3, 7, 11]
     assert inference.kind == "commit"
     assert inference.reset_reason is None
-
-
-def test_a_window_restarts_after_four_chunks(fake):
-    engine = fake.engine()
-    session = engine.new_session(1)
-    results = [run(fake, engine, session, newest) for newest in range(0, 41, 8)]
-    assert [seen for _, seen in results] == [
-        [0],
-        [0, 4, 8],
-        [0, 4, 8, 12, 16],
-        [0, 4, 8, 12, 16, 20, 24],
-        [32],
-        [32, 36, 40],
-    ]
-    assert [r.reset_reason for r, _ in results] == [
-        ResetReason.FIRST_CALL,
-        *[None] * 3,
-        ResetReason.WINDOW_FULL,
-        None,
-    ]
 
 
 def test_between_boundaries_a_copy_sees_the_newest_frames(fake):
@@ -83,68 +50,6 @@ def test_a_late_call_commits_several_boundaries_in_order(fake):
     assert fake.model.dit.writes[:4] == [*[(1, [4, 8])] * 2, *[(3, [12, 16])] * 2]
     assert (inference.kind, seen) == ("lookahead", [0, 4, 8, 14, 18])
     assert session.blocks == 2
-
-
-def test_a_missing_frame_restarts(fake):
-    engine = fake.engine()
-    session = engine.new_session(1)
-    run(fake, engine, session, 0)
-    numbers = [n for n in range(9) if n != 5]
-    inference = engine.infer(session, fake.observe(numbers))
-    assert inference.reset_reason == ResetReason.GAP_IN_FRAMES
-    assert inference.kind == "commit"
-    _, seen = run(fake, engine, session, 16)
-    assert seen == [8, 12, 16]
-
-
-def test_a_frame_off_the_grid_or_back_in_time_restarts(fake):
-    engine = fake.engine()
-    session = engine.new_session(1)
-    run(fake, engine, session, 16)
-    inference, seen = run(fake, engine, session, 9)
-    assert (inference.reset_reason, seen) == (ResetReason.GAP_IN_FRAMES, [9])
-    shifted = fake.observe([17])
-    shifted = type(shifted)(
-        shifted.canvases, shifted.stamps_ns + 50_000_000, shifted.state, shifted.prompt
-    )
-    assert session.plan(shifted).reset == ResetReason.GAP_IN_FRAMES
-
-
-def test_nanoseconds_of_rounding_are_on_the_grid(fake):
-    session = Session(0, 33_333_333, CHUNK, 4)
-    first = fake.observe([0])
-    session.advance(session.plan(first), first)
-    stamps = fake.start_ns + np.rint(np.arange(0, 33) * 1e9 / 30).astype(np.int64)
-    late = type(first)(np.zeros((33, 4, 4, 3), np.uint8), stamps, first.state, first.prompt)
-    assert session.plan(late).reset == ResetReason.WINDOW_FULL
-    assert (
-        len(session.plan(type(first)(late.canvases[:25], stamps[:25], *_rest(first))).commits) == 3
-    )
-
-
-def _rest(observation):
-    return observation.state, observation.prompt
-
-
-def test_a_new_prompt_restarts_and_is_encoded_once(fake):
-    engine = fake.engine()
-    session = engine.new_session(1)
-    run(fake, engine, session, 0)
-    inference, seen = run(fake, engine, session, 8, prompt="stop")
-    assert (inference.reset_reason, seen) == (ResetReason.PROMPT_CHANGED, [8])
-    run(fake, engine, session, 16, prompt="stop")
-    assert len(fake.model.prompts) == 3  # move, the negative prompt, stop
-
-
-def test_a_reset_on_request(fake):
-    engine = fake.engine()
-    session = engine.new_session(1)
-    run(fake, engine, session, 0)
-    session.request_reset()
-    inference, _ = run(fake, engine, session, 8)
-    assert inference.reset_reason == ResetReason.REQUESTED
-    inference, _ = run(fake, engine, session, 16)
-    assert inference.reset_reason is None
 
 
 def test_planning_changes_nothing(fake):
@@ -249,137 +154,6 @@ def _rows(session):
     return session.window.caches[0].keys_values(0)[0][0, :, 0, 0].clone()
 
 
-@pytest.mark.parametrize(
-    ("replan", "acted"),
-    [
-        (1, list(range(0, 25))),
-        (3, [0, 3, 6, 8, 11, 14, 16, 19, 22, 24]),
-        (4, [0, 4, 8, 12, 16, 20, 24]),
-        (8, [0, 8, 16, 24]),
-        (100, [0, 8, 16, 24]),
-    ],
-)
-def test_what_is_due(fake, replan, acted):
-    session, ours = Session(0, fake.robot.time_base.frame_ns, CHUNK, 4), []
-    for newest in range(25):
-        observation = fake.observe(frames_before(newest))
-        if session.due(observation, replan):
-            session.advance(session.plan(observation), observation)
-            ours.append(newest)
-    assert ours == acted
-
-
-def test_a_replan_that_was_passed_over_is_made_up_for(fake):
-    session = Session(0, fake.robot.time_base.frame_ns, CHUNK, 4)
-    for newest, due in ((0, True), (5, True), (6, False), (7, False), (9, True), (11, False)):
-        observation = fake.observe(frames_before(newest))
-        assert session.due(observation, 4) == due
-        if due:
-            session.advance(session.plan(observation), observation)
-
-
-def test_the_next_due_instant(fake):
-    frame_ns = fake.robot.time_base.frame_ns
-    session = Session(0, frame_ns, CHUNK, 4)
-    assert session.next_due_ns(4) is None
-    start = fake.observe([0]).newest_ns
-    for newest, following in ((0, 4), (3, 4), (4, 8), (9, 12)):
-        observation = fake.observe(frames_before(newest))
-        session.advance(session.plan(observation), observation)
-        assert session.next_due_ns(4) == start + following * frame_ns
-    assert session.next_due_ns(3) == start + 11 * frame_ns
-    assert session.next_due_ns(64) == start + 16 * frame_ns
-
-
-@pytest.mark.parametrize("prepared", [False, True])
-@pytest.mark.parametrize(
-    ("warm", "expected"),
-    [
-        (1, {24: list(range(0, 25, 4)), 32: [24, 28, 32], 36: [24, 32, 36]}),
-        (2, {32: [16, 20, 24, 28, 32], 36: [16, 20, 24, 32, 36], 48: [32, 36, 40, 44, 48]}),
-        (
-            3,
-            {32: list(range(8, 33, 4)), 36: [*range(8, 25, 4), 32, 36], 40: list(range(16, 41, 4))},
-        ),
-    ],
-)
-def test_a_warm_restart_keeps_the_last_real_frames_and_the_grid(fake, warm, expected, prepared):
-    engine = fake.engine(restart="warm", warm_blocks=warm)
-    session, found, resets = engine.new_session(1), {}, {}
-    for newest in range(0, 53, 4):
-        inference, found[newest] = run(fake, engine, session, newest)
-        resets[newest] = inference.reset_reason
-        if prepared:
-            engine.prepare(session, fake.observe(frames_before(newest)), 4)
-    assert {newest: found[newest] for newest in expected} == expected
-    full = [newest for newest, reason in resets.items() if reason == ResetReason.WINDOW_FULL]
-    assert full == list(range(32, 53, 8 * (4 - warm)))
-    assert {resets[newest] for newest in resets if newest not in full} == {
-        None,
-        ResetReason.FIRST_CALL,
-    }
-
-
-def test_a_warm_restart_is_hidden_behind_motion(fake):
-    """What is left for the call is one refresh, as at any other boundary."""
-    for prepared, writes in ((False, [(0, [16]), (1, [20, 24]), (3, [28, 32])]), (True, None)):
-        engine = fake.engine(restart="warm", warm_blocks=2, guidance_scale=1.0)
-        session = engine.new_session(1)
-        for newest in (0, 8, 16, 24):
-            run(fake, engine, session, newest)
-            if prepared:
-                engine.prepare(session, fake.observe(frames_before(newest)), 8)
-        del fake.model.dit.writes[:]
-        _, seen = run(fake, engine, session, 32)
-        assert seen == [16, 20, 24, 28, 32]
-        assert fake.model.dit.writes == (writes or [(3, [28, 32])])
-        assert session.spare is None
-
-
-def test_a_warm_window_is_not_used_where_it_no_longer_fits(fake):
-    """Another instruction, a gap, or a request: cold, and what was begun is dropped."""
-    for what, reason in (
-        ({"prompt": "stop"}, ResetReason.PROMPT_CHANGED),
-        ("request", ResetReason.REQUESTED),
-        ("gap", ResetReason.GAP_IN_FRAMES),
-        ("short", ResetReason.WINDOW_FULL),
-    ):
-        engine = fake.engine(restart="warm", warm_blocks=2)
-        session = engine.new_session(1)
-        for newest in (0, 8, 16, 24):
-            run(fake, engine, session, newest)
-        engine.prepare(session, fake.observe(frames_before(24)), 8)
-        assert session.spare is not None
-        numbers = frames_before(32)
-        if what == "request":
-            session.request_reset()
-        elif what == "gap":
-            numbers = frames_before(22)
-        elif what == "short":
-            numbers = numbers[-9:]
-        options = what if isinstance(what, dict) else {}
-        del fake.model.dit.seen[:]
-        inference = engine.infer(session, fake.observe(numbers, **options))
-        assert inference.reset_reason == reason
-        assert {tuple(rows) for rows in fake.model.dit.seen} == {(numbers[-1],)}
-        assert session.spare is None
-
-
-def test_a_longer_window_restarts_later(fake):
-    engine = fake.engine(window_blocks=6)
-    session, seen = engine.new_session(1), {}
-    for newest in range(0, 57, 8):
-        inference, seen[newest] = run(fake, engine, session, newest)
-        assert (inference.reset_reason is None) == (newest not in (0, 48))
-    assert seen[40] == list(range(0, 41, 4))
-    assert seen[48] == [48]
-    for options in ({"window_blocks": 0}, {"warm_blocks": 0}, {"restart": "hot"}):
-        with pytest.raises(ValueError, match=next(iter(options))):
-            fake.engine(**options)
-    with pytest.raises(ValueError, match="warm_blocks: expected 0 to 3 in a window of 4"):
-        fake.engine(restart="warm", warm_blocks=4).new_session(1)
-
-
 def test_a_call_every_150_ms_of_a_model_whose_blocks_span_1_6_s(fake):
     """Canvases every 50 ms, numbered so; the model's frames are 200 ms apart, four canvases."""
     robot = fake.robot
@@ -416,30 +190,6 @@ def test_a_call_every_150_ms_of_a_model_whose_blocks_span_1_6_s(fake):
         131: (131,),
     }
     assert {newest: seen[newest] for newest in expected} == expected
-
-
-def test_clips_that_calls_to_come_will_need(fake):
-    """By replan period and newest canvas: the frames that are there, the next call's first."""
-    frame_ns = fake.robot.time_base.frame_ns
-    for capacity, warm, replan, calls, newest, expected in (
-        (4, 0, 8, [0], 3, [range(0, 4)]),
-        (4, 0, 8, [0, 8], 8, [range(8, 9)]),
-        (4, 0, 3, [0], 2, [range(0, 3)]),  # of a first frame alone a look-ahead needs no clip
-        (4, 0, 3, [0, 8], 10, [range(3, 11), range(6, 11), range(8, 11)]),
-        (4, 0, 4, [0, 8], 13, [range(8, 14), range(12, 14)]),
-        (2, 0, 4, [0, 8], 13, []),  # the next boundary restarts the window, cold
-        (2, 1, 4, [0, 8], 13, [range(8, 14), range(12, 14)]),
-    ):
-        session = Session(0, frame_ns, CHUNK, capacity, warm)
-        for call in calls:
-            observation = fake.observe(frames_before(call))
-            session.advance(session.plan(observation), observation)
-        observation = fake.observe(frames_before(newest))
-        found = [tuple(range(run.start, run.stop)) for run in expected]
-        assert session.begun(observation, replan) == found
-    session.request_reset()
-    assert session.begun(observation, replan) == []
-    assert Session(0, frame_ns, CHUNK, 4).begun(observation, 3) == []
 
 
 def test_a_block_that_ended_is_compared_with_what_was_predicted(fake):
@@ -481,30 +231,6 @@ def test_predicted_frames_stand_in_the_context_where_that_is_asked_for(fake):
         engine.infer(session, fake.observe(frames_before(27)))
     _, seen = run(fake, engine, session, 32)
     assert seen == [32]  # a full window restarts from what is seen
-
-
-def test_with_predicted_frames_only_boundaries_are_due(fake):
-    engine = fake.engine(refresh="predicted")
-    session = engine.new_session(1)
-    assert session.due(fake.observe([0]), 3)
-    run(fake, engine, session, 0)
-    acted = [n for n in range(1, 18) if session.due(fake.observe(frames_before(n)), 3)]
-    assert acted == [8, 16]
-    assert session.next_due_ns(3) == fake.start_ns + 8 * fake.robot.time_base.frame_ns
-    engine.warm_up()
-    with pytest.raises(ValueError, match="refresh: predicted frames need"):
-        fake.engine(refresh="predicted", predicted_video="none")
-
-
-def test_what_restarts_is_due_at_once(fake):
-    session = Session(0, fake.robot.time_base.frame_ns, CHUNK, 4)
-    first = fake.observe([20])
-    session.advance(session.plan(first), first)
-    assert not session.due(fake.observe(frames_before(21)), 8)
-    assert session.due(fake.observe(frames_before(21), prompt="stop"), 8)
-    assert session.due(fake.observe(frames_before(19)), 8)
-    session.request_reset()
-    assert session.due(fake.observe(frames_before(21)), 8)
 
 
 def test_nonsense_is_refused(fake):
