@@ -24,7 +24,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from statistics import mean
@@ -46,125 +46,18 @@ from dreamzero_policy.roofline import floor
 from dreamzero_policy.roofline.floor import Case, Rates
 from dreamzero_policy.sampling.forwards import Forwards
 from dreamzero_policy.sampling.network import Literal, Network
-from episode import Episode, OneForward, Published, Sampling
+from episode import Episode, OneForward, Published
 from literal import LiteralForward
 from networks import contexts, given, make
 from results import percentiles
 from rows import NotRunError, Rows, add_arguments
+from rungs import COMPILED, FULL, Rung, rungs, suffix
 
 PROBE_LAYERS = 2
 """Of the network that errors are measured on: as wide as the real one, and it fits in float32."""
 
-FULL = Sampling()
 WINDOWS = 2, 50
 """That a row is timed for at least and at most."""
-COMPILED = "exact savings, compiled"
-
-
-@dataclass(frozen=True)
-class Rung:
-    """A row of the ladder.
-
-    Attributes:
-        name: of the row.
-        kind: baseline, exact, approximate, or shape only: latency of a checkpoint that nobody has.
-        sampling: how a block is sampled.
-        case: what the floor counts.
-        network: ``published``, or ``packed`` for the engine's forwards.
-        compiled: whether it is compiled, and on a GPU recorded, where that can be done.
-        precision: of the large matrices.
-        goals: median on one H200 by preset [ms].
-    """
-
-    name: str
-    kind: str
-    sampling: Sampling
-    case: Case
-    network: str = "packed"
-    compiled: bool = True
-    precision: str = "none"
-    goals: dict[str, float] = field(default_factory=dict)
-
-
-def rungs() -> list[Rung]:
-    """All of them, from the bottom."""
-    guided = Case(packed=True)
-    batched = replace(FULL, batched=True)
-    flash = Sampling("all", timesteps=1, guidance=False, final_video_sigma=0.8)
-    alone = Case(1, guidance=False, packed=True)
-    rows = [
-        Rung(
-            "published forward, 16 evaluations, guidance",
-            "baseline",
-            FULL,
-            Case(pruned=False, published=True),
-            network="published",
-            compiled=False,
-        ),
-        Rung(
-            "exact savings, eager",
-            "exact",
-            FULL,
-            guided,
-            compiled=False,
-            goals={"droid_14b": 4500.0},
-        ),
-        Rung(
-            "and both branches as a batch",
-            "exact",
-            batched,
-            replace(guided, pruned=False),
-            compiled=False,
-        ),
-        Rung(
-            COMPILED,
-            "exact",
-            FULL,
-            guided,
-            goals={"droid_14b": 2750.0, "wan22_5b": 80.0},
-        ),
-    ]
-    goals = {8: 1350.0, 6: None, 5: 870.0, 4: 700.0, 2: None, 1: None}
-    fp8 = {8: 900.0, 5: 580.0, 4: 470.0}
-    for precision, wanted in (("none", goals), ("fp8", fp8)):
-        for count, goal in wanted.items():
-            rows.append(
-                Rung(
-                    f"{count} of 16{_in(precision)}",
-                    "approximate",
-                    replace(FULL, evaluations=count),
-                    replace(guided, evaluations=count),
-                    precision=precision,
-                    goals={"droid_14b": goal} if goal else {},
-                )
-            )
-        shape = {"none": {"droid_14b": 160.0, "wan22_5b": 12.0}, "fp8": {"droid_14b": 110.0}}
-        rows.append(
-            Rung(
-                f"Flash shape, one step{_in(precision)}",
-                "shape only",
-                flash,
-                alone,
-                precision=precision,
-                goals=shape[precision],
-            )
-        )
-    rows.append(
-        Rung(
-            "Flash shape, FP8, refresh done before",
-            "shape only",
-            replace(flash, hidden_refresh=True),
-            replace(alone, hidden_refresh=True),
-            precision="fp8",
-            goals={"droid_14b": 70.0},
-        )
-    )
-    rows.append(Rung("Flash shape, one step, NVFP4", "shape only", flash, alone, precision="nvfp4"))
-    return rows
-
-
-def _in(precision: str) -> str:
-    return {"none": "", "fp8": ", FP8", "nvfp4": ", NVFP4"}[precision]
 
 
 class Bench:
@@ -482,7 +375,7 @@ def main() -> int:
                     "kind": "exact" if rung.precision == "none" else "approximate",
                     "goal_ms": goal if last else None,
                 }
-                name = f"one forward, context {frames}{_in(rung.precision)}"
+                name = f"one forward, context {frames}{suffix(rung.precision)}"
                 rows.measure(
                     name,
                     facts,
