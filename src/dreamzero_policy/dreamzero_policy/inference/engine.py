@@ -20,17 +20,16 @@ from torch import Tensor
 from dreamzero_policy.acceleration import prepare
 from dreamzero_policy.acceleration.onednn import prefer_onednn
 from dreamzero_policy.acceleration.options import EngineOptions
-from dreamzero_policy.acceleration.prompt import embed_prompt
 from dreamzero_policy.acceleration.streams import Streams
 from dreamzero_policy.checkpoint.load import Loaded
 from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.inference.context import Contexts
 from dreamzero_policy.inference.continuation import Continuation, Loose, continuation
+from dreamzero_policy.inference.noise import Noise
 from dreamzero_policy.inference.prediction import Prediction
+from dreamzero_policy.inference.prompts import Prompts
 from dreamzero_policy.inference.session import Plan, ResetReason, Session
-from dreamzero_policy.model.context import Side
 from dreamzero_policy.normalize import ModelVectors
-from dreamzero_policy.observation.prompt import NEGATIVE_PROMPT, render
 from dreamzero_policy.ranks.ranks import Ranks
 from dreamzero_policy.sampling.cancellation import CancelledError, Superseded, watched
 from dreamzero_policy.sampling.prefix import Prefix
@@ -136,8 +135,14 @@ class Engine:
         self._contexts = Contexts(
             loaded.model, self._network, new_window, self._blocks, predicted=self._predicts
         )
-        self._negative: Side | None = None
-        self._drawn: dict[int, tuple[Tensor, Tensor]] = {}
+        self._prompts = Prompts(
+            loaded.model,
+            self._network.dit,
+            embodiment.prompt,
+            guided=self.branches > 1,
+            whole=options.literal,
+        )
+        self._noise = Noise(loaded.config, loaded.model.device, loaded.model.dtype)
         self._decoder = threading.Lock()  # its causal memory belongs to one clip at a time
         if options.threads is not None:
             torch.set_num_threads(options.threads)
@@ -209,7 +214,7 @@ class Engine:
         """Every forward that the rules of sessions can ask for."""
         state = torch.from_numpy(self._vectors.state(example.state))
         states = state.to(self._model.device, self._model.dtype)[None, None]
-        video, actions = self._noise(self.options.seed)
+        video, actions = self._noise.of(self.options.seed)
         # A block's only evaluation is its last, and comes with a refresh in front of it or without.
         once = self._step_cache.start(self.options.timesteps).last(0)
         marks = (True, True) if once else (False, False, True)
@@ -220,7 +225,7 @@ class Engine:
             for last in marks:
                 velocity(video, actions, self._video_schedule.timesteps[0], 0, last)
 
-        texts = self._texts(self.new_session(0), example.prompt)
+        texts = self._prompts.of(self.new_session(0), example.prompt)
         count = 2 if self.options.restart == "warm" else 1
         self._contexts.warm_up(example.canvases[0], texts, evaluate, count)
 
@@ -257,7 +262,7 @@ class Engine:
         held = prior if isinstance(prior, Continuation) else None
         prefix = self._prefix(held, observation.state) if held else None
         with stages("text"):
-            texts = self._texts(session, observation.prompt)
+            texts = self._prompts.of(session, observation.prompt)
         try:
             standing = self._contexts.standing(session, plan, observation, texts, stages)
             with standing as divergence:
@@ -384,23 +389,6 @@ class Engine:
         """What could not be done as the options ask and was replaced by something slower."""
         return tuple(self._notices)
 
-    def _texts(self, session: Session, prompt: str) -> tuple[Side, ...]:
-        """The prompt and, with guidance, the negative prompt, embedded; once per instruction."""
-        if session.texts and session.prompt == prompt:
-            return session.texts
-        positive = self._embed(render(self.embodiment.prompt, prompt))
-        if self.branches == 1:
-            return (positive,)
-        if self._negative is None:
-            self._negative = self._embed(NEGATIVE_PROMPT)
-        return (positive, self._negative)
-
-    def _embed(self, prompt: str) -> Side:
-        """A rendered prompt as every block sees it."""
-        text = self._model.encode_prompt(prompt).to(self._model.device)
-        dit = self._network.dit
-        return dit.embed_text(text) if self.options.literal else embed_prompt(dit, text)
-
     def _prior(
         self, session: Session, plan: Plan, observation: Observation
     ) -> Continuation | Loose | None:
@@ -427,7 +415,7 @@ class Engine:
         """Samples the block behind the context."""
         device, dtype = self._model.device, self._model.dtype
         seed = self.options.seed + (session.sequence if self.options.fresh_noise else 0)
-        video, actions = self._noise(seed)
+        video, actions = self._noise.of(seed)
         states = torch.from_numpy(state).to(device, dtype)[None, None]
         velocity = session.window.velocity(states, self._guidance, self.options.predicted_video)
         return denoise_block(
@@ -439,19 +427,3 @@ class Engine:
             self._step_cache,
             prefix=prefix,
         )
-
-    def _noise(self, seed: int) -> tuple[Tensor, Tensor]:
-        """Video and action noise, each drawn from the same seed as in the reference."""
-        if seed not in self._drawn:
-            config, device, dtype = self.config, self._model.device, self._model.dtype
-            video = (1, config.out_dim, config.num_frame_per_block, *config.latent_size)
-            actions = (1, config.num_action_per_block, config.max_action_dim)
-            generator = torch.Generator(device)
-            drawn = (
-                torch.randn(
-                    shape, generator=generator.manual_seed(seed), device=device, dtype=dtype
-                )
-                for shape in (video, actions)
-            )
-            self._drawn = {seed: tuple(noise.float() for noise in drawn)}
-        return self._drawn[seed]
