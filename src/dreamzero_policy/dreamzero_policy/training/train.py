@@ -272,8 +272,8 @@ def _export(run: Run, start: Start, material: Material, learner: Learner, world:
         final_video_sigma=VIDEO_LEFT.get(run.config.noise),
         trained_blocks=chunks if 0 < chunks < start.config.max_chunk_size else None,
         trained_video=run.config.predict_video,
-        # States see themselves alone in training; published weights are run otherwise all the same.
-        state_attends_all=start.config.state_attends_all and not start.untrained,
+        # In training states see themselves alone, whatever the weights that it began from are run as.
+        state_attends_all=False,
     )
     start = dataclasses.replace(start, config=config)
     path, dtype = run.folder / "checkpoint", torch.bfloat16
