@@ -65,7 +65,8 @@ class Material:
             for robot, facts in self.robots
         }
         states = model.num_state_per_block
-        return Corpus(items, cache, vectors, states, sizes, config.variants, config.prompt_dropout)
+        drawn = config.variants, config.prompt_dropout, config.displaced
+        return Corpus(items, cache, vectors, states, sizes, *drawn)
 
     def sampler(self, config: TrainConfig) -> Sampler:
         """Which windows each step has."""
