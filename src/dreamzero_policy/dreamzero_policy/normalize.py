@@ -103,9 +103,6 @@ class Normalizer:
     forward ``clip(2 (x - a) / (b - a) - 1, -1, 1)``, inverse ``(y + 1) / 2 (b - a) + a`` without a
     clip. A column that never moved, ``a == b``, passes raw through ``q99`` (then clipped) and
     becomes 0 in ``min_max``; the inverse gives its constant.
-
-    Attributes:
-        span: [D] the distance that a width of 2 stands for, ``b - a`` (``mean_std``: of 1).
     """
 
     def __init__(self, mode: Mode, statistics: Statistics) -> None:
@@ -119,15 +116,15 @@ class Normalizer:
         self.mode, self.statistics = mode, statistics
 
         if mode == "mean_std":
-            self._zero, self.span = statistics.mean, statistics.std
+            self._zero, self._span = statistics.mean, statistics.std
         elif mode == "q99":
             self._zero = statistics.q01
-            self.span = statistics.q99 - self._zero
+            self._span = statistics.q99 - self._zero
         else:
             self._zero = statistics.min
-            self.span = statistics.max - self._zero
+            self._span = statistics.max - self._zero
         self._largest = np.maximum(abs(statistics.min), abs(statistics.max))
-        self._moves = (self._largest if mode == "scale" else self.span) != 0
+        self._moves = (self._largest if mode == "scale" else self._span) != 0
 
     def forward(self, values: Float, *, clip: bool = True) -> Float:
         """Normalises ``values`` [..., D] (or [..., H, D] with statistics per row).
@@ -143,7 +140,7 @@ class Normalizer:
         if self.mode == "scale":
             scaled = values / np.where(self._moves, self._largest, 1.0)
             return np.where(self._moves, scaled, 0.0)
-        shifted = (values - self._zero) / np.where(self._moves, self.span, 1.0)
+        shifted = (values - self._zero) / np.where(self._moves, self._span, 1.0)
         if self.mode == "mean_std":
             return np.where(self._moves, shifted, values)
         still = values if self.mode == "q99" else 0.0
@@ -166,8 +163,8 @@ class Normalizer:
         if self.mode == "binary":
             return (values > 0.5).astype(np.float64)
         if self.mode == "mean_std":
-            return values * self.span + self._zero
-        return (values + 1.0) / 2.0 * self.span + self._zero
+            return values * self._span + self._zero
+        return (values + 1.0) / 2.0 * self._span + self._zero
 
 
 class ModelVectors:
@@ -224,11 +221,6 @@ class ModelVectors:
     def action_mask(self) -> np.ndarray:
         """[max_action_dim] bool, true where a joint is."""
         return np.arange(self._action_dim) < self._action_width
-
-    @property
-    def state_span(self) -> Float:
-        """[S] how far each joint goes in what the statistics were made of, model units."""
-        return np.concatenate([normalizer.span for _, _, normalizer in self._states])
 
     def state(self, raw: Float) -> Float:
         """Normalises a state and pads it with zeros: [S] in model units to [max_state_dim]."""

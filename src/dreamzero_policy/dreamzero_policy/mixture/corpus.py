@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from dreamzero_policy.mixture.batch import Batch
-from dreamzero_policy.mixture.displacement import Displacement
 from dreamzero_policy.mixture.latents import LatentCache
 from dreamzero_policy.mixture.source import Source, TrainingEpisode
 from dreamzero_policy.mixture.windows import Window
@@ -105,7 +104,6 @@ class Corpus:
         sizes: (padded width of a state, padded width of an action).
         variants: how many sets of pictures there are of each window.
         prompt_dropout: how often a window is shown under the negative prompt.
-        displaced: by how much arms are elsewhere than they were recorded (``displacement.py``).
     """
 
     items: Sequence[Item]
@@ -115,35 +113,21 @@ class Corpus:
     sizes: tuple[int, int]
     variants: int = 1
     prompt_dropout: float = 0.0
-    displaced: float = 0.0
 
     def draw(self, number: int, rng: np.random.Generator) -> Batch:
-        """A window; its pictures' variant, its wording and where its arms are are drawn."""
+        """A window with a variant of its pictures and a wording of its instruction drawn."""
         item = self.items[number]
         variant = int(rng.integers(self.variants))
         wordings = item.episode.wordings(item.window)
         wording = wordings[int(rng.integers(len(wordings)))]
         dropped = rng.random() < self.prompt_dropout
-        return self.window(number, variant, None if dropped else wording, rng)
+        return self.window(number, variant, None if dropped else wording)
 
-    def window(
-        self,
-        number: int,
-        variant: int,
-        wording: str | None,
-        rng: np.random.Generator | None = None,
-    ) -> Batch:
-        """One window.
-
-        Args:
-            number: which.
-            variant: of its pictures.
-            wording: of its instruction; None: it is under the negative prompt.
-            rng: draws where its arms are; None: where they were recorded.
-        """
+    def window(self, number: int, variant: int, wording: str | None) -> Batch:
+        """One window; without a wording it is under the negative prompt."""
         item = self.items[number]
         encoded = self.cache.window(item.source, item.episode, item.window, variant)
-        states, actions, mask = self._vectors(item, rng)
+        states, actions, mask = self._vectors(item)
         condition = encoded.condition
         return Batch(
             latents=encoded.latents[None],
@@ -156,9 +140,7 @@ class Corpus:
             has_real_action=torch.tensor([item.source.spec.actions]),
         )
 
-    def _vectors(
-        self, item: Item, rng: np.random.Generator | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _vectors(self, item: Item) -> tuple[Tensor, Tensor, Tensor]:
         """States [c n_s, D_s], actions and their mask [A, D_a]."""
         base = item.source.robot.time_base
         (wide, narrow), window = self.sizes, item.window
@@ -169,14 +151,10 @@ class Corpus:
         vectors = self.vectors[item.source.robot.tag]
         states, actions = [], []
         part = base.rows_per_chunk // self.states_per_chunk
-        displacement = Displacement(item.source.robot, vectors.state_span, self.displaced)
         for rows in window.rows(base):
-            measured, wanted = item.episode.states[rows], item.episode.actions[rows]
-            if self.displaced and rng is not None:
-                of_states, of_actions = displacement.draw(len(rows), rng)
-                measured, wanted = measured + of_states, wanted + of_actions
-            states += [vectors.state(row) for row in measured[::part]]
-            actions.append(vectors.normalised_actions(wanted, measured[0]))
+            raw = item.episode.states[rows[0]]
+            states += [vectors.state(item.episode.states[row]) for row in rows[::part]]
+            actions.append(vectors.normalised_actions(item.episode.actions[rows], raw))
         mask = torch.from_numpy(vectors.action_mask).expand(count, narrow)
         to_tensor = (torch.from_numpy(np.stack(states)), torch.from_numpy(np.concatenate(actions)))
         return *(x.float() for x in to_tensor), mask

@@ -37,8 +37,6 @@ class TrainConfig:
             (``mixture/augment.py``).
         prompt_dropout: how often a window is shown under the negative prompt, which guidance then
             has learned; 0 as the reference.
-        displaced: standard deviation by which joints of arms are taken to be elsewhere than they
-            were recorded, from where they come back within half a chunk [rad]; 0 as the reference.
         balanced: whether datasets are drawn by their weights alone, whatever their sizes.
         statistics: whether vectors are normalised by the datasets' statistics or, to go on training
             on the same robot, by those of the checkpoint that the run begins from.
@@ -78,7 +76,6 @@ class TrainConfig:
     rest_rows: int = 0
     variants: int = 1
     prompt_dropout: float = 0.0
-    displaced: float = 0.0
     balanced: bool = False
     statistics: StatisticsFrom = "data"
     held_out: float = 0.02
@@ -167,7 +164,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("chunk_rows", "chunks", "micro_batch", "smoke_steps", "seed"), (0, _MANY)),
     **dict.fromkeys(("rest_rows", "validate_every", "panels_every"), (0, _MANY)),
     **dict.fromkeys(("most_idle", "prompt_dropout", "warmup", "last_rate", "ema"), (0, 1)),
-    "displaced": (0, 1),
     **dict.fromkeys(("video_weight", "action_weight", "weight_decay"), (0, _MANY)),
     **dict.fromkeys(("lora_alpha", "noise_alpha", "noise_beta", "clip"), (1e-9, _MANY)),
     **dict.fromkeys(("beta1", "beta2"), (0, 1 - 1e-9)),

@@ -65,8 +65,7 @@ class Material:
             for robot, facts in self.robots
         }
         states = model.num_state_per_block
-        drawn = config.variants, config.prompt_dropout, config.displaced
-        return Corpus(items, cache, vectors, states, sizes, *drawn)
+        return Corpus(items, cache, vectors, states, sizes, config.variants, config.prompt_dropout)
 
     def sampler(self, config: TrainConfig) -> Sampler:
         """Which windows each step has."""

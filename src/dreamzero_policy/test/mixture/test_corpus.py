@@ -74,32 +74,6 @@ def test_what_is_drawn_is_seed_and_step_alone(dataset, droid):
     assert 0.2 < sum(dropped) / 200 < 0.4
 
 
-def test_displaced_arms_come_to_where_they_were_recorded(dataset, droid):
-    """The pose is another, the second half of the chunk the same target in the robot's numbers."""
-    source = opened(dataset, droid)
-    plain, elsewhere = (corpus_of(source, droid, displaced=std) for std in (0.0, 0.05))
-    vectors = plain.vectors[droid.tag]
-    low = np.concatenate([statistics_of(source)[0][key.name].q01 for key in droid.state_keys])
-    compared = 0
-    for number, item in enumerate(plain.items):
-        one, other = (c.draw(number, np.random.default_rng(number)) for c in (plain, elsewhere))
-        assert torch.equal(one.text, other.text)
-        raw = item.episode.states[item.window.rows(droid.time_base)[0, 0]].astype(np.float64)
-        posed = other.states[0, 0, : len(raw)].double().numpy()
-        displaced = (posed + 1) / 2 * vectors.state_span + low
-        assert np.abs(displaced - raw).max() > 0.005
-        rows = [each.actions[0, :24].double().numpy() for each in (one, other)]
-        true, ours = (vectors.actions(r, at) for r, at in zip(rows, (raw, displaced), strict=True))
-        kept = (np.abs(rows[0][:, :8]) < 0.999) & (np.abs(rows[1][:, :8]) < 0.999)
-        kept &= np.abs(posed) < 0.999  # what the percentiles cut off is lost
-        assert not np.allclose(true[0][kept[0]], ours[0][kept[0]], atol=1e-4)
-        np.testing.assert_allclose(ours[12:][kept[12:]], true[12:][kept[12:]], atol=1e-5)
-        compared += kept[12:].sum()
-    assert compared > 100
-    plain_again = elsewhere.window(0, 0, "open it")
-    assert torch.equal(plain_again.states, plain.window(0, 0, "open it").states)
-
-
 def test_weights_follow_bases_datasets_and_balance(dataset, droid):
     once, twice = opened(dataset, droid), opened(dataset, droid, weight=2.0)
     small = replace(once, episodes=once.episodes[:1])
