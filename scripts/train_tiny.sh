@@ -18,7 +18,7 @@ case $robot in # rows of a chunk, which is to hold most of a way; from window to
 # so that the end of a way that takes one chunk is seen from close by; steps of the run `everywhere`
 droid) rows=24 stride=12 rest=0 steps=7000 ;;
 yam) rows=48 stride=36 rest=36 steps=16000 still=(--still-views left right) ;; # the wrist of the arm that rests
-agibot_g1) rows=96 stride=64 rest=96 steps=9000 ;;
+agibot_g1) rows=96 stride=64 rest=96 steps=13500 ;;
 *) echo "robot: expected droid, yam or agibot_g1, got $robot" >&2 && exit 2 ;;
 esac
 data=()

@@ -16,7 +16,7 @@ _TASKS = ("reach", "hover")
 _ROLLOUTS = 2  # of each task, by heard names and by others
 
 
-@pytest.mark.parametrize(("robot", "replan_frames"), [("droid", 3), ("yam", 8)])
+@pytest.mark.parametrize(("robot", "replan_frames"), [("droid", 3), ("yam", 8), ("agibot_g1", 3)])
 def test_a_policy_goes_where_it_is_told(robot, replan_frames, tmp_path):
     """In scenes that no demonstration showed, by names that each task was heard with or not.
 
@@ -39,4 +39,4 @@ def test_a_policy_goes_where_it_is_told(robot, replan_frames, tmp_path):
 
 
 def test_a_robot_without_one_has_none():
-    assert trained_checkpoint("agibot_g1") is None
+    assert trained_checkpoint("widget") is None

@@ -13,9 +13,9 @@ _EXAMPLES = """examples:
   dreamzero demo droid --seconds 60 --out out/long --headless
   dreamzero demo --instruction "hover over the yellow block"
   dreamzero demo --checkpoint out/run/checkpoint --set sim_driver.task=reach    what the scene asks
-Where a small trained policy of the robot came along (droid, yam), it runs at a task that it knows,
-unless --checkpoint names another; random:tiny is one with random weights. Where the scene has a
-task, it is one that has what --instruction asks for.
+Where a small trained policy of the robot came along (droid, yam, agibot_g1), it runs at a task that
+it knows, unless --checkpoint names another; random:tiny is one with random weights. Where the scene
+has a task, it is one that has what --instruction asks for.
 The exit code is 0 only if the loop closed: chunks flowed, commands moved the joints, nothing died.
 """
 
