@@ -63,8 +63,8 @@ class Joined(KVCache):
 def forwards(bench: Bench) -> list[Row]:
     """One forward of one branch at a context of 7 latent frames, unless the row says otherwise."""
     dit, config = bench.dit, bench.config
-    context, seven, five = dit.embed_context(bench.texts[0], bench.clip), bench.cache(), None
-    five = bench.cache(5)
+    context = dit.embed_context(bench.texts[0], bench.clip)
+    seven, five = bench.cache(), bench.cache(5)
     noisy, literal, fast = bench.noisy(7), Literal(dit), Forwards(dit)
     clean = Clean(bench.blocks[3], bench.y[:, :, 5:7])
     short = replace(context, text=embed_prompt(dit, bench.texts[0]))
@@ -180,8 +180,7 @@ def encoders(bench: Bench) -> list[Row]:
     text, clip = model.encode_prompt(prompt), torch.tensor(canvases[:9])
 
     def streamed() -> Tensor:
-        latents = streamed.clips.finish(0, canvases[:9])
-        return latents
+        return streamed.clips.finish(0, canvases[:9])
 
     def begin() -> None:
         streamed.clips = ClipStreams(model)

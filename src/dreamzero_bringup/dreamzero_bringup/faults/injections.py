@@ -23,9 +23,6 @@ RIVALS = ("second_publisher", "driver_holds")
 _RANK = "dreamzero_policy.ranks.rank_process"
 """By which a process that shares the model is known."""
 
-_NEAR_S = 0.15
-"""By how much a clock that was set may differ from what it was set to, half the smallest step."""
-
 
 def kill(node: str) -> Callable[[Rig], int]:
     """SIGKILL to a node."""
@@ -178,8 +175,9 @@ def jump(step_s: float) -> Callable[[Rig], int]:
 
 
 def _off(message: Clock, offset_s: float) -> bool:
-    """Whether a clock is off the system's by about that much."""
-    return abs((nanoseconds(message.clock) - time.time_ns()) / NS_PER_S - offset_s) < _NEAR_S
+    """Whether a clock is off the system's by about that much, rather than not at all."""
+    off_s = (nanoseconds(message.clock) - time.time_ns()) / NS_PER_S
+    return abs(off_s - offset_s) < abs(offset_s) / 2
 
 
 def lose(rig: Rig) -> int:

@@ -8,9 +8,11 @@ from functools import partial
 
 import pytest
 import torch
+from small_dit import SMALL as SHALLOW
+from small_dit import VARIANTS as OTHERS
+from small_dit import difference, network
 
 from dreamzero_policy.model.dit import CausalDiT
-from dreamzero_policy.model.presets import TINY
 from dreamzero_policy.sampling.forwards import Forwards
 from dreamzero_policy.sampling.kv_cache import KVCache
 from dreamzero_policy.sampling.network import Clean, Literal, Noisy
@@ -21,18 +23,7 @@ from dreamzero_policy.sampling.split import Shares
 from dreamzero_policy.sampling.step_cache import step_cache
 from dreamzero_policy.sampling.window import Window
 
-SMALL = replace(
-    TINY,
-    dim=64,
-    ffn_dim=96,
-    num_heads=4,
-    num_layers=3,
-    frame_seqlen=6,
-    latent_size=(4, 6),
-    target_size=(32, 48),
-    hidden_size=32,
-    text_len=5,
-)
+SMALL = replace(SHALLOW, num_layers=3)
 VARIANTS = {
     "i2v": SMALL,
     "ti2v": replace(
@@ -43,35 +34,11 @@ VARIANTS = {
         vae=replace(SMALL.vae, z_dim=16),
     ),
     "states see themselves": replace(SMALL, state_attends_all=False),
-    "other blocks": replace(
-        SMALL,
-        num_heads=2,
-        num_frame_per_block=3,
-        num_action_per_block=8,
-        num_state_per_block=2,
-        max_chunk_size=3,
-        state_attends_all=False,
-    ),
+    "other blocks": replace(OTHERS["other blocks"], num_layers=3, state_attends_all=False),
     "one layer": replace(SMALL, num_layers=1),
 }
 TOLERANCE = 1e-5
 STATE = torch.randn(1, 1, 64, generator=torch.Generator().manual_seed(9))
-
-
-def network(config, seed=0):
-    """A network in which every parameter matters."""
-    torch.manual_seed(seed)
-    dit = CausalDiT(config).eval()
-    for name, parameter in dit.named_parameters():
-        scale = parameter[0].numel() ** -0.5 if parameter.dim() > 1 else 0.2
-        torch.nn.init.normal_(parameter, mean=float("norm" in name and "weight" in name), std=scale)
-    return dit
-
-
-def difference(got, expected):
-    """Largest difference over the largest value."""
-    assert got.shape == expected.shape
-    return ((got - expected).abs().max() / expected.abs().max()).item()
 
 
 def random(*shape, seed=0):
