@@ -56,14 +56,16 @@ if [ "$robot" = droid ]; then
     --set steps=8000
 else
   # Each scene once for every thing in it: 300 in all wordings, a thousand by name alone; then three things one after another,
-  # which show how to set out from where the arm stands. Through adapters first, which leave what words mean as it is, then
-  # all weights.
+  # which show how to set out from where the arm stands. The video VAE's decoder learns to draw this robot. Then the network,
+  # through adapters first, which leave what words mean as it is, then all weights.
   record taught --every-choice --episodes 1200
   record names --every-choice --split seen --seed 20000 --episodes 3500
   record ways --split seen --seed 60000 --instructions 3 --episodes 420
   data[-1]+=,weight=2
   beginnings=(--set predict_video=false --set base_stride=2000 --set rest_rows=0 --set noise=high_noise --set noise_alpha=12)
-  learn hear config/checkpoints/tiny_droid "${beginnings[@]}" --set mode=lora --set lora_rank=8 --set lora_alpha=8 \
+  [ -d "$folder/encoders/checkpoint" ] || dreamzero train-vae "$folder/encoders" "${data[@]}" \
+    --init config/checkpoints/tiny_droid --steps 1000 --clips 400
+  learn hear "$folder/encoders/checkpoint" "${beginnings[@]}" --set mode=lora --set lora_rank=8 --set lora_alpha=8 \
     --set steps=7000 --set learning_rate=2e-3
   learn decide "$folder/hear/checkpoint" "${beginnings[@]}" --set steps=5000 --set learning_rate=6e-4 \
     --set statistics=checkpoint

@@ -9,6 +9,7 @@ _EXAMPLES = """examples:
   dreamzero train-vae out/vae --data out/kitchen
   dreamzero train-vae out/vae --data out/droid --data out/yam --steps 4000
   dreamzero train out/run --data out/kitchen --preset tiny --init out/vae/checkpoint
+  dreamzero train-vae out/drawn --data out/yam --init out/run/checkpoint     its decoder alone
 """
 
 
@@ -23,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of the run")
     parser.add_argument("--data", action="append", required=True, help="a dataset, as for train")
-    parser.add_argument("--init", default="random:tiny", help="random:PRESET (random:tiny)")
+    parser.add_argument("--init", default="random:tiny", help="random:PRESET, or a checkpoint")
     parser.add_argument("--model", action="append", default=[], metavar="NAME=NUMBER", help="size")
     parser.add_argument("--steps", type=int, default=2000, help="optimizer steps (2000)")
     parser.add_argument("--batch", type=int, default=2, help="clips per step (2)")
@@ -36,6 +37,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, and says where the checkpoint is."""
+    from dreamzero_policy.checkpoint.load import describe
+    from dreamzero_policy.checkpoint.upstream_config import read_config
     from dreamzero_policy.conversion.progress import progress
     from dreamzero_policy.miniature.train_vae import VaeRun, train_vae
     from dreamzero_policy.mixture.dataset_spec import DatasetSpec
@@ -55,5 +58,5 @@ def run(args: argparse.Namespace) -> int:
     robots = args.config_dir.expanduser() / "robots" if args.config_dir else None
     with progress() as tell:
         path = train_vae(asked, robots, say=print, tell=tell)
-        print(f"wrote {path}: a trained VAE, an untrained policy")
+        print(f"wrote {path}: {describe(path, read_config(path))}")
     return 0

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dreamzero_policy.checkpoint.adapters import EXPERIMENT
 from dreamzero_policy.checkpoint.key_maps import IMAGE, TEXT, VAE, layout
 from dreamzero_policy.miniature.image_start import set_colours_and_places
 from dreamzero_policy.miniature.text_start import set_words
@@ -67,7 +68,8 @@ class VaeRun:
     Attributes:
         folder: of the run.
         datasets: what from; joints are not read.
-        init: random weights, as ``random:PRESET``, or a checkpoint whose VAE goes on learning.
+        init: random weights, as ``random:PRESET``, or a checkpoint whose VAE goes on learning; of a
+            trained policy its decoder.
         model_changes: other sizes, as ``NAME=NUMBER``.
         steps, batch, learning_rate: of AdamW; the rate falls as a cosine.
         crop: (height, width) in pixels of what is learned at a time; cut at random places.
@@ -132,6 +134,13 @@ def train_vae(
         encoders.vae.requires_grad_(True)
         if drawn:
             _set_by_hand(encoders, _prompts(material), say)
+        elif not start.untrained:
+            if start.note:
+                raise TrainingError(
+                    f"chunk_rows: expected those of the trained policy: {start.note}"
+                )
+            say("the policy is trained: its decoder alone learns, its latents stay as they are")
+            _hold_latents(encoders.vae)
         _learn(encoders.vae, clips, run, tell)
         return _save(run, start, encoders, material, clips)
 
@@ -139,14 +148,18 @@ def train_vae(
 def _set_by_hand(encoders: DreamZero, prompts: Sequence[Sequence[str]], say: Say) -> None:
     """What can be set of random encoders; a VAE's encoder that was set does not learn."""
     if set_averages(encoders.vae):
-        encoders.vae.net.encoder.requires_grad_(False)
-        encoders.vae.net.quant_conv.requires_grad_(False)
+        _hold_latents(encoders.vae)
     else:
         say("video VAE: these sizes cannot begin from averages of colours: all of it learns")
     if not set_words(encoders.text_encoder, prompts):
         say("text encoder: these sizes or this tokenizer cannot be set by hand: it stays random")
     if not set_colours_and_places(encoders.image_encoder):
         say("image encoder: these sizes cannot be set by hand: it stays random")
+
+
+def _hold_latents(vae: VideoVAE) -> None:
+    vae.net.encoder.requires_grad_(False)
+    vae.net.quant_conv.requires_grad_(False)
 
 
 def _prompts(material: Material) -> list[list[str]]:
@@ -283,10 +296,12 @@ def _measured(vae: VideoVAE, clips: Tensor) -> tuple[tuple[float, ...], tuple[fl
 def _save(
     run: VaeRun, start: Start, encoders: DreamZero, material: Material, clips: Tensor
 ) -> Path:
-    """A checkpoint with the trained VAE."""
-    mean, std = _measured(encoders.vae, clips)
-    vae = replace(start.config.vae, latents_mean=mean, latents_std=std)
-    config = replace(start.config, vae=vae)
+    """A checkpoint with the trained VAE; of a trained policy the rest is as it was."""
+    config, note = start.config, None
+    if start.untrained:
+        mean, std = _measured(encoders.vae, clips)
+        config = replace(config, vae=replace(config.vae, latents_mean=mean, latents_std=std))
+        note = f"random weights but for the frozen encoders (a video VAE of {run.steps} steps)"
     slots = layout(encoders)
     own = dict(encoders.named_parameters())
     stored = start.stored() if start.directory is not None else None
@@ -300,8 +315,10 @@ def _save(
     making = path.with_name("checkpoint.writing")
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir()
-    note = f"random weights but for the frozen encoders (a video VAE of {run.steps} steps)"
     write_checkpoint(making, config, tensor_of, torch.float32, untrained=note)
-    write_experiment(making, material.robots)
+    if start.untrained:
+        write_experiment(making, material.robots)
+    else:
+        shutil.copytree(start.directory / EXPERIMENT, making / EXPERIMENT)
     swap(making, path)
     return path

@@ -1,11 +1,14 @@
 """The small VAE: it learns, goes on after a stop, and a policy begins from it."""
 
+import json
 from dataclasses import replace
 
 import pytest
 import torch
 
 from dreamzero_policy.checkpoint.load import load
+from dreamzero_policy.checkpoint.robot_facts import CONF
+from dreamzero_policy.checkpoint.upstream_config import CONFIG, config_json, read_config
 from dreamzero_policy.miniature import train_vae as module
 from dreamzero_policy.miniature.train_vae import VaeRun, train_vae
 from dreamzero_policy.mixture.dataset_spec import DatasetSpec
@@ -64,3 +67,21 @@ def test_it_learns_goes_on_and_is_what_a_policy_begins_from(
     torch.testing.assert_close(vae.encode(video), latents)
     with pytest.raises(TrainingError, match="steps: the run was begun with 12"):
         train_vae(replace(whole, steps=13))
+
+
+def test_a_trained_policy_keeps_all_but_its_decoder(dataset, tmp_path, droid):
+    before = train_vae(run_in(tmp_path / "before", dataset))
+    config = before / CONFIG
+    config.write_text(json.dumps(config_json(read_config(before).model)))  # as if it were trained
+    after_run = replace(run_in(tmp_path / "after", dataset), init=str(before), model_changes=())
+    after = train_vae(after_run)
+    ours, theirs = (load(path, droid) for path in (after, before))
+    assert not ours.untrained
+    assert ours.config == theirs.config  # the latents' mean and deviation, too
+    assert (after / CONF).read_text() == (before / CONF).read_text()
+    pairs = zip(ours.model.named_parameters(), theirs.model.named_parameters(), strict=True)
+    other = {name for (name, one), (_, two) in pairs if not torch.equal(one, two)}
+    assert other
+    assert all(name.startswith(("vae.net.decoder", "vae.net.post_quant_conv")) for name in other)
+    with pytest.raises(TrainingError, match="chunk_rows: expected those of the trained policy"):
+        train_vae(replace(after_run, folder=tmp_path / "rows", chunk_rows=48))
