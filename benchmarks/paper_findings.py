@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dreamzero_policy.conversion.progress import progress
 from paper import plan, plot, report
+from paper.recorded import minutes
 from paper.sizes import Size
 from paper.studies import World, studies
 from paper.study import Cell, Study, cells
@@ -148,7 +149,7 @@ def _write(study: Study, work: Work, out: Path) -> None:
     if work.start is not None:
         setup["start"] = f"{short(work.start)}: of every network of {world.robot}"
     if work.given:
-        setup["data"] = ", ".join(path.name for path in work.given)
+        setup["data"] = ", ".join(f"{path.name} ({minutes(path):.0f} min)" for path in work.given)
     if work.encoders is not None:
         setup["encoders"] = work.encoders.name
     trained = any(work.chain(arm.trial.training) for arm in study.arms)

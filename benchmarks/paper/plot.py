@@ -39,7 +39,8 @@ def draw(found: Mapping[str, Any], file: Path) -> None:
     if "policy" in setup:
         made = f"base: {setup['policy'].partition(':')[0]}"
     else:
-        made = f"{size['steps']} steps, {size['own_minutes']:g} minutes"
+        made = f"{size['steps']} steps"
+        made += "" if "data" in setup else f", {size['own_minutes']:g} minutes"
     figure.suptitle(
         f"{found['title']}\n{setup['robot']}, {' and '.join(setup['tasks'])}, {made}: "
         "mean and one standard error; dots are seeds",

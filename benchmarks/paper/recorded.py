@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +89,12 @@ def _leave_scenes(asked: Recordings) -> bool:
     """Whether its tasks leave the scene as it was, so that more can be asked for in it."""
     robot = robots.get(asked.robot)
     return all(tasks.get(name, robot).leaves_scene for name in asked.tasks)
+
+
+def minutes(dataset: Path) -> float:
+    """How long a dataset is."""
+    info = json.loads((dataset / "meta" / "info.json").read_text())
+    return info["total_frames"] / info["fps"] / 60
 
 
 def seconds(bag: Path) -> float:

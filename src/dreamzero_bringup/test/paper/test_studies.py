@@ -8,7 +8,7 @@ pytest.importorskip("mujoco")
 
 from dreamzero_policy import embodiments
 from dreamzero_policy.checkpoint.random_checkpoint import make_random
-from paper import plan
+from paper import plan, recorded
 from paper.recipes import Part, Recordings, Training, key
 from paper.sizes import Size
 from paper.studies import World, studies
@@ -137,7 +137,8 @@ def test_datasets_and_encoders_that_are_there_are_not_made(tmp_path, monkeypatch
     datasets = [tmp_path / name for name in "ab"]
     for folder in datasets:
         (folder / "meta").mkdir(parents=True)
-        (folder / "meta" / "info.json").write_text("{}")
+        (folder / "meta" / "info.json").write_text('{"total_frames": 2700, "fps": 15}')
+    assert recorded.minutes(datasets[0]) == 3
     encoders = tmp_path / "encoders"
     make_random("tiny", encoders, embodiments.get("droid"))
     top = tmp_path / "work"
