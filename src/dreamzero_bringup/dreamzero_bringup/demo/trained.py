@@ -17,8 +17,8 @@ _SEEDS = 1000
 
 _GUIDANCE, _REPLAN = "policy.guidance_scale", "policy.replan_frames"
 _WHOLE_CHUNK = {"yam": "8"}
-"""Canvases between two calls, where a policy does its task less often with more calls than one a
-chunk (docs/training.md)."""
+"""Canvases between two calls, where a policy does its task no more often with more calls than one
+a chunk (docs/training.md)."""
 
 _TASK, _SCENE, _CHOICE = "sim_driver.task", "sim_driver.seed", "sim_driver.choice"
 
