@@ -15,11 +15,7 @@ _SEED = 100_000
 _SEEDS = 1000
 """Scenes that are looked through for an instruction."""
 
-_GUIDANCE, _REPLAN = "policy.guidance_scale", "policy.replan_frames"
-_WHOLE_CHUNK = {"yam": "8"}
-"""Canvases between two calls, where a policy does its task no more often with more calls than one
-a chunk (docs/training.md)."""
-
+_GUIDANCE = "policy.guidance_scale"
 _TASK, _SCENE, _CHOICE = "sim_driver.task", "sim_driver.seed", "sim_driver.choice"
 
 
@@ -58,8 +54,6 @@ def chosen(
     if trained is not None:
         # Without guidance a chunk costs half; actions are not guided in any case.
         checkpoint, ours = str(trained), {_TASK: _TASKS[0], _SCENE: str(_SEED), _GUIDANCE: "1.0"}
-        if robot in _WHOLE_CHUNK:
-            ours[_REPLAN] = _WHOLE_CHUNK[robot]
         tasks = tasks or _TASKS
     notice = ""
     if instruction is not None and tasks and _CHOICE not in settings:

@@ -28,14 +28,6 @@ def test_the_trained_policy_at_its_task_where_the_robot_has_one(there):
     assert not run.notice
 
 
-def test_a_policy_that_is_better_from_chunk_to_chunk_is_asked_so(there):
-    name = "policy.replan_frames"
-    assert settings(chosen("yam", None, ())).get(name) == (None if there is None else "8")
-    assert name not in settings(chosen("droid", None, ()))
-    assert settings(chosen("yam", None, (f"{name}=2",)))[name] == "2"
-    assert name not in settings(chosen("yam", "random:tiny", ()))
-
-
 def test_what_the_user_says_is_stronger(there):
     run = chosen("droid", "random:tiny", ())
     assert (run.checkpoint, run.overrides) == ("random:tiny", ())
