@@ -128,6 +128,8 @@ def train_vae(
         drawn = run.init.startswith("random:")
         rows = chunk_rows_of(found, config) if drawn else run.chunk_rows
         start = start_of(run.init, run.model_changes, rows)
+        if start.note and not start.untrained:
+            raise TrainingError(f"chunk_rows: expected those of the trained policy: {start.note}")
         material = look_through(run.datasets, found, start, config, tell)
         clips = _clips(material, start.config, run, tell)
         encoders = start.encoders(torch.device("cpu"), torch.float32)
@@ -135,10 +137,6 @@ def train_vae(
         if drawn:
             _set_by_hand(encoders, _prompts(material), say)
         elif not start.untrained:
-            if start.note:
-                raise TrainingError(
-                    f"chunk_rows: expected those of the trained policy: {start.note}"
-                )
             say("the policy is trained: its decoder alone learns, its latents stay as they are")
             _hold_latents(encoders.vae)
         _learn(encoders.vae, clips, run, tell)
