@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dreamzero_policy.conversion.progress import progress
 from paper import plan, plot, report
+from paper.counting import counting
 from paper.recorded import minutes
 from paper.sizes import Size
 from paper.studies import World, studies
@@ -152,8 +153,8 @@ def _write(study: Study, work: Work, out: Path) -> None:
         setup["data"] = ", ".join(f"{path.name} ({minutes(path):.0f} min)" for path in work.given)
     if work.encoders is not None:
         setup["encoders"] = work.encoders.name
-    trained = any(work.chain(arm.trial.training) for arm in study.arms)
-    found = report.result(study, rollouts, {**setup, "size": size.plain(trained=trained)})
+    setup["size"] = counting(work, study.name)
+    found = report.result(study, rollouts, setup)
     table = markdown(report.COLUMNS, [report.cells(row) for row in found["rows"]])
     print(f"\n{found['title']}\n\n{table}\n")
     for line in found["lines"]:

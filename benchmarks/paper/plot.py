@@ -36,11 +36,13 @@ def draw(found: Mapping[str, Any], file: Path) -> None:
     if labels:
         figure.legend(handles, labels, title="instructions", fontsize=8, loc="outside right upper")
     setup, size = found["setup"], found["setup"]["size"]
-    if "policy" in setup:
-        made = f"base: {setup['policy'].partition(':')[0]}"
-    else:
-        made = f"{size['steps']} steps"
-        made += "" if "data" in setup else f", {size['own_minutes']:g} minutes"
+    made = ", ".join(
+        (
+            *([f"base: {setup['policy'].partition(':')[0]}"] if "policy" in setup else []),
+            *([f"{size['steps']} steps"] if "steps" in size else []),
+            *([f"{size['own_minutes']:g} minutes"] if "own_minutes" in size else []),
+        )
+    )
     figure.suptitle(
         f"{found['title']}\n{setup['robot']}, {' and '.join(setup['tasks'])}, {made}: "
         "mean and one standard error; dots are seeds",

@@ -15,17 +15,6 @@ from typing import Self
 
 from dreamzero_policy.named_values import named_values
 
-_OF_TRIALS = (
-    "evaluations",
-    "guidance",
-    "latency_s",
-    "replan_frames",
-    "time_limit_s",
-    "seeds",
-    "rollouts",
-)
-"""Numbers that also count where nothing is trained."""
-
 _MAY_BE_NONE = ("model", "rest_rows", "latency_s", "time_limit_s")
 
 
@@ -120,7 +109,6 @@ class Size:
         model = (*self.model, *(change.removeprefix("model=") for change in of_model))
         return dataclasses.replace(self, **{**values, "model": model})
 
-    def plain(self, *, trained: bool = True) -> dict[str, object]:
-        """As JSON has it; without ``trained`` only what is left where nothing was trained."""
-        every = json.loads(json.dumps(dataclasses.asdict(self)))
-        return {name: every[name] for name in (every if trained else _OF_TRIALS)}
+    def plain(self) -> dict[str, object]:
+        """As JSON has it."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))

@@ -35,7 +35,7 @@ ALLOWED = {
     "conversion": _NUMPY | {"observation", "data", "datasets"},
     "runs": _MODEL,
     "mixture": _NUMPY | {"model", "observation", "datasets", "runs"},
-    "training": _MODEL | {"datasets", "mixture", "runs", "named_values"},
+    "training": _MODEL | {"sampling", "datasets", "mixture", "runs", "named_values"},
     "miniature": _MODEL | {"mixture", "runs", "training"},
     "evaluation": _MODEL | {"observation", "datasets", "acceleration", "inference"},
     "tasks": set(),

@@ -158,16 +158,6 @@ def test_datasets_and_encoders_that_are_there_are_not_made(tmp_path, monkeypatch
     assert shares == {datasets[0]: 0.5, datasets[1]: 0.5, tmp_path / "videos": 1.0}
 
 
-def test_where_nothing_is_trained_only_the_numbers_of_trials_count(tmp_path):
-    (tmp_path / "config.json").write_text("{}")
-    work = Work(tmp_path, WORLD, policy=tmp_path)
-    assert not any(work.chain(arm.trial.training) for arm in named("seams").arms)
-    assert any(work.chain(arm.trial.training) for arm in named("steps").arms)
-    left = Size(rollouts=7).plain(trained=False)
-    assert (left["rollouts"], left["evaluations"]) == (7, 4)
-    assert not {name for name in left if "steps" in name or "minutes" in name}
-
-
 def test_a_given_start_stands_for_what_networks_of_the_robot_begin_with(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     work = Work(tmp_path, replace(WORLD, size=Size(chunk_rows=48, rest_rows=36)), start=tmp_path)

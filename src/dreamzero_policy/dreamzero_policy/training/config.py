@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, get_args
 
 from dreamzero_policy.named_values import named_values
 from dreamzero_policy.runs.errors import TrainingError
+from dreamzero_policy.sampling.step_cache import step_cache
 from dreamzero_policy.training.loss import NoiseMode, Weighting
 
 Mode = Literal["full", "lora"]
@@ -47,6 +48,8 @@ class TrainConfig:
         video_weight, action_weight: of the two losses.
         predict_video: whether the noisy frames are in the sequence. Without, a small network learns
             where to go in a fraction of the time, and is a policy that predicts no video.
+        evaluations: of 16 timesteps, those at which the checkpoint is run if nothing else is asked
+            for; 0: as the one that the run begins from.
         steps: optimizer steps.
         batch: windows per step, over all processes.
         micro_batch: windows per process in one forward; 0: all of its share.
@@ -86,6 +89,7 @@ class TrainConfig:
     video_weight: float = 1.0
     action_weight: float = 1.0
     predict_video: bool = True
+    evaluations: int = 0
     steps: int = 1000
     batch: int = 32
     micro_batch: int = 1
@@ -124,6 +128,11 @@ class TrainConfig:
             raise TrainingError("video_weight and action_weight: expected one of them above 0")
         if not self.predict_video and not self.action_weight > 0:
             raise TrainingError("action_weight: expected above 0 without predict_video, got 0")
+        if self.evaluations:
+            try:
+                step_cache(self.evaluations)
+            except ValueError as error:
+                raise TrainingError(str(error)) from None
 
     @property
     def changes_the_curve(self) -> dict[str, Any]:
@@ -171,7 +180,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "held_out": (0, 0.9),
     "learning_rate": (0, 10),
 }
-_FREE = {"micro_batch", "checkpointing", "smoke_steps", "panel_steps", "keep"}
+_FREE = {"micro_batch", "checkpointing", "smoke_steps", "panel_steps", "keep", "evaluations"}
 
 
 PRETRAIN = TrainConfig(

@@ -272,6 +272,7 @@ def _export(run: Run, start: Start, material: Material, learner: Learner, world:
         final_video_sigma=VIDEO_LEFT.get(run.config.noise),
         trained_blocks=chunks if 0 < chunks < start.config.max_chunk_size else None,
         trained_video=run.config.predict_video,
+        evaluations=run.config.evaluations or start.config.evaluations,
         # In training states see themselves alone, however the weights before it are run.
         state_attends_all=False,
     )

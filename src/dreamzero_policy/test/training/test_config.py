@@ -22,7 +22,7 @@ def test_settings_change_by_name():
         *(7, "decoupled", True, 0.5),
     )
     assert "steps" in changed.changes_the_curve
-    assert not {"save_every", "keep", "micro_batch"} & set(changed.changes_the_curve)
+    assert not {"save_every", "keep", "micro_batch", "evaluations"} & set(changed.changes_the_curve)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,7 @@ def test_settings_change_by_name():
         ("held_out=1", "held_out: expected 0 to 0.9"),
         ("balanced=perhaps", "expected a value of type bool"),
         ("predict_video=perhaps", "expected a value of type bool"),
+        ("evaluations=3", r"evaluations: expected one of \[1, 2, 4, 5, 6, 7, 8\] .*got 3"),
         ("learning_rate=nan", "learning_rate: expected 0 to 10, got nan"),
     ],
 )

@@ -193,6 +193,17 @@ def test_weights_are_run_under_the_mask_of_their_training_whatever_they_began_fr
     assert not load(train(run).checkpoint, droid).config.state_attends_all
 
 
+def test_a_checkpoint_says_how_many_evaluations_it_is_run_with(run_of, droid):
+    """Those that the run asks for, else those of what it began from; they may change later."""
+    base = train(run_of("first", steps=1)).checkpoint
+    evaluations = load(base, droid).config.evaluations
+    assert evaluations != 1
+    again = train(run_of("first", steps=1, evaluations=1)).checkpoint
+    assert load(again, droid).config.evaluations == 1
+    kept = replace(run_of("second", steps=1, init=str(again)), model_changes=())
+    assert load(train(kept).checkpoint, droid).config.evaluations == 1
+
+
 def test_levels_weigh_as_the_run_says(run_of, log_of):
     """The same first batch and noise: one beginning, two losses."""
     first = []
