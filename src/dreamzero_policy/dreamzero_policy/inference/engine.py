@@ -8,7 +8,6 @@ data.md 2.5, 9.1).
 
 from __future__ import annotations
 
-import threading
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,7 @@ from dreamzero_policy.embodiments.embodiment import Embodiment
 from dreamzero_policy.inference.context import Contexts
 from dreamzero_policy.inference.continuation import Continuation, Loose, continuation
 from dreamzero_policy.inference.noise import Noise
-from dreamzero_policy.inference.prediction import Prediction
+from dreamzero_policy.inference.prediction import FrameDecoder, Prediction
 from dreamzero_policy.inference.prompts import Prompts
 from dreamzero_policy.inference.session import Plan, ResetReason, Session
 from dreamzero_policy.normalize import ModelVectors
@@ -143,7 +142,7 @@ class Engine:
             whole=options.literal,
         )
         self._noise = Noise(loaded.config, loaded.model.device, loaded.model.dtype)
-        self._decoder = threading.Lock()  # its causal memory belongs to one clip at a time
+        self._decoder = FrameDecoder(loaded.model, self._streams, self.time_base.frame_ns)
         if options.threads is not None:
             torch.set_num_threads(options.threads)
         if self._model.device.type == "cpu":
@@ -347,7 +346,6 @@ class Engine:
         prediction = self.begin_prediction(session, inference)
         return None if prediction is None else (prediction.stamps_ns, prediction.frames())
 
-    @torch.inference_mode()
     def begin_prediction(self, session: Session, inference: Inference) -> Prediction | None:
         """As ``predicted_frames``; on a GPU the frames are not waited for, and give way to calls.
 
@@ -365,13 +363,7 @@ class Engine:
             )
         if inference.latents is None:
             return None
-        dtype, sources = self._model.dtype, (*inference.context, inference.latents)
-        count = self.config.frames_per_block
-        steps = np.arange(1, count + 1, dtype=np.int64)
-        stamps = chunk.observation_ns + steps * self.time_base.frame_ns
-        with self._decoder, self._streams.decoding():
-            frames = self._model.decode(torch.cat([x.to(dtype) for x in sources], dim=2))
-            return Prediction(stamps, frames[-count:], sources)
+        return self._decoder.begin(chunk.observation_ns, inference.context, inference.latents)
 
     def _check(self, observation: Observation) -> None:
         """Refuses canvases of another size."""
