@@ -31,6 +31,12 @@ from dreamzero_policy.model.block import (
 )
 from dreamzero_policy.model.config import ModelConfig
 from dreamzero_policy.model.context import Context, Side
+from dreamzero_policy.model.inputs import (
+    expect_block,
+    expect_call,
+    expect_latents,
+    expect_vectors,
+)
 from dreamzero_policy.model.masks import Layout, attend_calls, teacher_forcing
 from dreamzero_policy.model.rope import RotaryTables
 from dreamzero_policy.model.shapes import expect_shape
@@ -165,11 +171,11 @@ class CausalDiT(nn.Module):
         Raises:
             ValueError: shapes that do not fit, or a cache that does not end at ``start_frame``.
         """
-        batch, _, frames = latents.shape[:3]
-        grid = self.check_call(latents, context, cache, start_frame)
+        config, (batch, _, frames) = self.config, latents.shape[:3]
+        grid = expect_call(config, latents, context, cache.position, start_frame)
         x = self.embed_video(latents, y)
         tau = torch.zeros(batch, frames, device=latents.device)
-        runs = (Run(frames, self.config.frame_seqlen),)
+        runs = (Run(frames, config.frame_seqlen),)
         table = self.tables.sequence(start_frame, (frames, *grid), (0, 0), (0, 0), latents.device)
         calls = [
             partial(self._attend_cached, cache, layer, x.shape[1], 0)
@@ -214,8 +220,8 @@ class CausalDiT(nn.Module):
         config = self.config
         frames = config.num_frame_per_block
         n_a, n_s = config.num_action_per_block, config.num_state_per_block
-        grid = self.check_call(latents, context, cache, start_frame)
-        self.check_block(latents, video_tau, actions, action_tau, state)
+        grid = expect_call(config, latents, context, cache.position, start_frame)
+        expect_block(config, latents, video_tau, actions, action_tau, state)
         video = self.embed_video(latents, y)
         x = torch.cat([video, *self.embed_vectors(actions, action_tau, state)], dim=1)
         tau = self.timesteps(video_tau, action_tau)
@@ -277,10 +283,10 @@ class CausalDiT(nn.Module):
                 f"clean: expected 1 latent frame and whole blocks of {config.num_frame_per_block}, "
                 f"got {frames} frames"
             )
-        grid = self._check_latents(clean)
+        grid = expect_latents(config, clean)
         if noisy is not None:
             expect_shape("noisy", noisy, tuple(clean.shape))
-        self._check_vectors(video_tau, frames, actions, action_tau, state, blocks)
+        expect_vectors(config, video_tau, frames, actions, action_tau, state, blocks)
         expect_shape("text", text, (batch, None, None))
         expect_shape("clip", clip, (batch, None, None))
         context = Context(
@@ -404,69 +410,3 @@ class CausalDiT(nn.Module):
         # [B, frame, row, column, row in patch, column in patch, channel]
         video = patches.permute(0, 6, 1, 2, 4, 3, 5)
         return video.reshape(x.shape[0], -1, frames, rows * PATCH, columns * PATCH)
-
-    def _check_latents(self, latents: torch.Tensor) -> tuple[int, int]:
-        """Patch rows and columns of latents, if the model takes them."""
-        expect_shape("latents", latents, (None, self.config.out_dim, None, None, None))
-        rows, columns = latents.shape[3] // PATCH, latents.shape[4] // PATCH
-        if rows * columns != self.config.frame_seqlen:
-            raise ValueError(
-                f"latents of {latents.shape[3]}x{latents.shape[4]}: expected "
-                f"{self.config.frame_seqlen} tokens per frame, got {rows * columns}"
-            )
-        return rows, columns
-
-    def check_call(
-        self, latents: torch.Tensor, context: Context, cache: Cache, start_frame: int
-    ) -> tuple[int, int]:
-        """Patch rows and columns, if latents, context and cache belong together.
-
-        Raises:
-            ValueError: they do not; the message names what.
-        """
-        grid = self._check_latents(latents)
-        if context.batch != latents.shape[0]:
-            raise ValueError(
-                f"context: expected a batch of {latents.shape[0]}, got {context.batch}"
-            )
-        if cache.position != start_frame * self.config.frame_seqlen:
-            raise ValueError(
-                f"cache: expected it to end at token {start_frame * self.config.frame_seqlen} "
-                f"(latent frame {start_frame}), got {cache.position}"
-            )
-        return grid
-
-    def check_block(
-        self,
-        latents: torch.Tensor,
-        video_tau: torch.Tensor,
-        actions: torch.Tensor,
-        action_tau: torch.Tensor,
-        state: torch.Tensor,
-    ) -> None:
-        """One block's latents, timesteps, actions and states belong together.
-
-        Raises:
-            ValueError: they do not; the message names what.
-        """
-        frames = self.config.num_frame_per_block
-        expect_shape("latents", latents, (latents.shape[0], None, frames, None, None))
-        self._check_vectors(video_tau, frames, actions, action_tau, state, blocks=1)
-
-    def _check_vectors(
-        self,
-        video_tau: torch.Tensor,
-        frames: int,
-        actions: torch.Tensor,
-        action_tau: torch.Tensor,
-        state: torch.Tensor,
-        blocks: int,
-    ) -> None:
-        """Timesteps, actions and states have one row for each of theirs."""
-        config, batch = self.config, actions.shape[0]
-        count = blocks * config.num_action_per_block
-        expect_shape("video_tau", video_tau, (batch, frames))
-        expect_shape("actions", actions, (batch, count, config.max_action_dim))
-        expect_shape("action_tau", action_tau, (batch, count))
-        states = blocks * config.num_state_per_block
-        expect_shape("state", state, (batch, states, config.max_state_dim))

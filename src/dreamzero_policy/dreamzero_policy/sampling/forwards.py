@@ -31,6 +31,7 @@ from dreamzero_policy.model.attention import Backend, attend, running
 from dreamzero_policy.model.block import Block, Keys, Run
 from dreamzero_policy.model.context import Context
 from dreamzero_policy.model.dit import CausalDiT
+from dreamzero_policy.model.inputs import expect_block, expect_call
 from dreamzero_policy.sampling.kv_cache import KVCache
 from dreamzero_policy.sampling.network import Clean, Noisy
 from dreamzero_policy.sampling.split import Tokens, Whole, cut, overlap
@@ -196,10 +197,10 @@ class Forwards:
 
     def _clean_sequence(self, clean: Clean, context: Context, cache: KVCache) -> _Sequence:
         """The tokens of clean latents alone."""
-        dit, size = self.dit, self.dit.config.frame_seqlen
+        dit, config, size = self.dit, self.dit.config, self.dit.config.frame_seqlen
         batch, _, frames = clean.latents.shape[:3]
         start = cache.position // size
-        grid = dit.check_call(clean.latents, context, cache, start)
+        grid = expect_call(config, clean.latents, context, cache.position, start)
         x = dit.embed_video(clean.latents, clean.y)
         tau = torch.zeros(batch, frames, device=x.device)
         shape = (frames, *grid)
@@ -215,10 +216,9 @@ class Forwards:
         size, frames = config.frame_seqlen, self._frames
         actions, states = config.num_action_per_block, config.num_state_per_block
         start = cache.position // size
-        grid = dit.check_call(noisy.latents, context, cache, start)
-        dit.check_block(
-            noisy.latents, noisy.video_tau, noisy.actions, noisy.action_tau, noisy.state
-        )
+        grid = expect_call(config, noisy.latents, context, cache.position, start)
+        given = noisy.actions, noisy.action_tau, noisy.state
+        expect_block(config, noisy.latents, noisy.video_tau, *given)
         latents, before = noisy.latents[:, :, :frames], 0
         y = None if noisy.y is None else noisy.y[:, :, :frames]
         tau = dit.timesteps(noisy.video_tau[:, :frames], noisy.action_tau)
@@ -229,7 +229,7 @@ class Forwards:
             y = y if y is None else torch.cat([clean.y, y], dim=2)
             tau = torch.cat([tau.new_zeros(tau.shape[0], before), tau], dim=1)
             runs = (Run(before, size), *runs)
-        vectors = dit.embed_vectors(noisy.actions, noisy.action_tau, noisy.state)
+        vectors = dit.embed_vectors(*given)
         video = [dit.embed_video(latents, y)] if before + frames else []
         x = torch.cat([*video, *vectors], dim=1)
         block = (start + before - 1) // config.num_frame_per_block
