@@ -24,6 +24,9 @@ _LONG_S = 30.0
 """Of a demonstration: so many as would be enough if all were so long are made before the length of
 the others is guessed."""
 
+_LEAST_HZ = 5
+"""Of cameras that the recorder does not take for hanging; frames of long chunks are fewer."""
+
 
 def dataset(asked: Recordings, size: Size, folder: Path, workers: int, tell: Tell) -> Path:
     """The converted recordings; what is there already is not made again.
@@ -70,7 +73,7 @@ def record(asked: Recordings, size: Size, bags: Path, workers: int, tell: Tell) 
         tasks=asked.tasks,
         split=asked.split,
         picture_size=(wide * height // width, wide),
-        camera_hz=round(robot.time_base.of_rows(size.chunk_rows).frame_hz),
+        camera_hz=max(_LEAST_HZ, round(robot.time_base.of_rows(size.chunk_rows).frame_hz)),
         instructions=size.instructions if _leave_scenes(asked) else 1,
         distinct=asked.distinct,
     )
