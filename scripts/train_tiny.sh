@@ -71,8 +71,8 @@ else
     --set statistics=checkpoint
 fi
 
-# The same from everywhere on the way, then video and actions together; run with one evaluation of the network, the result did
-# its tasks more often than with five.
+# The same from everywhere on the way, then video and actions together; run with one evaluation of the network, YAM's and G1's
+# did their tasks more often than with five, and droid's as often.
 learn everywhere "$folder/decide/checkpoint" --set predict_video=false --set base_stride="$stride" --set steps="$steps" \
   --set statistics=checkpoint
 learn policy "$folder/everywhere/checkpoint" --set video_weight=0.1 --set base_stride="$stride" --set steps="$video" \
