@@ -49,7 +49,7 @@ def domain():
     """A DDS domain of this test's own on this host, for every process it starts."""
     with pytest.MonkeyPatch.context() as patch:
         if "ROS_DOMAIN_ID" not in os.environ:
-            patch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 99))
+            patch.setenv("ROS_DOMAIN_ID", str(51 + os.getpid() % 50))
         patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         yield
 
